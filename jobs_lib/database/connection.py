@@ -11,7 +11,6 @@ from .statement import Statement
 
 TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
 PAUSE = 0.1                  # seconds before the second try, twice as long before the third
-CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
 def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".",
@@ -63,7 +62,7 @@ class Database:
         self._target, self._create = target, create
         self._raw = None
         self._closed = False
-        self._cache: dict = {}
+        self._cache: dict = {}                          # {text: Statement}
         self._text_keys: dict | None = None
         self.key_types: dict | None = None              # for schema/keys.py
 
@@ -111,16 +110,15 @@ class Database:
 
     def insert(self, table: str, /, **values) -> int:
         """Add one row and return its id; Duplicate when a unique key is taken."""
-        sql = f"INSERT INTO {{{table}}} {self._row(values)}"
-        return self._run(sql, values, lambda cursor: cursor.lastrowid)
+        return self._run(self._insert(table, values, _marks(values)), values,
+                         lambda cursor: cursor.lastrowid)
 
     def upsert(self, table: str, keys: dict, values: dict) -> None:
         """The row with these `keys` (all columns of one unique key) has these `values`, whether it
         was there or not."""
-        updates = [f"{self.dialect.quote(name)} = :{name}" for name in values]
         row = {**keys, **values}
-        self._run(f"INSERT INTO {{{table}}} {self._row(row)} "
-                  f"{self.dialect.conflict(list(keys), updates)}", row, _count)
+        updates = [f"{self.dialect.quote(name)} = :{name}" for name in values]
+        self.execute(self._insert(table, row, _marks(row), keys, updates), **row)
 
     def insert_select(self, table: str, keys: tuple, sums: tuple, select: str, /, *, add: bool,
                       **values) -> int:
@@ -131,21 +129,20 @@ class Database:
         misreads it.
         """
         quote, found = self.dialect.quote, self.dialect.excluded_value
-        # The table's own name, since the columns of the SELECT are in reach too.
-        updates = [f"{quote(name)} = {f'{{{table}}}.{quote(name)} + ' if add else ''}{found(name)}"
-                   for name in sums]
-        return self._run(f"INSERT INTO {{{table}}} ({', '.join(map(quote, (*keys, *sums)))}) "
-                         f"{select} {self.dialect.conflict(list(keys), updates)}", values, _count)
+        updates = [f"{quote(name)} = {found(name)}" for name in sums]
+        if add:
+            # the table's own name, since the columns of the SELECT are in reach too
+            updates = [f"{each} + {{{table}}}.{quote(name)}" for each, name in zip(updates, sums)]
+        return self.execute(self._insert(table, keys + sums, select, keys, updates), **values)
 
-    def _row(self, values: dict) -> str:
-        names = ", ".join(map(self.dialect.quote, values))
-        return f"({names}) VALUES ({', '.join(':' + name for name in values)})"
+    def _insert(self, table: str, columns, rows: str, keys=(), updates=()) -> str:
+        names = ", ".join(map(self.dialect.quote, columns))
+        conflict = self.dialect.conflict(list(keys), updates) if keys else ""
+        return f"INSERT INTO {{{table}}} ({names}) {rows} {conflict}"
 
     def _run(self, sql: str, values: dict, take, repeatable: bool = False):
         statement = self._cache.get(sql)
         if statement is None:
-            if len(self._cache) >= CACHED:
-                self._cache.clear()
             statement = self._cache[sql] = Statement(sql, self.dialect, self.name)
         text, bound = statement.render(self.dialect, values)
         if self.on_statement:
@@ -268,8 +265,6 @@ class Database:
                 raise self._translated(error) from None
 
     def _ready(self):
-        if self._raw is not None and self.dialect.stale(self._raw):
-            self._drop()
         if self.current and self.current.broken:
             raise self.current.broken
         self.connect()
@@ -294,7 +289,7 @@ class Database:
             self.current.broken = Lost("the connection was lost in a transaction: nothing of it is "
                                        "stored")
         if raw is not None:
-            self.dialect.close(raw)
+            raw.close()
 
     def ping(self) -> None:
         """Raise DatabaseError when the connection is dead; never opens another one."""
@@ -422,6 +417,10 @@ def rows_behind(keys: tuple) -> str:
         return f"{first} > :last_{first}"
     return (f"{first} >= :last_{first} AND ({first} > :last_{first} "
             f"OR {rows_behind(tuple(rest))})")
+
+
+def _marks(row) -> str:
+    return f"VALUES ({', '.join(':' + name for name in row)})"
 
 
 def _rows(cursor) -> list[dict]:

@@ -7,7 +7,7 @@ target as `parse` returns it:
     limit(raw, target, seconds)                 no later call takes much longer
     execute(raw, sql, values) -> cursor         both in the driver's notation
     translated(error, target) -> DatabaseError  the driver's error in our words
-    stale(raw), in_transaction(raw), interrupt(raw, target), close(raw)
+    in_transaction(raw), interrupt(raw, target)
 
 Then words: `mark` of a value, `literal` text, `quote` of a name, `conflict` of a row with one that
 is there, whose value an INSERT brought is `excluded_value`; `begin` of a transaction that may

@@ -100,25 +100,18 @@ def connect(target: Server, readonly: bool, create: bool, seconds: float | None 
 
 
 def limit(raw, target: Server, seconds: float | None) -> None:
-    """PyMySQL looks at these before each read and write."""
+    """PyMySQL looks at these before each read and write. What can be read by now nobody has asked
+    for: the server has ended the idle connection."""
+    if raw._sock is None or select.select([raw._sock], [], [], 0)[0]:
+        raise pymysql.OperationalError(GONE, "")
     wait = READ_SECONDS if seconds is None else max(LEAST_SECONDS, seconds + LATER_SECONDS)
     raw._read_timeout = raw._write_timeout = wait
-
-
-def close(raw) -> None:
-    raw.close()
 
 
 def execute(raw, sql: str, values: dict):
     cursor = raw.cursor()
     cursor.execute(sql, values)
     return cursor
-
-
-def stale(raw) -> bool:
-    """Whether the server ended the idle connection: there is something to read that nobody asked
-    for."""
-    return raw._sock is None or bool(select.select([raw._sock], [], [], 0)[0])
 
 
 def in_transaction(raw) -> bool:
@@ -149,7 +142,8 @@ _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
 
 # Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
 
-UNSENT = (0, 2006)                       # found dead before anything was sent
+GONE = 2006
+UNSENT = (0, GONE)                       # found dead before anything was sent
 # shutdown, killed, lost while waiting, ended for being idle
 LOST = (1053, 1927, 2013, 2055, 4031)
 # their text quotes what was stored or sent: personal data

@@ -59,6 +59,18 @@ class _Connection(sqlite3.Connection):
     views: frozenset | None = None   # their names in lower case, once a statement changes rows
     made_wal = ""                    # the URI to remove a -wal file that was not there before
 
+    def close(self) -> None:
+        """Where it may only read it leaves the -wal and -shm files that it made. They are removed
+        by SQLite's own rules: the last connection that may write takes them along."""
+        super().close()
+        if self.made_wal:
+            try:
+                writer = _open(self.made_wal, 0)
+                _only_read(writer)
+                writer.close()
+            except sqlite3.Error:
+                pass                 # a folder that we may only read: then nothing was made either
+
 
 def connect(target: File, readonly: bool, create: bool, seconds: float | None = None):
     """Open the file in autocommit; only `create` may make it. It waits no longer than so many
@@ -139,19 +151,6 @@ def _set_journal(uri: str, timeout: float) -> None:
         raw.close()
 
 
-def close(raw) -> None:
-    """A connection that may only read leaves the -wal and -shm files that it made. We remove them
-    by SQLite's own rules: the last connection that may write takes them along."""
-    raw.close()
-    if raw.made_wal:
-        try:
-            writer = _open(raw.made_wal, 0)
-            _only_read(writer)
-            writer.close()
-        except sqlite3.Error:
-            pass                     # a folder that we may only read: then nothing was made either
-
-
 def limit(raw, target: File, seconds: float | None) -> None:
     """Its wait for another writer hears no signal, so it is shortened when little time is left."""
     wait = _wait(target, seconds)
@@ -184,10 +183,6 @@ def _is_view(raw, table: str) -> bool:
         raw.views = frozenset(name.lower() for name, in raw.execute(
             "SELECT name FROM sqlite_master WHERE type = 'view'"))
     return table.lower() in raw.views
-
-
-def stale(raw) -> bool:
-    return False
 
 
 def in_transaction(raw) -> bool:
