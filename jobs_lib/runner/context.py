@@ -49,7 +49,7 @@ class Context:
         self._ports, self._limits, self._console = run.ports, run.limits, run.console
         self.monotonic, self.wait = run.ports.monotonic, run.ports.sleep
         self.hard_limit, self.stop = run.limits.hard, run.limits.stop
-        self._file = run.log
+        self._file, self._defects = run.log, run.defects
         self.log = self.db.journal = Journal(run.log)
         self.counts = self.log.counts
         self._transport = None
@@ -57,7 +57,6 @@ class Context:
         # the last report, and when one was stored last: the first is stored at once
         self.progressed: dict = {}
         self._heartbeat_at = run.limits.started - PROGRESS_SECONDS
-        self.defects: dict = {}                 # {item: what it met}, in order
         self.doubt, self.memory = known
         # why, in a sentence, once something was left for a doubt
         self.suspended: str | None = None
@@ -75,14 +74,14 @@ class Context:
         """An item met an exception that nothing here expects: it is logged with its place and
         counted, the others go on, and the run ends as `failed`. `item` names it: "forward 17". Not
         for what an item's own data may do."""
-        if item in self.defects:                # met again, in a batch that was tried again
+        if item in self._defects:               # met again, in a batch that was tried again
             return
         from jobs_lib.config.secrets import secrets
         from jobs_lib.masking import without_secrets
 
         from .outcome import place, trace
 
-        self.defects[item] = f"{type(error).__name__} in {place(error)}"
+        self._defects[item] = f"{type(error).__name__} in {place(error)}"
         hidden = secrets(self.config)
         # at once, whatever becomes of an open transaction
         self._file.error("exception", item=without_secrets(item, hidden),

@@ -72,6 +72,7 @@ class Run:
         self.lock: Any = None
         self.db: Any = None
         self.has_row = False            # or may have one
+        self.defects: dict = {}         # {item: the exception that it met}, in order
         self.installation = ""
         self.log = Events() if request.dry_run else Log(
             self.core, job.name, now=self.ports.now,
@@ -96,8 +97,7 @@ class Run:
     def _dry(self) -> None:
         """Call the job against a database that refuses to write; no lock, no row, no log, no
         outside world."""
-        complete = self._open_database(readonly=True)
-        self._call(doubt.look(self.db, self.config, self.job, self.result, store=False), complete)
+        self._call(self._open_database(readonly=True))
 
     def _real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
@@ -109,8 +109,8 @@ class Run:
             self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
             self.limits.lock = self.lock
             complete = self._open_database()
-            if known := self._begin():
-                self._call(known, complete)
+            if self._begin():
+                self._call(complete)
         except errors.LockHeld as held:
             self._skip(str(held))
         except (errors.JobsError, OSError) as error:
@@ -128,9 +128,9 @@ class Run:
         """Seconds to the hard limit."""
         return self.end - time.monotonic()
 
-    def _begin(self) -> doubt.Known | None:
-        """Mark this job's dead runs, then write the row of this one. What it is to know; None where
-        it is not to be: `result` says why."""
+    def _begin(self) -> bool:
+        """Mark this job's dead runs, then write the row of this one. False where it is not to be:
+        `result` says why."""
         db, result, started = self.db, self.result, self.result["started_at"]
         try:
             for dead in history.sweep(db, self.job.name, self.core, started, self.lock.name):
@@ -142,17 +142,16 @@ class Run:
                 db, result, installation=self.installation, trigger_type=trigger,
                 lock_name=self.lock.name, heartbeat_at=started,
                 lease_until=started + timedelta(seconds=self.longest + LOCK_MARGIN))
-            if not self.has_row:
-                result.update(status="skipped", stop_reason=DONE_BEFORE)
-                return None
-            known = doubt.look(db, self.config, self.job, result, store=True)
         except errors.Busy as error:
             self.has_row = False
             self._not_started(f"{outcome.BUSY_BEFORE}{error}")
-            return None
-        self.log.event("run started", trigger=trigger,
-                       slot=result["slot"] and clock.text(result["slot"]))
-        return known
+            return False
+        if self.has_row:
+            self.log.event("run started", trigger=trigger,
+                           slot=result["slot"] and clock.text(result["slot"]))
+        else:
+            result.update(status="skipped", stop_reason=DONE_BEFORE)
+        return self.has_row
 
     def _trigger(self) -> str | None:
         """What starts this run, perhaps as one that carries its slot on; None: the slot is done.
@@ -201,59 +200,61 @@ class Run:
 
     # The call
 
-    def _call(self, known: doubt.Known, complete: bool) -> None:
+    def _call(self, complete: bool) -> None:
         """Let the job work: whatever it returns or raises becomes the outcome."""
-        result, limits, ctx = self.result, self.limits, Context(self, known)
+        result = self.result
         try:
-            try:
-                self._work(ctx, complete)
-            finally:
-                if ctx.defects:
-                    ctx.counts["defects"] = len(ctx.defects)
-                result["counts"] = ctx.counts or ctx.progressed
-                if ctx.held:
-                    result["held"] = ctx.held          # {what the guard held back: how many}
-                ctx.close()
-            reason = limits.reason or ctx.suspended
-            stopped = "interrupted" if reason == limits.heard else "partial"
-            result.update(status=stopped if reason else "ok", stop_reason=reason)
+            known = doubt.look(self.db, self.config, self.job, result,
+                               store=not self.request.dry_run)
+            self._work(Context(self, known), complete)
         except errors.Busy as error:
             result.update(status="partial", stop_reason=BUSY, error=str(error))
-            ctx.log.warning("database busy", error=str(error))
+            self.log.warning("database busy", error=str(error))
         except errors.JobsError as error:
             result.update(status="failed", error=str(error))
             # What a column does not take any more would be sent again by each run.
-            if isinstance(error, (errors.Missing, errors.NotTaken)) and not ctx.dry_run:
+            if isinstance(error, (errors.Missing, errors.NotTaken)) and self.has_row:
                 from jobs_lib.database.schema.fit import forget
-                forget(ctx.db)
+                forget(self.db)
         except (Exception, SystemExit) as error:    # noqa: BLE001  a defect, whatever it is
             from jobs_lib.config.secrets import secrets
             hidden = secrets(self.config)
             result.update(status="failed", error=outcome.defect(error, hidden))
-            ctx.log.error("exception", traceback=outcome.trace(error, hidden))
-        if ctx.defects:
+            self.log.error("exception", traceback=outcome.trace(error, hidden))
+        if self.defects:
             # the others were handled, and the run has failed all the same
-            first, *_ = ctx.defects.values()
-            words = (f"items that met an unexpected error: {len(ctx.defects):,}, the first: "
+            first, *_ = self.defects.values()
+            words = (f"items that met an unexpected error: {len(self.defects):,}, the first: "
                      f"{first}; the log has more")
             result["error"] = "; ".join(filter(None, (result["error"], words)))
-            if result["status"] in ("ok", "partial"):
-                result["status"] = "failed"
+            result["status"] = "failed"
 
     def _work(self, ctx: Context, complete: bool) -> None:
+        """Call the job, and count what it has done, however it ends."""
+        result, limits = self.result, self.limits
         try:
             if not complete:
                 from jobs_lib.database.schema.fit import need
-                need(ctx.db, self.job, store=not ctx.dry_run)
+                need(self.db, self.job, store=self.has_row)
             # the counts themselves; or a preview's, or those of a job with nothing to store
             ctx.counts.update(self.job.run(ctx) or {})
+            reason = limits.reason or ctx.suspended
+            stopped = "interrupted" if reason == limits.heard else "partial"
+            result.update(status=stopped if reason else "ok", stop_reason=reason)
             return
         except errors.DatabaseError:
-            if self.limits.struck:      # SQLite makes an error of its own of what strikes in it
-                raise errors.Stopped(self.limits.struck) from None
+            if limits.struck:           # SQLite makes an error of its own of what strikes in it
+                raise errors.Stopped(limits.struck) from None
             raise
         except MemoryError:
             pass
+        finally:
+            if self.defects:
+                ctx.counts["defects"] = len(self.defects)
+            result["counts"] = ctx.counts or ctx.progressed
+            if ctx.held:
+                result["held"] = ctx.held       # {what the guard held back: how many}
+            ctx.close()
         # by now the error, and all that the frames hold that it went through, is freed
         self.db.invalidate()            # it may have struck within a statement
         raise errors.JobsError(NO_MEMORY)
