@@ -155,9 +155,11 @@ class Outages:
     def _has_unknown_lock_holder(self) -> bool:
         """Whether a connection that belongs to no run has the database lock of any job."""
         core, db, now = self._core, self._ports.database(), self._ports.now()
-        return core.lock != "file" and any(
-            locks.database_holder(db, locks.database_name(db, core, name))
-            and history.holder(db, name, now) is None for name in catalogue.names())
+        for name in catalogue.names() if core.lock != "file" else ():
+            holder = locks.database_holder(db, locks.database_name(db, core, name))
+            if history.holder(db, name, holder, now).endswith(outcome.UNKNOWN_HOLDER):
+                return True
+        return False
 
     def _is_engine_away(self) -> bool:
         """Whether one of the engines takes no jobs."""

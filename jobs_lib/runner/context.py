@@ -39,17 +39,15 @@ class Context:
 
     def __init__(self, run, known: doubt.Known) -> None:
         """`run`: the Run (runner.py) that the job is called in."""
-        config, request = run.config, run.request
-        self.config, self.job, self.db = config, run.job, run.db
+        self._run, self._ports, self._limits = run, run.ports, run.limits
+        self.job, self.db, self.config = run.job, run.db, run.config
         self.run_id, self.now = run.result["run_id"], run.result["started_at"]
-        self.limit, self.dry_run = request.limit, request.dry_run
-        self.confirmed = request.confirmed
-        self.options = config.job(run.job)
-        self.options_of, self.section = config.job_named, config.section
-        self._ports, self._limits, self._console = run.ports, run.limits, run.console
+        self.limit, self.dry_run = run.request.limit, run.request.dry_run
+        self.confirmed = run.request.confirmed
+        self.options, self.section = run.config.job(run.job), run.config.section
+        self.options_of = run.config.job_named
         self.monotonic, self.wait = run.ports.monotonic, run.ports.sleep
         self.hard_limit, self.stop = run.limits.hard, run.limits.stop
-        self._file, self._defects = run.log, run.defects
         self.log = self.db.journal = Journal(run.log)
         self.counts = self.log.counts
         self._transport = None
@@ -74,17 +72,17 @@ class Context:
         """An item met an exception that nothing here expects: it is logged with its place and
         counted, the others go on, and the run ends as `failed`. `item` names it: "forward 17". Not
         for what an item's own data may do."""
-        if item in self._defects:               # met again, in a batch that was tried again
+        if item in self._run.defects:               # met again, in a batch that was tried again
             return
         from jobs_lib.config.secrets import secrets
         from jobs_lib.masking import without_secrets
 
         from .outcome import place, trace
 
-        self._defects[item] = f"{type(error).__name__} in {place(error)}"
+        self._run.defects[item] = f"{type(error).__name__} in {place(error)}"
         hidden = secrets(self.config)
         # at once, whatever becomes of an open transaction
-        self._file.error("exception", item=without_secrets(item, hidden),
+        self._run.log.error("exception", item=without_secrets(item, hidden),
                          traceback=trace(error, hidden))
 
     def progress(self, done: int, total: int | None = None, **more) -> None:
@@ -101,7 +99,7 @@ class Context:
         columns are shown, addresses masked, and never a secret or a content (masking.py)."""
         from jobs_lib.masking import sample, text
 
-        self._console.sample(text(title), [sample(row, self.job.sample) for row in rows],
+        self._run.console.sample(text(title), [sample(row, self.job.sample) for row in rows],
                              text(note))
 
     # The outside world

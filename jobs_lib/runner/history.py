@@ -13,14 +13,12 @@ from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost
 from jobs_lib.records import dumps
 
 from . import locks
-from .outcome import counts_words
+from .outcome import UNKNOWN_HOLDER, counts_words
 
 VANISHED = "vanished?"
 # after its hard limit, a run that cannot be asked counts as dead
 SILENCE = timedelta(minutes=10)
 LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it
-# a run that has stored its outcome may have its lock a little longer
-JUST_ENDED = timedelta(minutes=1)
 ERROR_LENGTH = 2000
 # a run that is done must not end as `vanished` because of a passing error
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0
@@ -149,16 +147,16 @@ def last_runs(db, session, job: str | None = None, limit: int = 20) -> list[dict
     return shown([stored.run(row) for row in rows], session.config, session.ports.now(), db)
 
 
-def holder(db, job: str, now) -> dict | None:
-    """The row of the run of ours that may have the job's lock in the database: it is at work, or
-    has just stored its outcome."""
-    row = db.row("SELECT host, pid, started_at, status, finished_at, lease_until FROM {job_runs} "
-                 "WHERE job = :job"
-                 " AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=job)
-    if row is None:
-        return None
-    ended = stored.time(row["lease_until" if row["status"] == "running" else "finished_at"])
-    return row if ended and ended > now - JUST_ENDED else None
+def holder(db, job: str, connection: str, now) -> str:
+    """Who has the job's lock in the database, with this connection: a run of ours, by its row, one
+    that is about to write it or has just ended, or nobody of ours."""
+    row = db.row("SELECT host, pid, started_at, lease_until FROM {job_runs} WHERE job = :job "
+                 "AND status = 'running' ORDER BY id DESC LIMIT 1", job=job)
+    until = stored.time(row["lease_until"]) if row else None
+    if until and until > now:
+        return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
+    is_unknown = connection.endswith(locks.STRANGER)
+    return connection + UNKNOWN_HOLDER if is_unknown else locks.STARTING
 
 
 def last_run(db, job: str) -> dict:

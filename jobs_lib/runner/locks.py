@@ -17,7 +17,7 @@ from jobs_lib.errors import ConfigError, DatabaseError, LockHeld, Missing, NoAcc
 from jobs_lib.folders import open_own, private
 
 FILE, DATABASE = "file:", "db:"
-CONNECTION = "connection "
+CONNECTION, STRANGER = "connection ", "another user"
 # a tick may have the lock for an instant, to see whether it is free
 LOOK_SECONDS = 0.02
 STARTING = "another run that is just starting"
@@ -158,14 +158,14 @@ def database_name(db, core, job: str) -> str:
 
 
 def database_holder(db, name: str) -> str:
-    """`connection 17 of user jobs`; "" where nobody has this lock. An account without PROCESS sees
-    the user of its own connections alone."""
+    """`connection 17 of this user`, or `of another user`; "" where nobody has this lock."""
     number = db.value("SELECT IS_USED_LOCK(:name)", name=name)
     if number is None:
         return ""
-    user = db.value("SELECT user FROM information_schema.processlist WHERE id = :number",
-                    number=number)
-    return f"{CONNECTION}{number} of {f'user {user}' if user else 'another user'}"
+    # an account without the right PROCESS sees its own connections alone
+    is_ours = db.value("SELECT user = SUBSTRING_INDEX(USER(), '@', 1) FROM "
+                       "information_schema.processlist WHERE id = :number", number=number)
+    return f"{CONNECTION}{number} of {'this user' if is_ours else STRANGER}"
 
 
 def lock_for(name: str, core, connect, seconds: float = 0) -> FileLock | DatabaseLock:

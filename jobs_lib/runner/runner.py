@@ -35,7 +35,6 @@ budget     seconds that `run-due` has left, or None
 # seconds that a lease, or the lock's connection, outlives the hard limit
 LOCK_MARGIN = 60.0
 STORE_SECONDS = 2.0          # for the outcome, past the hard limit
-STARTING_SECONDS = 0.3       # between a lock and the row of its run
 DONE_BEFORE = "this slot was started before"
 BUSY = "busy"                # the stop reason where others need the database
 NO_MEMORY = "there was not enough memory: give it more, or let fewer jobs run at once"
@@ -80,12 +79,11 @@ class Run:
             job=job.name, run_id=self.result["run_id"])
 
     def run(self) -> None:
-        """Work until it ends, then store how. No alarm and no impatient signal comes after the
-        work."""
+        """Work until it ends, then store how. No alarm comes after the work."""
         try:
             ended = self.limits.run(self._dry if self.request.dry_run else self._real)
             if isinstance(ended, errors.Stopped):
-                self._ended_by_force(str(ended))
+                self._time_out()
             elif ended is not None:
                 raise ended
             self._finish()
@@ -170,7 +168,7 @@ class Run:
         try:
             self._open_database()
             if holder.startswith(locks.CONNECTION):
-                holder = self._holder(holder)
+                holder = history.holder(self.db, self.job.name, holder, self.ports.now())
             self._not_started(outcome.HELD + holder)
             # without its slot, which stays due
             history.begin(self.db, {**self.result, "slot": None}, installation=self.installation,
@@ -179,19 +177,6 @@ class Run:
         except errors.Busy:
             # the holder itself writes, perhaps: the log line has to do
             self._not_started(outcome.HELD + holder)
-
-    def _holder(self, connection: str) -> str:
-        """Who holds the lock in the database: a run of ours, by its row, or else a connection that
-        is none of ours."""
-        for wait in (STARTING_SECONDS, 0):
-            row = history.holder(self.db, self.job.name, self.ports.now())
-            if row and row["status"] == "running":
-                return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
-            if row:
-                return connection               # it has just stored its outcome
-            if wait:
-                self.ports.sleep(wait)          # it may be about to write its row
-        return connection + outcome.UNKNOWN_HOLDER
 
     def _not_started(self, why: str) -> None:
         if self.result["status"] == "running":
@@ -261,15 +246,13 @@ class Run:
 
     # The end
 
-    def _ended_by_force(self, why: str) -> None:
-        """The hard limit, or a second Ctrl-C: what was open is rolled back with its connection."""
+    def _time_out(self) -> None:
+        """At the hard limit: what was open is rolled back with its connection."""
         if self.db is not None:
             self.db.invalidate()
-        if self.result["status"] != "running":          # it struck when all was done
-            return
-        self.result.update(status="interrupted", stop_reason=why)
-        if why == self.limits.HARD:
-            self.result.update(status="timeout", error="ended at the hard limit, "
+        if self.result["status"] == "running":          # else it struck when all was done
+            self.result.update(status="timeout", stop_reason=self.limits.HARD,
+                               error="ended at the hard limit, "
                                f"{self.longest:.0f} seconds after its start")
 
     def _finish(self) -> None:
