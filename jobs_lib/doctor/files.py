@@ -108,10 +108,9 @@ def _is_of_user_alone(group: int, user: int) -> bool:
 
 def files_of_others(installation):
     """What one run as another user has left is used by this one, too."""
-    for each in access.found(installation.config):
-        yield problem(f"{each.option}: {each.path} cannot be used: {each.why}",
-                      "Jobs that need a lock, a log or a file of another user do not run.",
-                      f"{each.fix[:1].upper()}{each.fix[1:]}.")
+    for what, fix in access.found(installation.config):
+        yield problem(what, "Jobs that need a lock, a log or a file of another user do not run.",
+                      f"{fix[:1].upper()}{fix[1:]}.")
 
 
 def web_root(installation):

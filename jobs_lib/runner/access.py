@@ -10,10 +10,7 @@ import os
 
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.folders import SCRIPT, as_user, owner_words, program, user_name
-from jobs_lib.records import namedtuple
 
-Unusable = namedtuple("Unusable", "option path why fix")
-Unusable.__doc__ = "Of one folder: its option, the first path that is wrong, why, how to fix it."
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
 OURS = ("state_dir", "log_dir")         # all files in these are written by the jobs
 
@@ -40,12 +37,11 @@ def refuse_root(config, words: str) -> None:
 
 def unusable(config) -> list[str]:
     """A sentence for each folder of which something cannot be used; none where all is well."""
-    return [f"{each.option}: {each.path} cannot be used: {each.why}: {each.fix}"
-            for each in found(config)]
+    return [f"{what}: {fix}" for what, fix in found(config)]
 
 
-def found(config) -> list[Unusable]:
-    """One Unusable for each folder of which something cannot be used."""
+def found(config) -> list[tuple[str, str]]:
+    """(what cannot be used and why, how to fix it): the first thing in each folder."""
     answer = []
     for section, option in FOLDERS:
         try:
@@ -55,7 +51,7 @@ def found(config) -> list[Unusable]:
         for path in _paths(folder, option in OURS):
             if not _usable(path, folder):
                 why, _, fix = _owner_words(path, folder).partition(": ")
-                answer.append(Unusable(f"[{section}] {option}", path, why, fix))
+                answer.append((f"[{section}] {option}: {path} cannot be used: {why}", fix))
                 break
     return answer
 

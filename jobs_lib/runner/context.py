@@ -72,7 +72,7 @@ class Context:
         """An item met an exception that nothing here expects: it is logged with its place and
         counted, the others go on, and the run ends as `failed`. `item` names it: "forward 17". Not
         for what an item's own data may do."""
-        if item in self._run.defects:               # met again, in a batch that was tried again
+        if item in self._run.defects:           # met again, in a batch that was tried again
             return
         from jobs_lib.config.secrets import secrets
         from jobs_lib.masking import without_secrets
@@ -83,7 +83,7 @@ class Context:
         hidden = secrets(self.config)
         # at once, whatever becomes of an open transaction
         self._run.log.error("exception", item=without_secrets(item, hidden),
-                         traceback=trace(error, hidden))
+                            traceback=trace(error, hidden))
 
     def progress(self, done: int, total: int | None = None, **more) -> None:
         """Report how far the run is, into its row every few seconds. `more`: further numbers of
