@@ -7,7 +7,7 @@ from datetime import datetime
 
 from jobs_lib import clock
 from jobs_lib.database.schema import version
-from jobs_lib.database.values import LARGEST_KEY, chunked, keys_in, one_line, ordered
+from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in, one_line, ordered
 from jobs_lib.engines.items import AT_ONCE, Items
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.masking import text

@@ -12,7 +12,7 @@ timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 
-from jobs_lib.database.values import one_line
+from jobs_lib.database.stored import one_line
 from jobs_lib.engines.due import COUNTED
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
 from jobs_lib.masking import text

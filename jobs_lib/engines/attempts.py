@@ -6,7 +6,7 @@ and what was in flight when a run died.
 """
 from __future__ import annotations
 
-from jobs_lib.database.values import LABEL, fitted
+from jobs_lib.database.stored import LABEL, fitted
 from jobs_lib.ports import outcomes
 
 LONGEST_ANSWER = 512            # characters

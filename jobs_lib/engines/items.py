@@ -10,7 +10,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.database.values import chunked, keys_in, one_line, words
+from jobs_lib.database.stored import chunked, keys_in, one_line, words
 
 from . import attempts
 from .due import Due, Queue, due, has_status, invalid, stopped, unneeded

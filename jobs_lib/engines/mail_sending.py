@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.addresses import AddressError
-from jobs_lib.database.values import words
+from jobs_lib.database.stored import words
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons

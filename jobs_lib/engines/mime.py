@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 
 from jobs_lib.addresses import check
-from jobs_lib.database.values import one_line
+from jobs_lib.database.stored import one_line
 
 LONGEST_SUBJECT = 200
 

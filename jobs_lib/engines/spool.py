@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 
-from jobs_lib.database.values import chunked, one_line, words
+from jobs_lib.database.stored import chunked, one_line, words
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import kept, private, write
 

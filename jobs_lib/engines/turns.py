@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from itertools import groupby, islice, zip_longest
 
-from jobs_lib.database.values import fitted, ordered
+from jobs_lib.database.stored import fitted, ordered
 from jobs_lib.records import namedtuple
 
 from .due import stopped

@@ -18,7 +18,7 @@ from hashlib import sha256
 from itertools import islice
 
 from jobs_lib import clock
-from jobs_lib.database.values import words
+from jobs_lib.database.stored import words
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import INVALID, chunked, one_line
+from jobs_lib.database.stored import INVALID, chunked, one_line
 from jobs_lib.engines import guard
 from jobs_lib.engines.purge import Purge, Rule, begin, delete
 from jobs_lib.features.notifications import notices, render

@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import chain
 
 from jobs_lib.database.schema.keys import or_none
-from jobs_lib.database.values import size
+from jobs_lib.database.stored import size
 from jobs_lib.engines import guard
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.features import rollup

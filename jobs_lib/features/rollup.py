@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from jobs_lib.database import stored
-from jobs_lib.database.values import size
+from jobs_lib.database.stored import size
 from jobs_lib.engines import guard
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple

@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import date, datetime, time, timedelta, timezone
 from functools import partial
 
-from jobs_lib.database.values import chunked
+from jobs_lib.database.stored import chunked
 from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.notices import notify

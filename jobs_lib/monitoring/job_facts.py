@@ -7,7 +7,7 @@ from jobs_lib import schedule
 from jobs_lib.catalogue import CRON
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
-from jobs_lib.database.values import INVALID, LARGEST_KEY
+from jobs_lib.database.stored import INVALID, LARGEST_KEY
 from jobs_lib.runner import doubt, history, slots
 
 from .incidents import short_error

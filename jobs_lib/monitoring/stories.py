@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs_lib import catalogue, clock, masking
 from jobs_lib.database import stored
-from jobs_lib.database.values import one_line
+from jobs_lib.database.stored import one_line
 from jobs_lib.engines import attempts
 from jobs_lib.engines.items import Items
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from jobs_lib import clock, folders, schedule
 from jobs_lib.database import stored
-from jobs_lib.database.values import LARGEST_KEY
+from jobs_lib.database.stored import LARGEST_KEY
 from jobs_lib.records import namedtuple
 
 IN_DOUBT = "in doubt: "         # how the stop reason of a run begins

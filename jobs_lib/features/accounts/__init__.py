@@ -11,7 +11,7 @@ import os
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database.values import INVALID, chunked
+from jobs_lib.database.stored import INVALID, chunked
 from jobs_lib.engines.due import has_status
 from jobs_lib.errors import ConfigError
 from jobs_lib.records import namedtuple

@@ -16,7 +16,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database.values import one_line
+from jobs_lib.database.stored import one_line
 from jobs_lib.engines import due as engine
 from jobs_lib.features.queues import DOMAINS
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs_lib import clock
 from jobs_lib.addresses import ascii_form, forms, shown
-from jobs_lib.database.values import INVALID
+from jobs_lib.database.stored import INVALID
 from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN
 from jobs_lib.engines.due import invalid

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import chunked, one_line, words
+from jobs_lib.database.stored import chunked, one_line, words
 from jobs_lib.engines import spool
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder

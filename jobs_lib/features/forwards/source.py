@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 
 from jobs_lib.addresses import check
-from jobs_lib.database.values import one_line
+from jobs_lib.database.stored import one_line
 from jobs_lib.engines import spool
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.database.values import one_line
+from jobs_lib.database.stored import one_line
 from jobs_lib.engines import relay
 from jobs_lib.engines.due import Due
 from jobs_lib.engines.items import STOPPED, Items

@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import LABEL, fitted, words
+from jobs_lib.database.stored import LABEL, fitted, words
 
 from . import KINDS, render
 

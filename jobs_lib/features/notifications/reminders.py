@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import INVALID, chunked, words
+from jobs_lib.database.stored import INVALID, chunked, words
 from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted

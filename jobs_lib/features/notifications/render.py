@@ -24,7 +24,7 @@ from datetime import timedelta
 from html import escape
 from textwrap import wrap
 
-from jobs_lib.database.values import one_line, words
+from jobs_lib.database.stored import one_line, words
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted

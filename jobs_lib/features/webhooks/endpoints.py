@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import words
+from jobs_lib.database.stored import words
 from jobs_lib.engines import guard
 from jobs_lib.engines.attempts import SENT
 from jobs_lib.features.notifications import notices, render
