@@ -2,7 +2,7 @@
 
 An app, a tool or a disk may have written anything into any column: SQLite keeps any value, MySQL
 takes year 1, and an old one bends what does not fit. What cannot be read affects that row alone
-(engines/rows.py, clock.parse); to those who only look, such as `status`, it is unknown, and stops
+(engines/due.py, clock.parse); to those who only look, such as `status`, it is unknown, and stops
 nobody. Any other exception is a mistake of ours.
 """
 from __future__ import annotations
