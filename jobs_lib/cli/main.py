@@ -22,7 +22,6 @@ from jobs_lib.output.console import STDOUT, folded, guard
 
 TICK = "run-due"
 NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jobs run at once\n"
-LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
 
 
 def main(argv: list[str]) -> int:
@@ -57,10 +56,15 @@ def _main(argv: list[str], make_session) -> int:
     try:
         guard()
         words, config_path = take_config(argv)
+        # past argparse, as cron says it: most runs find nothing to do and should cost nothing
         if words == [TICK]:
-            return _tick(make_session(config_path))
-        if words[1:] in ([], ["--scheduled"]) and words and words[0] in catalogue.names():
-            return _job(words[0], len(words) == 2, make_session, config_path)
+            from jobs_lib.commands import run_due
+            return run_due.tick(make_session(config_path))[1]
+        if words and words[0] in catalogue.names() and words[1:] in ([], ["--scheduled"]):
+            from types import SimpleNamespace
+            options = {**launch.DEFAULTS, "scheduled": len(words) == 2}
+            return launch.run_job(catalogue.load(words[0]), SimpleNamespace(**options),
+                                  make_session, config_path)
         from .arguments import dispatch
         return dispatch(words, make_session, config_path)
     except ConfigError as error:
@@ -141,8 +145,6 @@ def _flushed(stream, silent: bool = False) -> bool:
 
 
 def _say(words: str, code: int) -> int:
-    words = " ".join(word if len(word) <= LONGEST_WORD else f"{word[:SHOWN]}..."
-                     for word in words.split(" "))
     try:
         print(folded(words, sys.stderr), file=sys.stderr, flush=True)
     except OSError:                          # nobody will ever read it
@@ -163,22 +165,6 @@ def take_config(argv: list[str]) -> tuple[list[str], str | None]:
     if path == "":
         raise UsageError("--config: expected a file after it")
     return words, path
-
-
-def _tick(session) -> int:
-    """`run-due` as cron says it, past argparse: most ticks find nothing to do and should cost
-    nothing."""
-    from jobs_lib.commands import run_due
-
-    return run_due.tick(session, session.config.section("core").budget.total_seconds())[1]
-
-
-def _job(name: str, scheduled: bool, make_session, config_path: str | None) -> int:
-    """`JOB`, or `JOB --scheduled` as a crontab line of its own says it, past argparse too."""
-    from types import SimpleNamespace
-
-    args = SimpleNamespace(**{**launch.DEFAULTS, "scheduled": scheduled})
-    return launch.run_job(catalogue.load(name), args, make_session, config_path)
 
 
 def _listed(error: ConfigError) -> str:

@@ -98,7 +98,7 @@ def _show(session, folder: str, paint) -> int:
     for now in (session.ports.now, clock.now):      # so nothing lies in the future at the end
         session.ports.now = now
         _print(["", paint("bold", "$ jobs.py run-due")])
-        more, code = run_due.tick(session, session.config.section("core").budget.total_seconds())
+        more, code = run_due.tick(session)
         results += more
         if code == TERMINATED:
             return code

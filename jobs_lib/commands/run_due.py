@@ -43,23 +43,22 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """The command with its options; cron's plain `run-due` comes straight to `tick`."""
     session = make_session(config_path, 0 if args.json else args.level)
-    budget = args.budget or session.config.section("core").budget
-    results, code = tick(session, budget.total_seconds(), repeat=True)
+    results, code = tick(session, args.budget, repeat=True)
     if args.json:
         from jobs_lib.runner.outcome import as_json
         session.console.document([as_json(result) for result in results])
     return code
 
 
-def tick(session, budget: float, repeat: bool = False) -> tuple[list[dict], int]:
+def tick(session, budget=None, repeat: bool = False) -> tuple[list[dict], int]:
     """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or
-    written.
+    written. `budget`: a timedelta in place of the option.
 
     What keeps every job from running is raised at the first tick that meets it, and then again once
     a day: cron mails what is printed. `repeat`: raise it each time, for a person who asks.
     """
     core = session.config.section("core")
-    ticking = _Tick(session, budget)
+    ticking = _Tick(session, (budget or core.budget).total_seconds())
     try:
         lock = locks.FileLock(folders.own(core.state_dir), "run-due")
         lock.acquire("run-due")

@@ -8,8 +8,8 @@ say since when.
 
 `incident-NAME` in `[core] state_dir`: its time is the incident's beginning, its text the last
 error. Beside it `.said`: when it was printed for cron; `.told`: when it was alerted. The times are
-all that counts, so empty files do: a full disk has room for them (docs/decisions.md). Where
-`state_dir` takes none, `log_dir` may; where nothing does, nothing is recorded.
+all that counts, so empty files do: a full disk has room for them (docs/decisions.md). Where the
+folder takes none, nothing is recorded, and nothing else fails.
 """
 from __future__ import annotations
 
@@ -28,44 +28,39 @@ STOP_ALL_JOBS = (DATABASE, FILES)           # while these last no run may be beg
 
 def lasting_incidents(core) -> list[str]:
     """The names of the incidents that last, as far as recorded: all that an idle tick asks."""
-    found = []
-    for folder in _folders(core):
-        try:
-            found += [name[len(PREFIX):] for name in os.listdir(folder) if name.startswith(PREFIX)]
-        except OSError:
-            continue
-    return [name for name in found if "." not in name]
+    try:
+        names = os.listdir(core.state_dir)
+    except OSError:
+        return []
+    return [name[len(PREFIX):] for name in names if name.startswith(PREFIX) and "." not in name]
 
 
 class IncidentFile:
-    """The files of one incident. What cannot be written is recorded worse; nothing fails by it."""
+    """The files of one incident."""
 
     def __init__(self, core, name: str) -> None:
-        self.name, self._state_dir = name, core.state_dir
-        self._paths = [os.path.join(folder, PREFIX + name) for folder in _folders(core)]
+        self.name, self._path = name, os.path.join(core.state_dir, PREFIX + name)
 
     def time_of(self, suffix: str = BEGAN) -> datetime | None:
         """When it began, or was printed or alerted (PRINTED, ALERTED), as far as recorded."""
-        for path in self._paths:
-            try:
-                return datetime.fromtimestamp(int(os.lstat(path + suffix).st_mtime), clock.UTC)
-            except (OSError, OverflowError, ValueError):
-                continue
-        return None
+        try:
+            written = os.lstat(self._path + suffix).st_mtime
+            return datetime.fromtimestamp(int(written), clock.UTC)
+        except (OSError, OverflowError, ValueError):
+            return None
 
     def last_error(self) -> str:
         """The incident's last error, as far as there was room for it."""
-        for path in self._paths:
-            try:
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    return file.read(ERROR_BYTES)
-            except OSError:
-                continue
-        return ""
+        try:
+            with open(self._path, encoding="utf-8", errors="replace") as file:
+                return file.read(ERROR_BYTES)
+        except OSError:
+            return ""
 
     def record_error(self, now: datetime, error: str) -> datetime:
         """Record the incident with its latest error. Since when it lasts."""
-        _try(folders.private, self._state_dir)      # a worker may be the first process on its host
+        # a worker may be the first process on its host
+        _try(folders.private, os.path.dirname(self._path))
         since = self.time_of() or now
         self._write(BEGAN, since, error)
         return since
@@ -82,30 +77,22 @@ class IncidentFile:
 
     def remove(self) -> None:
         """The incident is over."""
-        for path in self._paths:
-            for suffix in (PRINTED, ALERTED, BEGAN):
-                _try(os.unlink, path + suffix)
+        for suffix in (PRINTED, ALERTED, BEGAN):
+            _try(os.unlink, self._path + suffix)
 
     def _write(self, suffix: str, moment: datetime, text: str = "") -> None:
-        """Make the file, in the first folder that takes it; the text only if there is room."""
-        data = text.encode("utf-8", "replace")[:ERROR_BYTES]
-        for path in self._paths:
-            try:
-                handle = folders.open_own(path + suffix, os.O_WRONLY | os.O_CREAT)
-            except OSError:
-                continue
-            try:
-                if data:
-                    _try(os.write, handle, data)
-                    _try(os.ftruncate, handle, len(data))
-                os.utime(handle, (moment.timestamp(), moment.timestamp()))
-            finally:
-                os.close(handle)
+        """Make the file, with the text only if there is room."""
+        try:
+            handle = folders.open_own(self._path + suffix, os.O_WRONLY | os.O_CREAT)
+        except OSError:
             return
-
-
-def _folders(core) -> list[str]:
-    return list(dict.fromkeys((core.state_dir, core.log_dir)))
+        try:
+            if data := text.encode("utf-8", "replace")[:ERROR_BYTES]:
+                _try(os.write, handle, data)
+                _try(os.ftruncate, handle, len(data))
+            os.utime(handle, (moment.timestamp(), moment.timestamp()))
+        finally:
+            os.close(handle)
 
 
 def _try(call, *arguments) -> None:

@@ -255,7 +255,7 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     assert tick(site, 51, **UNPRIVILEGED).err == ""
 
 
-@pytest.mark.parametrize("what", ["state/locks", "state", "state/locks/run-due.lock",
+@pytest.mark.parametrize("what", ["state/locks", "state/locks/run-due.lock",
                                   "state/installation"])
 # R69
 def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(site, outside, what):
@@ -284,14 +284,11 @@ def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_ho
     alerts_by(outside, site)
     site.configure("alerts", ping_url=None)
     assert tick(site, 1, **UNPRIVILEGED).code == 0
-    (site.folder / "log").mkdir(exist_ok=True)
-    for name in ("state", "log"):
-        strange(site.folder / name)
+    strange(site.folder / "state")
     done = [tick(site, minute, **UNPRIVILEGED) for minute in (6, 11, 16, 21)]
     assert [(each.code, each.err.count("\n")) for each in done] == [(1, 1)] * 4
     assert len(outside.requests) == 2
-    for name in ("state", "log"):
-        ours(site.folder / name)
+    ours(site.folder / "state")
 
 
 # No room

@@ -257,7 +257,8 @@ class Bench:
         ports, console = _Ports(self._config, self), Console(-1)
         try:
             with known_rules() if self.knows_rules else nullcontext():
-                results, _ = run_due.tick(Session(self._config, ports, console), budget)
+                results, _ = run_due.tick(Session(self._config, ports, console),
+                                          timedelta(seconds=budget))
         finally:
             ports.close()
         return {result["job"]: result for result in results}

@@ -28,7 +28,8 @@ class Ticks:
         ports.now = lambda: now + timedelta(seconds=int(self.seconds - began))
         ports.monotonic, ports.sleep = lambda: self.seconds, self._sleep
         try:
-            results, self.code = run_due.tick(Session(settings, ports, console), budget)
+            results, self.code = run_due.tick(
+                Session(settings, ports, console), timedelta(seconds=budget))
         finally:
             ports.close()
         return [(result["job"], result["status"], result["slot"]
