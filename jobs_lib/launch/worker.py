@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
@@ -41,9 +40,6 @@ def perform(*asked) -> dict:
     asked: what the message says, which is (name, whether its slot is meant); Refused if it is
     anything else.
     """
-    if threading.current_thread() is not threading.main_thread():
-        raise JobsError("jobs need a process of their own: start the worker with processes "
-                        "(prefork), not with threads")
     launch = Launch(_session())
     try:
         return _run(launch, asked)

@@ -183,7 +183,8 @@ def test_jobs_that_fail_for_the_same_reason_are_one_incident(bench):
 def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(bench):         # R60
     for job in catalogue.names():
         bench.table("job_state", [{"job": job, "due_after": bench.ago(days=90)}])
-        ended(bench, job, "ok", ago=timedelta(minutes=1))
+        at = bench.ago(minutes=1)
+        ended(bench, job, "ok", ago=timedelta(minutes=1), slot=at)
     assert check(bench) == []
     bench.now += timedelta(days=4)
     bench.run(JOB)
