@@ -94,13 +94,11 @@ def _span(part: str, field: _Field) -> range:
         if dash:
             high = _number(last, part, field)
         elif slash:
-            raise ScheduleError(f"{field.name} {part!r}: expected '*' or a range before '/', "
-                                f"such as {low}-{min(field.high, 59)}/{step}")
+            raise ScheduleError(f"{field.name} {part!r}: expected '*' or a range before '/'")
         if high == 0 < low and field.names is WEEKDAYS:              # fri-sun
             high = 7
         if low > high:
-            raise ScheduleError(f"{field.name} {part!r}: expected a range that rises, "
-                                f"or two: {low}-{field.high},{field.low}-{high}")
+            raise ScheduleError(f"{field.name} {part!r}: expected a range that rises")
     if slash and not (step.isdigit() and step.isascii() and 1 <= int(step) <= field.high):
         raise ScheduleError(f"{field.name} {part!r}: expected a step of 1-{field.high} after '/'")
     return range(low, high + 1, int(step) if slash else 1)

@@ -104,16 +104,14 @@ def _is_host(value: str) -> bool:
 host = checked(_is_host, "a host name such as mail.example.org, without scheme or port")
 
 
-@Kind
-def url(value: str) -> str:
+def _is_url(value: str) -> bool:
     scheme, _, rest = value.partition("://")
-    is_web = scheme.lower() in ("http", "https") and rest.strip("/")
-    if not is_web or " " in rest or not value.isprintable():
-        raise ValueError("expected a URL such as https://mail.example.org")
-    if not value.isascii():
-        raise ValueError("expected a URL in ASCII, a name such as grün.example as "
-                         "xn--grn-ioa.example")
-    return value
+    is_plain = value.isascii() and value.isprintable() and " " not in value
+    return scheme.lower() in ("http", "https") and rest.strip("/") != "" and is_plain
+
+
+url = checked(_is_url, "a URL such as https://mail.example.org, in ASCII: a name such as "
+              "grün.example as xn--grn-ioa.example")
 
 
 @masked(hide_path)
@@ -138,14 +136,13 @@ def server_url(*schemes: str) -> Kind:
     return read(parse, expected)._replace(mask=hide_password)
 
 
-@Kind
-def address(value: str) -> str:
+def _address(value: str) -> str:
     from jobs_lib.addresses import check
-    try:
-        check(value)
-    except ValueError as error:
-        raise ValueError(f"expected an address such as notices@example.org ({error})") from None
+    check(value)
     return value
+
+
+address = read(_address, "an address such as notices@example.org")
 
 
 @Kind
