@@ -4,8 +4,7 @@ from __future__ import annotations
 import os
 import sys
 
-from jobs_lib import catalogue
-from jobs_lib.config import loader
+from jobs_lib import catalogue, config
 from jobs_lib.errors import (
     CONFIG,
     FAILED,
@@ -116,7 +115,7 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
         from jobs_lib.config.secrets import secrets
         from jobs_lib.runner.outcome import defect, trace
         words = defect(error)
-        settings = loader.load(config_path, beside=HOME)
+        settings = config.load(config_path, beside=HOME)
         core, hidden = settings.section("core"), secrets(settings)
         words = defect(error, hidden)
         from jobs_lib.runner.log import Log

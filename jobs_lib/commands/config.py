@@ -15,9 +15,8 @@ import stat
 import sys
 
 from jobs_lib import catalogue, folders
-from jobs_lib.config import settings
+from jobs_lib.config import DOTENV, ENVIRONMENT, FILE, known_sections, options_of, settings
 from jobs_lib.config.files import parse_ini
-from jobs_lib.config.loader import DOTENV, ENVIRONMENT, FILE, known_sections, options_of
 from jobs_lib.config.secrets import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError

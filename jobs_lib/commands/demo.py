@@ -14,7 +14,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from jobs_lib import clock
-from jobs_lib.config import loader
+from jobs_lib.config import load
 from jobs_lib.demo import folder as demo_folder
 from jobs_lib.demo import history, service, summary
 from jobs_lib.errors import FAILED, TERMINATED, UsageError
@@ -60,7 +60,7 @@ def build(folder: str):
     """The sample service in `folder`, as a session whose clock is five minutes behind: tables, made
     up rows and messages."""
     # not the environment: a JOBS_CORE_DATABASE in it would win over the demo's own database
-    settings = loader.load(demo_folder.make(folder), beside=folder, environ={})
+    settings = load(demo_folder.make(folder), beside=folder, environ={})
     session = SimpleNamespace(config=settings, ports=Ports(settings), console=_Silent(0))
     session.ports.now = lambda: clock.now() - LATER
     migrate.run(_no_arguments(migrate), lambda *_: session, None)

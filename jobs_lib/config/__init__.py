@@ -1,2 +1,322 @@
-"""The configuration: option types, sections, files, table names, secrets. It may import database,
-ports and leaves."""
+"""The configuration: config.ini, .env, the environment and --set, in rising order, as typed
+values. It may import database, ports and leaves.
+
+Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config
+check` looks at everything. All problems are reported at once. The file is read by our own few lines
+and not by configparser: they keep the line numbers for the messages, and a tick that finds nothing
+to do is a third cheaper (docs/decisions.md, "Reading config.ini").
+"""
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+from jobs_lib import catalogue
+from jobs_lib.catalogue import Job
+from jobs_lib.errors import ConfigError, UsageError
+from jobs_lib.records import namedtuple
+
+from . import option_types, settings
+from .files import parse_ini, read_dotenv, read_text, shown_name
+from .option_types import Option
+from .secrets import hide_password
+
+PREFIX = "JOBS_"              # of the variables that are read
+CONFIG_VARIABLE = "JOBS_CONFIG"
+SET, ENVIRONMENT, DOTENV, FILE, DEFAULT = "--set", "environment", ".env", "file", "default"
+STRAY = ""                    # the section of what names none
+LONGEST_SHOWN = 60
+TABLE_NAME = Option(option_types.identifier, "", "")       # each option of [tables]
+
+Written = namedtuple("Written", "text origin place")
+Written.__doc__ = """What is set for an option: as text, by what, and where that is, in words.
+
+origin  SET, ENVIRONMENT, DOTENV, FILE or DEFAULT
+"""
+Sources = namedtuple("Sources", "layers problems found")
+Sources.__doc__ = """What was read.
+
+layers    {origin: {section: {option: (text, place)}}}, the first wins
+problems  lines and sections that make no sense
+found     whether there is a config.ini
+"""
+
+
+class Config:
+    """What was read, and typed values of it. Sections are checked when first asked for."""
+
+    def __init__(self, path: str, sources: Sources) -> None:
+        self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
+        self.sources = sources
+        self._sections: dict = {}
+
+    @property
+    def is_overridden(self) -> bool:
+        """Whether options were given by `--set`."""
+        return bool(self.sources.layers[SET])
+
+    def section(self, name: str) -> SimpleNamespace:
+        """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is
+        wrong in it."""
+        return self._typed(name, settings.SECTIONS[name])
+
+    def job(self, job: Job) -> SimpleNamespace:
+        """A job's own options, with `schedule`, `enabled` and `budget`."""
+        return self._typed(job.name, settings.job_options(job))
+
+    def mode(self, job: Job) -> str:
+        """Who runs it: cron, rq or celery."""
+        return self.job(job).mode or self.section("core").mode
+
+    def job_named(self, name: str) -> SimpleNamespace:
+        """The options of the job with this name."""
+        return self.job(catalogue.load(name))
+
+    def tables(self) -> dict:
+        """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""
+        if not any(settings.TABLES in layer for layer in self.sources.layers.values()):
+            return {}                               # a tick pays only for what is there
+        typed = vars(self._typed(settings.TABLES, options_of(settings.TABLES)))
+        return {ours: theirs for ours, theirs in typed.items() if theirs}
+
+    def written(self, section: str, name: str, option: Option) -> Written:
+        """What is set for this option: `--set` over environment over `.env` over the file over the
+        default."""
+        for origin, layer in self.sources.layers.items():
+            if name in layer.get(section, ()):
+                text, place = layer[section][name]
+                return Written(text, origin, place)
+        return Written(self._default(section, option), DEFAULT, DEFAULT)
+
+    def strays(self) -> list[str]:
+        """Variables of ours that name no section."""
+        found = [PREFIX + name.upper() for origin in (ENVIRONMENT, DOTENV)
+                 for name in self.sources.layers[origin].get(STRAY, ())]
+        return [name for name in found if name != CONFIG_VARIABLE]
+
+    def secrets(self) -> list[tuple[Option, str]]:
+        """What is set for each option that holds a secret."""
+        return [(option, self.written(section, name, option).text)
+                for section, name, option in settings.shared_options() if option.kind.mask]
+
+    def _default(self, section: str, option: Option) -> str:
+        """A persona that is not set writes from the service's own domain, under the name of [mail]
+        from if it has one."""
+        if section != "personas":
+            return option.default
+        try:
+            domain = self.section("mail").domain
+        except ConfigError:                         # reported by itself
+            return option.default
+        sender = self.written("mail", "from", settings.SECTIONS["mail"]["from"]).text
+        name, _, address = option.default.rpartition(" <")
+        named = sender.rpartition("<")[0].strip() or name
+        return f"{named} <{address.replace(settings.LOCAL, domain)}"
+
+    def resolved(self, value, option: Option):
+        """A path counts from the file's folder; other values, URLs in place of a path too, are left
+        as they are."""
+        if value and option.kind.is_path and "://" not in value:
+            return os.path.normpath(os.path.join(self.folder, os.path.expanduser(value)))
+        return value
+
+    def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
+        """All problems of these jobs' and shared sections in one ConfigError."""
+        found = [*self.sources.problems, *_problems(self.tables)]
+        for name in sections:
+            found += _problems(self.section, name)
+        for job in jobs:
+            found += _problems(self.job, job)
+        if found:
+            # a line that makes no sense is reported by each of them
+            raise ConfigError(*dict.fromkeys(found))
+
+    def changed(self, origin: str, values: dict) -> Config:
+        """A copy with {(section, option): text} over what is set in one place."""
+        layer = {section: dict(options)
+                 for section, options in self.sources.layers[origin].items()}
+        for (section, name), text in values.items():
+            layer.setdefault(section, {})[name] = (text, origin)
+        layers = {**self.sources.layers, origin: layer}
+        return Config(self.path, self.sources._replace(layers=layers))
+
+    def with_overrides(self, words: list[str], job: Job | None) -> Config:
+        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises
+        UsageError, and ConfigError for a value that cannot be."""
+        overrides: dict = {}
+        for word in words:
+            name, equals, value = word.partition("=")
+            section, dot, option = name.strip().partition(".")
+            if not dot:
+                section, option = job.name if job else "", section
+            known = options_of(section)
+            if not equals or option not in known:
+                raise UsageError(_wrong_override(section, option, known))
+            mask = known[option].kind.mask
+            if mask and mask(value.strip()) != value.strip():
+                raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by "
+                                 "every user of this machine: write "
+                                 f"{variable_name(section, option)} in .env, or {option} in "
+                                 "config.ini")
+            overrides[section, option] = value.strip()
+        changed = self.changed(SET, overrides)
+        wrong = [problem for section, name in overrides         # whether or not the job reads them
+                 for problem in _problems(changed.value, section, name, options_of(section))]
+        if wrong:
+            raise ConfigError(*wrong)
+        return changed
+
+    def _typed(self, section: str, known: dict) -> SimpleNamespace:
+        """A section's values by what is `known` of its options. ConfigError lists what is wrong in
+        it."""
+        if section in self._sections:
+            return self._sections[section]
+        typed = SimpleNamespace()
+        problems = [*self.sources.problems, *self._unknown_options(section, known)]
+        for name in known:
+            try:
+                # `from` is a word of the language
+                attribute = "from_" if name == "from" else name
+                setattr(typed, attribute, self.value(section, name, known))
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(*problems)
+        self._sections[section] = typed
+        return typed
+
+    def value(self, section: str, name: str, known: dict):
+        """One of the section's `known` options; ConfigError when what is set makes no sense."""
+        option = known[name]
+        text, origin, place = self.written(section, name, option)
+        if option.argument and origin not in (SET, DEFAULT):
+            raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out "
+                              f"({place}), and give it by hand: jobs.py {section} --set "
+                              f"{name}=VALUE")
+        try:
+            if "\n" in text and not option.kind.lines:
+                raise ValueError("goes on in the next line, since that begins with a space; "
+                                 "expected one line")
+            return self.resolved(option.kind.parse(text), option)
+        except ValueError as error:
+            raise ConfigError(f"[{section}] {name} = {_shown(text, option)}: "
+                              f"{error}{_hint(text)} ({place})") from None
+
+    def _unknown_options(self, section: str, known: dict) -> list[str]:
+        return [f"[{section}] {shown_name(name)}: there is no such option{_near(name, known)} "
+                f"({place})"
+                for layer in self.sources.layers.values()
+                for name, (_, place) in layer.get(section, {}).items() if name not in known]
+
+
+def for_app(path: str | None) -> Config:
+    """As jobs.py finds it, for an app that asks: the file at `path`, or config.ini beside the
+    program."""
+    from jobs_lib.folders import HOME, add_packages
+    add_packages()
+    return load(path, beside=HOME)
+
+
+def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
+    """Read the file (default: `config.ini` in the folder `beside`) and what goes over it.
+
+    Lines and sections that make no sense are reported with the first section that is asked for.
+    Without a file the defaults hold; ConfigError when a file that was named is missing.
+    """
+    named = path or environ.get(CONFIG_VARIABLE)
+    path = named or os.path.join(beside, "config.ini")
+    problems: list[str] = []
+    text = read_text(path, problems)
+    if text is None and named:
+        raise ConfigError(f"there is no file {path}: name your config.ini by --config or "
+                          f"{CONFIG_VARIABLE}")
+    ini = parse_ini(text or "", path, problems)
+    dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
+    known = known_sections()
+    problems += [f"[{section}]: there is no such section{_near(section, known)} "
+                 f"({path} line {line})"
+                 for section, line in ini.begins.items() if section not in known]
+    layers = {
+        SET: {},
+        ENVIRONMENT: _by_section(known, {
+            name: (text.strip(), f"environment variable {name}")
+            for name, text in environ.items() if name.startswith(PREFIX)}),
+        DOTENV: _by_section(known, {
+            name: (text, f"{dotenv} line {line}")
+            for name, (text, line) in read_dotenv(dotenv, problems).items()}),
+        FILE: {section: {name: (text, f"{path} line {line}")
+                         for name, (text, line) in values.items()}
+               for section, values in ini.values.items() if values}}
+    return Config(path, Sources(layers, problems, text is not None))
+
+
+def _by_section(known: list[str], variables: dict) -> dict:
+    """{section: {option: what it is}} of {JOBS_SECTION_OPTION: what it is}. Of two sections the
+    longer: JOBS_EXPORT_ACCOUNTS_BUDGET is none of [export]."""
+    found: dict = {}
+    for variable, written in variables.items():
+        words = variable[len(PREFIX):].lower()
+        section = max((name for name in known if words.startswith(f"{name}_")), key=len,
+                      default=STRAY)
+        found.setdefault(section, {})[words[len(section):].lstrip("_")] = written
+    return found
+
+
+def known_sections() -> list[str]:
+    """Every section that config.ini may have."""
+    return [*settings.SECTIONS, settings.TABLES, *catalogue.names()]
+
+
+def options_of(section: str) -> dict:
+    """{option: what is known of it} of any section; {} where there is none of this name."""
+    if section == settings.TABLES:
+        from jobs_lib.database.schema import NAMES
+        return dict.fromkeys(NAMES, TABLE_NAME)
+    if section in catalogue.names():
+        return settings.job_options(catalogue.load(section))
+    return settings.SECTIONS.get(section, {})
+
+
+def variable_name(section: str, option: str) -> str:
+    """`JOBS_MAIL_HOST` for `[mail] host`."""
+    return f"{PREFIX}{section}_{option}".upper()
+
+
+def _problems(ask, *args) -> list[str]:
+    try:
+        ask(*args)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _near(name: str, known) -> str:
+    from jobs_lib.text import did_you_mean  # loaded only where something is wrong already
+    return did_you_mean(name, known)
+
+
+def _wrong_override(section: str, option: str, known: dict) -> str:
+    start = f"--set {shown_name(section)}.{shown_name(option)}"
+    if not known:
+        near = _near(section, known_sections())
+        return f"{start}: there is no section [{shown_name(section)}]{near}"
+    if not option or option in known:
+        return f"{start}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE"
+    near = _near(option, sorted(known, key=settings.JOB_OPTIONS.__contains__))
+    return f"{start}: [{section}] has no such option{near} (it has {', '.join(known)})"
+
+
+def _shown(text: str, option: Option) -> str:
+    """A wrong value as it may be shown: nothing of a secret, and no password in what looks like a
+    URL."""
+    if option.kind.mask:
+        return "..."
+    text = text.partition("\n")[0]
+    text = hide_password(text) if "@" in text and ":" in text else text
+    return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
+
+
+def _hint(text: str) -> str:
+    if " #" in text or " ;" in text:
+        return "; a comment needs a line of its own"
+    return "; without the quotes" if text[:1] in ("'", '"') and text[-1:] == text[:1] else ""

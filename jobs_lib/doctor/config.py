@@ -5,8 +5,7 @@ import re
 from contextlib import suppress
 
 from jobs_lib.addresses import LOCAL, LOOPBACK
-from jobs_lib.config import settings
-from jobs_lib.config.loader import Config, variable_name
+from jobs_lib.config import Config, settings, variable_name
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.database import dialects

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jobs_lib import folders
 from jobs_lib.catalogue import CRON
-from jobs_lib.config import loader
+from jobs_lib.config import load
 from jobs_lib.database.schema import version
 from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
 from jobs_lib.folders import HOME
@@ -26,7 +26,7 @@ def open_session(config_path: str | None, level: int | None = None, overrides=()
                  job=None) -> Session:
     """Read the configuration, with `--set` over it; no connection is made yet."""
     console = Console(level)
-    config = loader.load(config_path, beside=HOME)
+    config = load(config_path, beside=HOME)
     if overrides:
         config = config.with_overrides(overrides, job)
     return Session(config, Ports(config), console)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.config import settings
-from jobs_lib.config.loader import variable_name
+from jobs_lib.config import settings, variable_name
 from jobs_lib.config.option_types import Option
 
 from .layout import wrapped

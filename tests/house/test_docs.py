@@ -19,8 +19,7 @@ from docs.generate.__main__ import files
 from jobs_lib import catalogue
 from jobs_lib import commands as command_modules
 from jobs_lib.cli import arguments
-from jobs_lib.config import settings
-from jobs_lib.config.loader import CONFIG_VARIABLE, load, variable_name
+from jobs_lib.config import CONFIG_VARIABLE, load, settings, variable_name
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError

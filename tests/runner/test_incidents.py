@@ -20,7 +20,7 @@ from tests.support.product import (
     JobsError,
     catalogue,
     connect,
-    loader,
+    load,
     mark_folder,
     mysql,
     overview,
@@ -72,7 +72,7 @@ class Hours:
 
     def status(self) -> dict:
         """What `status --json` would print."""
-        settings = loader.load(None, beside=str(self.site.folder), environ={})
+        settings = load(None, beside=str(self.site.folder), environ={})
         with closing(connect(self.site.url)) as db:
             return overview.collect(settings, db, self.now)
 

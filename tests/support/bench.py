@@ -44,7 +44,7 @@ from tests.support.product import (
     connect,
     dispatch,
     known_rules,
-    loader,
+    load,
     mark_folder,
     run_due,
     runner,
@@ -182,7 +182,7 @@ class Bench:
                  for line in (f"[{name}]", *(f"{option} = {value}" for option,
                                              value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
-        self._config = loader.load(None, beside=str(self.folder), environ={})
+        self._config = load(None, beside=str(self.folder), environ={})
 
     def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False,
             **options) -> dict:

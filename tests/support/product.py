@@ -18,7 +18,7 @@ from types import SimpleNamespace
 INSIDE = {
     "catalogue": "declare tables_of .", "clock": "", "jobs": "", "masking": "",
     "records": "dumps loads namedtuple", "schedule": "zone .",
-    "cli.arguments": "dispatch", "commands.run_due": "", "config.loader": "",
+    "cli.arguments": "dispatch", "commands.run_due": "", "config": "load",
     "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS",
     "database.connection": "Database Transaction connect",
@@ -114,10 +114,10 @@ def leave(code: int) -> None:
 def install(folder) -> None:
     """What `jobs.py migrate` does in that folder."""
     from jobs_lib.commands import migrate
-    from jobs_lib.config import loader
+    from jobs_lib.config import load
     from jobs_lib.runner.resources import Ports, Session
 
-    settings = loader.load(None, beside=str(folder), environ={})
+    settings = load(None, beside=str(folder), environ={})
     *_, db = migrate.install(Session(settings, Ports(settings), console=None))
     db.close()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.support.product import Console, Ports, Session, clock, loader, run_due
+from tests.support.product import Console, Ports, Session, clock, load, run_due
 from tests.support.shell import utc
 
 
@@ -21,7 +21,7 @@ class Ticks:
         now = utc(moment) if isinstance(moment, str) else moment
         console = Console(0)
         console.fail = self.said.append
-        settings = loader.load(None, beside=str(self.site.folder), environ={})
+        settings = load(None, beside=str(self.site.folder), environ={})
         ports = Ports(settings)
         began, connect = self.seconds, ports.connect
         ports.connect = lambda **how: connect(**{**self._timeout, **how})

@@ -110,12 +110,12 @@ def _folded(address: str) -> str:
 
 def is_retired(address: str, config_path: str | None = None) -> bool:
     """What `jobs_lib.is_retired` returns to an app."""
-    from jobs_lib.config import loader
+    from jobs_lib.config import for_app
     from jobs_lib.folders import secret_key
     from jobs_lib.runner.context import derived
     from jobs_lib.runner.resources import Ports
 
-    config = loader.for_app(config_path)
+    config = for_app(config_path)
     core = config.section("core")
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
         raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without "

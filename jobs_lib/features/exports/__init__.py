@@ -93,7 +93,7 @@ def link(url: str, token: str) -> str:
 
 def find(token: str, config_path: str | None, now) -> Export | None:
     """What `jobs_lib.find_export` returns to an app. Nothing is changed by asking."""
-    from jobs_lib.config.loader import for_app
+    from jobs_lib.config import for_app
     from jobs_lib.runner.resources import Ports
 
     config = for_app(config_path)
