@@ -66,8 +66,11 @@ class Launch:
     def run(self, job, request) -> dict:
         """Run the job once; the outcome, which `report` looks at later."""
         from jobs_lib.runner import runner
-        self.results.append(runner.run(self.session, job, request))
-        return self.results[-1]
+        result = runner.run(self.session, job, request)
+        self.results.append(result)
+        if error := result.pop("log_error", ""):
+            self.outages().report(incident_files.LOG, [error])
+        return result
 
     def report(self) -> None:
         """Report what kept these runs from their work and keeps others from it, too. Busy where

@@ -3,21 +3,16 @@ in step with its transactions.
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
 one `write` to a file opened for appending, so lines of several processes never mix. A log that
-cannot be written never stops a job: the first run prints that on stderr, with what went wrong in
-it, and records it (runner/incident_files.py), so that the next one does not repeat it; all else is
-dropped, since cron would mail it.
+cannot be written stops no job: what is to be logged is dropped, and the run says so.
 """
 from __future__ import annotations
 
 import errno
 import os
-import sys
 
 from jobs_lib import clock
 from jobs_lib.folders import open_own, private
 from jobs_lib.records import dumps
-
-from .incident_files import PRINTED
 
 # a larger file is rotated by the next run; so many rotated ones are kept
 SIZE, FILES = 1024 ** 2, 5
@@ -25,6 +20,8 @@ SIZE, FILES = 1024 ** 2, 5
 
 class Events:
     """Takes events, and keeps none: the log of a dry run."""
+
+    broken = ""                     # why events were lost, in a sentence
 
     def event(self, event: str, level: str = "info", **fields) -> None:
         """Something happened."""
@@ -42,17 +39,11 @@ class Events:
 
 
 class Log(Events):
-    """The log of this name in `[core] log_dir`. `fields` are on every line (job, run_id).
+    """The log of this name in `[core] log_dir`. `fields` are on every line (job, run_id)."""
 
-    incident  the IncidentFile by which it is printed once that no line can be written; without one
-              nothing is printed, and `broken` alone shows it
-    """
-
-    def __init__(self, core, name: str, *, now=clock.now, incident=None, **fields) -> None:
+    def __init__(self, core, name: str, *, now=clock.now, **fields) -> None:
         self.path = os.path.join(core.log_dir, name + ".log")
-        self.broken = False
-        self._now, self._fields, self._incident = now, fields, incident
-        self._file, self._prints_errors = -1, False
+        self._now, self._fields, self._file = now, fields, -1
 
     def event(self, event: str, level: str = "info", **fields) -> None:
         """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
@@ -64,13 +55,7 @@ class Log(Events):
             # the rest is escaped: no control character reaches a terminal
             self._write(line.encode("ascii"))
         except OSError as error:
-            if not self.broken and self._incident:
-                self._prints_errors = self._print_once(
-                    f"the log {self.path} cannot be written ({error.strerror}): only what went "
-                    "wrong is shown here")
-            self.broken = True
-            if level != "info" and self._prints_errors:
-                sys.stderr.write(line)
+            self.broken = f"the log {self.path} cannot be written: {error.strerror}"
 
     def close(self) -> None:
         """Close the file; the next event opens it again."""
@@ -98,16 +83,6 @@ class Log(Events):
             if os.fstat(self._file).st_size == end:          # nobody has written behind it
                 os.ftruncate(self._file, end - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def _print_once(self, message: str) -> bool:
-        """Print it on stderr, unless an earlier run has. Whether it was printed."""
-        incident, now = self._incident, self._now()
-        incident.record_error(now, message)
-        if not incident.is_due(PRINTED, now, None):
-            return False
-        incident.mark(PRINTED, now)
-        print(message, file=sys.stderr)
-        return True
 
 
 class Journal(Events):

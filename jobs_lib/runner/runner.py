@@ -12,7 +12,7 @@ from jobs_lib import clock, errors, folders
 from jobs_lib.database.schema import version
 from jobs_lib.records import namedtuple
 
-from . import doubt, history, incident_files, locks, outcome, slots
+from . import doubt, history, locks, outcome, slots
 from .context import Context
 from .limits import RunLimits
 from .log import Events, Log
@@ -74,9 +74,8 @@ class Run:
         self.defects: dict = {}         # {item: the exception that it met}, in order
         self.installation = ""
         self.log = Events() if request.dry_run else Log(
-            self.core, job.name, now=self.ports.now,
-            incident=incident_files.IncidentFile(self.core, incident_files.LOG),
-            job=job.name, run_id=self.result["run_id"])
+            self.core, job.name, now=self.ports.now, job=job.name,
+            run_id=self.result["run_id"])
 
     def run(self) -> None:
         """Work until it ends, then store how. No alarm comes after the work."""
@@ -89,6 +88,8 @@ class Run:
             self._finish()
         finally:
             self._give_back()
+            if self.log.broken:
+                self.result["log_error"] = self.log.broken
 
     # The work
 
