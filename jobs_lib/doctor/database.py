@@ -72,15 +72,13 @@ def _fix(words: str, statements=()) -> str:
 
 
 def writing(installation):
-    """A row is added, changed and removed, and all of it taken back."""
+    """A row is written, and taken back."""
     db = installation.database()
     if not version.found(db):
         raise Reported
     try:
         with suppress(_TakenBack), db.transaction():
-            db.insert("meta", name="doctor", value="1")
-            db.execute("UPDATE {meta} SET value = '2' WHERE name = 'doctor'")
-            db.execute("DELETE FROM {meta} WHERE name = 'doctor'")
+            version.writable(db, installation.now)
             raise _TakenBack
     except Missing:
         raise Reported from None             # by `tables`

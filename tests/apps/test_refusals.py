@@ -81,7 +81,7 @@ MARIADB = {
         f"{KEY}FOREIGN KEY (box) REFERENCES app_destinations (id) ON DELETE CASCADE",
         "expire_destination_verifications", ("the foreign key of_box of app_aliases deletes its "
         "rows with those of app_destinations (ON DELETE CASCADE): give it ON DELETE SET NULL, or "
-        "switch off the job that deletes those"), "delete_accounts"),
+        "switch off the job that does so"), "delete_accounts"),
     "one that deletes users": (
         (f"{KEY.replace('aliases', 'users')}FOREIGN KEY (box) REFERENCES app_message_logs (id) ON "
         "DELETE CASCADE"), "purge_message_logs", ("the foreign key of_box of app_users deletes "

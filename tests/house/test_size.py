@@ -21,8 +21,7 @@ PACKAGES = {
 LINES, STATEMENTS, MODULES = 28_000, 16_370, 265
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
-              "database/schema/foreign_keys.py", "database/schema/keys.py",
-              "database/schema/probe.py")
+              "database/schema/keys.py", "database/schema/probe.py")
 OTHERS = {"tests": (".py", 33_050), "docs": (".md", 4_190)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}

@@ -6,16 +6,16 @@ TEXT = """
 users: People with an account.
     email               address  = ''
     name                name     = ''
-    status              word     = active    # active, suspended, deleted
-    bandwidth_limit_bytes  big   null        # NULL: no limit
-    email_limit         big      null        # NULL: no limit
-    billing_anchor      date     null        # NULL: created_at
-    log_retention_days  int      null        # NULL: the deployment's; at least 3: 0 counts as 3
+    status              word     = active  # active, suspended, deleted
+    bandwidth_limit_bytes  big   null  # NULL: no limit
+    email_limit         big      null  # NULL: no limit
+    billing_anchor      date     null  # NULL: created_at
+    log_retention_days  int      null  # NULL: the deployment's; at least 3: 0 counts as 3
     created_at          now
     deleted_at          time     null written
-    index email: email                       # sign-in
-    index status: status, deleted_at         # delete_accounts: deleted ones, oldest first
-    index retention: log_retention_days      # purge_message_logs: own retentions
+    index email: email  # sign-in
+    index status: status, deleted_at  # delete_accounts: deleted ones, oldest first
+    index retention: log_retention_days  # purge_message_logs: own retentions
 
 aliases: The addresses that mail comes in by.
     user_id             ref:users:with
@@ -25,8 +25,8 @@ aliases: The addresses that mail comes in by.
     expires_at          time     null
     expiry_notified_at  time     null written  # of this end; NULL it with a new expires_at
     created_at          now
-    unique address: address                  # the mail hook: whose is this recipient
-    index expiry: active, expires_at         # expire_aliases: active ones by their end
+    unique address: address  # the mail hook: whose is this recipient
+    index expiry: active, expires_at  # expire_aliases: active ones by their end
 
 destinations: The owners' real addresses, where mail is forwarded to.
     user_id             ref:users:with
@@ -47,8 +47,8 @@ destination_verifications: Tokens mailed to prove that a destination is the owne
     token_hash          hash
     expires_at          time
     created_at          now
-    index token: token_hash                  # the app's check
-    index expiry: expires_at                 # expire_destination_verifications
+    index token: token_hash  # the app's check
+    index expiry: expires_at  # expire_destination_verifications
 
 domains: Domains that users brought along.
     user_id             ref:users:with
@@ -64,38 +64,38 @@ domains: Domains that users brought along.
     warned_at           time     null written
     verified_at         time     null written
     created_at          now
-    index user: user_id                      # an account's domains: pages, export, deletion
-    index name: name                         # --set domain=NAME
-    index due: next_check_at                 # check_domains: what is due
-    index turns: user_id, next_check_at      # check_domains: owners in turn
-    index check: status, next_check_at       # check_domains: what has no time yet
-    index recheck: recheck_requested_at      # check_domains: what was asked for
-    index age: status, created_at            # queue domains --since
+    index user: user_id  # an account's domains: pages, export, deletion
+    index name: name  # --set domain=NAME
+    index due: next_check_at  # check_domains: what is due
+    index turns: user_id, next_check_at  # check_domains: owners in turn
+    index check: status, next_check_at  # check_domains: what has no time yet
+    index recheck: recheck_requested_at  # check_domains: what was asked for
+    index age: status, created_at  # queue domains --since
 
 message_logs: One row for each message that passed or was stopped; no content.
     user_id             ref:users:with
     alias_id            ref:aliases:later  null
-    direction           word                 # forward, reply, send
-    status              word                 # delivered, blocked, held, spam, bounced, failed
+    direction           word  # forward, reply, send
+    status              word  # delivered, blocked, held, spam, bounced, failed
     bytes_used          big      = 0
     created_at          now
-    index created: created_at, user_id, bytes_used   # purge_message_logs; covers rollup_usage
-    index user: user_id, created_at          # an account's log: retention, export, deletion
+    index created: created_at, user_id, bytes_used  # purge_message_logs; covers rollup_usage
+    index user: user_id, created_at  # an account's log: retention, export, deletion
 
 header_snapshots: Encrypted headers of logged messages.
     message_log_id      ref:message_logs:with
     user_id             ref:users:with
     ciphertext          blob     null
     created_at          now
-    index created: created_at                # purge_header_snapshots
+    index created: created_at  # purge_header_snapshots
 
 failed_emails: Forwards that failed at the first try: one row is one recipient.
     user_id             ref:users:with
     alias_id            ref:aliases:with
     destination_id      ref:destinations:with  null
-    envelope_from       address  = ''        # '' is the null sender <>
+    envelope_from       address  = ''  # '' is the null sender <>
     envelope_to         address
-    raw_path            path                 # relative to [spool] dir; rows may share a file
+    raw_path            path  # relative to [spool] dir; rows may share a file
     size_bytes          big      = 0
     status              word     = pending written  # pending, sending, sent, failed
     attempts            int      = 0 written  # retries made
@@ -110,11 +110,11 @@ failed_emails: Forwards that failed at the first try: one row is one recipient.
     notified_at         time     null written  # when its notice was sent, or none was due
     notice_id           ref:notifications:later  null written  # the notice that lists it
     index due: status, next_attempt_at, attempts, last_attempt_at  # retry_forwards: what is due
-    index turns: status, user_id, next_attempt_at    # retry_forwards: owners in turn
-    index path: raw_path                     # is this spool file named by any row
+    index turns: status, user_id, next_attempt_at  # retry_forwards: owners in turn
+    index path: raw_path  # is this spool file named by any row
     index finished: status, finished_at, created_at  # purge_failed_emails
-    index unreported: status, notified_at, notice_id # retry_forwards: failures without notice
-    index notice: notice_id                  # send_notifications: the rows that a notice lists
+    index unreported: status, notified_at, notice_id  # retry_forwards: failures without notice
+    index notice: notice_id  # send_notifications: the rows that a notice lists
 
 overflow_hold: Messages held back because the account was over its limit.
     user_id             ref:users:with
@@ -127,9 +127,9 @@ overflow_hold: Messages held back because the account was over its limit.
     warned_at           time     null written
     warning_id          ref:notifications:later  null written  # the notice that listed it
     released_at         time     null
-    index held: released_at, held_at         # expire_overflow_hold: unreleased ones by age
-    index warning: warning_id                # which messages a notice listed
-    index path: raw_path                     # is this spool file named by any row
+    index held: released_at, held_at  # expire_overflow_hold: unreleased ones by age
+    index warning: warning_id  # which messages a notice listed
+    index path: raw_path  # is this spool file named by any row
 
 spam_quarantine: Messages judged to be spam.
     user_id             ref:users:with
@@ -141,18 +141,18 @@ spam_quarantine: Messages judged to be spam.
     raw_path            path
     quarantined_at      time
     released_at         time     null
-    index quarantined: quarantined_at        # purge_spam_quarantine
-    index path: raw_path                     # is this spool file named by any row
+    index quarantined: quarantined_at  # purge_spam_quarantine
+    index path: raw_path  # is this spool file named by any row
 
 audit_logs: Who did what, for the operator.
     user_id             ref:users:stays  null written
     actor               name     = '' written
     event               label
-    severity            word     = info      # info, warning, critical
+    severity            word     = info  # info, warning, critical
     ip                  word     = '' written
     details             json     null written
     created_at          now
-    index age: severity, created_at          # archive_audit_logs: critical ones are kept longer
+    index age: severity, created_at  # archive_audit_logs: critical ones are kept longer
 
 magic_links: One-time sign-in links.
     user_id             ref:users:with
@@ -160,24 +160,24 @@ magic_links: One-time sign-in links.
     expires_at          time
     used_at             time     null
     created_at          now
-    index token: token_hash                  # the app's check
-    index expiry: expires_at                 # purge_magic_links
-    index used: used_at                      # purge_magic_links
+    index token: token_hash  # the app's check
+    index expiry: expires_at  # purge_magic_links
+    index used: used_at  # purge_magic_links
 
 sessions: Signed-in browsers.
     user_id             ref:users:with
     token_hash          hash
     created_at          now
     last_seen_at        now
-    expires_at          time                 # the absolute limit
-    index token: token_hash                  # the app's check
-    index expiry: expires_at                 # purge_sessions
-    index idle: last_seen_at                 # purge_sessions
+    expires_at          time  # the absolute limit
+    index token: token_hash  # the app's check
+    index expiry: expires_at  # purge_sessions
+    index idle: last_seen_at  # purge_sessions
 
 webhooks: Endpoints that users registered.
     user_id             ref:users:with
     url                 line
-    secret              label                # whsec_...
+    secret              label  # whsec_...
     previous_secret     label    null
     previous_secret_expires_at  time null
     active              flag     = 1 written
@@ -190,7 +190,7 @@ webhooks: Endpoints that users registered.
 webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     webhook_id          ref:webhooks:with
     user_id             ref:users:with
-    event_id            label                # the webhook-id header
+    event_id            label  # the webhook-id header
     event_type          label    = ''
     payload             text     null
     status              word     = pending written  # pending, sending, delivered, failed
@@ -205,9 +205,9 @@ webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     claim_run           word     null written
     uncertain           int      = 0 written
     index due: status, next_attempt_at, attempts, last_attempt_at  # retry_webhooks: all due
-    index turns: status, user_id, next_attempt_at    # retry_webhooks: owners in turn
+    index turns: status, user_id, next_attempt_at  # retry_webhooks: owners in turn
     index hook: webhook_id, status, next_attempt_at  # an endpoint's queue; its deletion
-    index age: status, created_at            # purge_webhook_deliveries: finished ones by age
+    index age: status, created_at  # purge_webhook_deliveries: finished ones by age
 
 export_requests: Accounts asked to be exported.
     user_id             ref:users:with
@@ -226,11 +226,11 @@ export_requests: Accounts asked to be exported.
     error               text     null written
     claim_run           word     null written
     uncertain           int      = 0 written
-    index due: status, next_attempt_at       # export_accounts: what is due
-    index turns: status, user_id, next_attempt_at    # export_accounts: owners in turn
-    index age: status, requested_at          # queue exports --since
-    index expiry: status, expires_at         # export_accounts: what is past its link
-    index token: token_hash                  # find_export(token)
-    index user: user_id, requested_at        # one running and a few a day for each account
+    index due: status, next_attempt_at  # export_accounts: what is due
+    index turns: status, user_id, next_attempt_at  # export_accounts: owners in turn
+    index age: status, requested_at  # queue exports --since
+    index expiry: status, expires_at  # export_accounts: what is past its link
+    index token: token_hash  # find_export(token)
+    index user: user_id, requested_at  # one running and a few a day for each account
 """
 TABLES = {block.strip().partition(":")[0]: block for block in TEXT.split("\n\n")}

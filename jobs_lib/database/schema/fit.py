@@ -16,7 +16,7 @@ from jobs_lib.errors import DatabaseError, JobsError, Missing, NotGranted
 from jobs_lib.folders import VERSION
 from jobs_lib.records import namedtuple
 
-from . import app_tables, ddl, foreign_keys, keys, probe
+from . import app_tables, ddl, keys, probe
 from .tables import table, words_of
 from .version import FIT, facts
 
@@ -35,6 +35,7 @@ TRIED = (WRITE, ADD, DELETE)            # what a dry run cannot try
 # no job refuses for these: what makes them slow, and what a person should look at
 INDEX, NOTE = "index", "note"
 LISTED = "`jobs.py migrate --check` says what to do"
+SET_NULL = "give it ON DELETE SET NULL"
 PRINTED = "run the SQL that `jobs.py migrate` prints"
 
 # what a type holds, by its name as the database has it
@@ -46,22 +47,34 @@ NEEDED = {**dict.fromkeys(("id", "ref"), ("numbers", "text")),
           **dict.fromkeys(("date", "time", "now"), ("times",)),
           "blob": ("bytes", "text")}
 TRANSACTIONAL = ("innodb", "rocksdb", "xtradb")
+# what owners have made: deleted by the app, or with the account, one of them also by its age
+LASTING = ("users", "aliases", "domains", "webhooks")
+OWNED = (*LASTING, "destinations")
+KEEP = ("RESTRICT", "NO ACTION")
+# the tables that a view reads, as the server stores it: no comma between two of them
+SOURCE = re.compile(r"(?:\bfrom|\bjoin)\s*\(*\s*`[^`]+`\.`([^`]+)`(?!\.)", re.IGNORECASE)
 LOOKED_AT = 2000            # rows of a table whose words are looked at
 
 
 def look(db) -> list[Finding]:
     """All that is wrong. Only a connection that may write tries whether rows can be written."""
     there = db.catalogue(app_tables.TABLES)
-    by_keys, bases = foreign_keys.look(db, there)
-    found = [*_missing(db, there), *_unlike(db, there), *(Finding(*each) for each in by_keys)]
-    wrong = {each.table for each in found if each.act == READ}
-    lasting, unknown = _lasting(db, bases)
-    found += lasting
+    found = [*_missing(db, there), *_unlike(db, there)]
+    unsafe = set()              # what is tried there might stay
+    if db.dialect.views:        # SQLite leaves foreign keys alone, and has one engine
+        views = {row["name"].lower(): row for row in db.query(db.dialect.views)}
+        bases = {name: _bases(db.name(name).lower(), views) for name in there}
+        engines = db.tables()
+        lasting = [*_lasting(db, bases, engines)]
+        found += [*lasting, *_by_keys(db, bases), *_shared(db, bases, views)]
+        unsafe = {each.table for each in lasting} | {
+            name for name in bases if not bases[name] or bases[name] - engines.keys()}
     if db.readonly:
         return found
+    wrong = {each.table for each in found if each.act == READ}
     with suppress(Missing, NotGranted, *probe.NOBODY):
         db.execute("UPDATE {meta} SET value = value WHERE 1 = 0")   # else no job can run
-        for name in there.keys() - wrong - unknown:
+        for name in there.keys() - wrong - unsafe:
             found += [Finding(*each) for each in probe.look(db, name, there[name].keys())]
     return found
 
@@ -118,23 +131,63 @@ def _family(kind: str) -> str:
     return next((name for name, pattern in FAMILIES if re.search(pattern, kind)), "")
 
 
-def _lasting(db, bases: dict) -> tuple[list[Finding], set[str]]:
-    """(tables whose engine has no transactions, those of ours of which it is not known that it has:
-    what is tried there might stay)."""
-    engines = db.tables() if bases else {}
-    found, unknown = [], set()
+# On a server: what is behind a view, what foreign keys do
+
+def _bases(name: str, views: dict, seen: tuple = ()) -> set[str]:
+    """The tables whose rows a table or view shows. A definition that the user of the jobs may not
+    see shows none."""
+    if name not in views or name in seen:
+        return {name}
+    return {base for each in SOURCE.findall(views[name]["text"] or "")
+            for base in _bases(each.lower(), views, (*seen, name))}
+
+
+def _lasting(db, bases: dict, engines: dict):
+    """Tables whose engine has no transactions, also behind a view."""
     for name, tables in bases.items():
-        if not tables or tables - engines.keys():
-            unknown.add(name)           # a view of what the user of the jobs may not see
         for stored in (engines[base] for base in sorted(tables & engines.keys())):
             base, engine = stored["name"], stored["engine"].lower()
             if engine not in TRANSACTIONAL:
-                unknown.add(name)
                 shown = base if base == db.name(name) else f"{base} behind {db.name(name)}"
-                found.append(Finding(
+                yield Finding(
                     name, CHANGE, f"the table {shown} is {engine}, which has no transactions",
-                    PRINTED, [f"ALTER TABLE {db.dialect.quote(base)} ENGINE=InnoDB"]))
-    return found, unknown
+                    PRINTED, [f"ALTER TABLE {db.dialect.quote(base)} ENGINE=InnoDB"])
+
+
+def _by_keys(db, bases: dict):
+    """Foreign keys that would delete what a user made along with a row that a job deletes, or that
+    keep a job from deleting it. Rows of the tables that the jobs know go before those that they
+    refer to."""
+    ours = {base: name for name in reversed(tuple(bases)) for base in bases[name]}
+    for key in db.query(db.dialect.foreign_keys, names=list(ours)):
+        child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
+        if not parent:
+            continue
+        name, theirs = f"the foreign key {key['name']} of {key['child']}", db.name(parent)
+        is_cascade = key["on_delete"] == "CASCADE"
+        if key["on_delete"] in KEEP and child in (None, "users"):
+            yield Finding(parent, DELETE, f"{name} keeps rows of {theirs} from being deleted",
+                          SET_NULL)
+        elif is_cascade and child == "users":
+            yield Finding(parent, DELETE, f"{name} deletes users with rows of {theirs} (ON DELETE "
+                          "CASCADE)", SET_NULL)
+        elif is_cascade and child in OWNED and parent not in LASTING:
+            yield Finding(parent, PURGE, f"{name} deletes its rows with those of {theirs} (ON "
+                          "DELETE CASCADE)", f"{SET_NULL}, or switch off the job that does so")
+
+
+def _shared(db, bases: dict, views: dict):
+    """Views of one table through which rows would be deleted that are something else to the jobs,
+    too: what an owner has made."""
+    for name in bases:
+        view = views.get(db.name(name).lower(), {"is_updatable": False})
+        if not view["is_updatable"] or len(SOURCE.findall(view["text"] or "")) != 1:
+            continue
+        for other in OWNED:
+            if other != name and bases[name] & bases.get(other, set()):
+                yield Finding(name, DELETE, f"a row deleted through the view {db.name(name)} is "
+                              f"one of {db.name(other)}", "let no row be deleted through it: "
+                              "CREATE ALGORITHM = TEMPTABLE VIEW")
 
 
 # For a person

@@ -10,14 +10,11 @@ and collation. So two keys are equal in our own tables just where they are in th
 """
 from __future__ import annotations
 
-import os
-
 from . import app_tables, own_tables
 from .tables import NO_DEFAULT, PAST, table
 from .version import KEY_TYPE, TEXT_KEYS, UUID, facts, text_keys
 
 LONGEST = 255                # characters: an index over several such columns takes no more
-CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"      # the digits of a ULID
 TEXTS = ("char", "text", "clob", "uuid", "guid", "ulid")     # in the name of a type
 
 
@@ -80,17 +77,15 @@ def is_text(facts: dict) -> bool:
     return any(word in facts["whole"] for word in TEXTS)
 
 
-def new(like, now) -> str:
-    """A key for a row of ours in a table of the app's, in the form of another key: a ULID where
-    that has 26 characters, else a UUID, or as much of one."""
+def new(like) -> str:
+    """A key for a row of ours in a table of the app's, in the form of another key: a UUID, or as
+    many of its digits as that has."""
+    from uuid import uuid4
     like = like if isinstance(like, str) else ""
-    if len(like) == 26:
-        number = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-        made = "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
-    else:
-        from uuid import uuid4
-        made = str(uuid4()) if "-" in like or not like else uuid4().hex[:len(like)]
-    return made.upper() if like.isupper() else made.lower()
+    made = str(uuid4())
+    if like and "-" not in like:
+        made = ("0" + uuid4().hex)[:len(like)]      # by the 0 it is a ULID, too
+    return made.upper() if like.isupper() else made
 
 
 def _words(facts: dict) -> str:

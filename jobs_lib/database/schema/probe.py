@@ -6,7 +6,6 @@ CHECKs, triggers, views, rights. A table without rows is asked by statements tha
 """
 from __future__ import annotations
 
-from jobs_lib import clock
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
 
 from . import keys
@@ -138,7 +137,7 @@ class _Probe:
             like = self.row.get("id") or self.db.value("SELECT id FROM {users} LIMIT 1")
             if like is None:
                 return                      # nobody knows what a key looks like
-            row["id"] = keys.new(like, clock.now())
+            row["id"] = keys.new(like)
         if self.row.get("user_id") is not None:
             row["user_id"] = self.row["user_id"]
         self.db.insert(self.ours.name, **row)

@@ -71,7 +71,7 @@ def audit(ctx, user_id, event: str, details: dict, severity: str = "info") -> No
         from jobs_lib.database.schema import keys
         like = db.value("SELECT COALESCE((SELECT MAX(id) FROM {audit_logs}), (SELECT MAX(id) FROM "
                         "{users}))")
-        key = {"id": keys.new(like, now)}
+        key = {"id": keys.new(like)}
     db.insert("audit_logs", **key, user_id=user_id, actor="jobs", event=event, severity=severity,
               details=json.dumps(details, ensure_ascii=False, sort_keys=True, default=words),
               created_at=now)
