@@ -71,7 +71,8 @@ def test_every_attempt_sends_the_same_bytes_with_the_date_of_the_first(bench, ow
     first = bench.ahead(hours=2)
     while answers:
         bench.attempt(JOB)
-        bench.now = bench.ahead(hours=2)
+        # before the last one the clock is set back
+        bench.now = bench.ahead(hours=2) if len(answers) > 1 else bench.ago(days=30)
     assert row(bench, id)["status"] == "sent"
     assert len(set(seen[1:])) == 1
     message = message_from_bytes(seen[-1][0], policy=policy.default)

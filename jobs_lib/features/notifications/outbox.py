@@ -29,10 +29,10 @@ class Notices:
         if row["persona"] not in self.personas:
             self.ctx.log.warning("unknown persona", id=row["id"], persona=row["persona"][:64])
         recipient = check(row["to_email"])
-        # the same at each attempt: one may have arrived
+        # the first one's at each attempt, whatever the clock says: one may have arrived
         tried = attempts.of_item(self.ctx.db, "notification", row["id"], ATTEMPTS)
-        date = min((each["began_at"] for each in tried if each["recipient"] == row["recipient"]
-                    and each["outcome"] != attempts.POSTPONED), default=row["began_at"])
+        date = next((each["began_at"] for each in tried if each["recipient"] == row["recipient"]
+                     and each["outcome"] != attempts.POSTPONED), row["began_at"])
         content, author = compose(row, recipient, self.personas, self.mail.domain, date)
         return Envelope(self.mail.from_ or author, recipient), Message(IN_MEMORY, content)
 
