@@ -143,11 +143,11 @@ def _purge(db, rows: dict, now) -> None:
 def _log(ctx, before: dict, rows: dict) -> None:
     """What began and what ended, whether or not anybody is notified."""
     was_open, is_open = _open(before), _open(rows)
-    for key, row in rows.items():
-        if key in is_open and key not in was_open:
-            ctx.log.warning("incident", incident=key, subject=row["subject"], error=row["error"])
-        elif key in was_open and key not in is_open:
-            ctx.log.event("incident over", incident=key, subject=row["subject"])
+    for key in sorted(is_open.keys() ^ was_open.keys()):
+        row, begins = rows[key], key in is_open
+        log = ctx.log.warning if begins else ctx.log.event
+        log("incident" if begins else "incident over", incident=key, subject=row["subject"],
+            error=row["error"])
 
 
 # Messages

@@ -34,7 +34,7 @@ zone         `[core] timezone`, for texts       alerts  the section
 jobs         {name: dict} (job_facts.py)        queues  [dict], as _queues says
 relay        row of `relay_state` while it is paused, or None
 refusing     [relay.Refusing]: who refuses every message
-disks        [{holds, path, free, total}]: where we write, one for each file system, in bytes
+disks        [{holds, free, total}]: where we write, one for each file system, in bytes
 last_run_at  start of the latest run of any job
 stopped      since when nothing was started that should have been
 gap          (from, to) of the last such time that is over, within a day
@@ -86,7 +86,7 @@ def collect(config, db, now) -> Facts:
         now, zone, looks.alerts, jobs, _queues(db, config, able, now, jobs, cron.first),
         relay.pause_now(db, now) if _is_right(config, "mail") else None,
         relay.of_everybody(db, now), _disks(config), cron.last_run, cron.stopped, cron.gap,
-        problems, _recorded(config), access.unusable(config), _doubt(db, now, cron.is_changed),
+        problems, _recorded(config), access.unusable(config), _doubt(db, now),
         [(job, each) for job, state in looks.states.items()
          for each in guard.reported(state["last_options"], now)])
 
@@ -142,10 +142,9 @@ def _recorded(config) -> list:
             if (since := file.time_of())]
 
 
-def _doubt(db, now, is_clock_changed: bool) -> tuple | None:
+def _doubt(db, now) -> tuple | None:
     found = doubt.stored_doubt(db)
-    return found and (doubt.sentence(found, now),
-                      now if is_clock_changed else min(found.since, now), found.what)
+    return found and (doubt.sentence(found, now), min(found.since, now), found.what)
 
 
 # Queues
@@ -174,13 +173,14 @@ def _queues(db, config, able, now, jobs: dict, day: int) -> list[dict]:
             since, results = stored.time(oldest), _last_day(items, day)
             last_done = results.pop("last_done")
             waits = int((now - since).total_seconds()) if since else 0
-            is_stalled = ((last_done is None or last_done < since)
-                          and waits > STALLED_INTERVALS * jobs[job]["interval_seconds"]
-                          if since else False)
-            found.append({"name": name, "job": job, "what": items.what, "depth": depth, "due": due,
-                          "oldest_due_at": since, "oldest_due_seconds": max(0, waits), **results,
-                          "stalled_since": since if is_stalled else None,
-                          "holds": items.holds() if due else []})
+            is_moving = (waits <= STALLED_INTERVALS * jobs[job]["interval_seconds"]
+                         or (last_done and last_done >= since))
+            found.append({
+                "name": name, "job": job, "what": items.what, "depth": depth,
+                "due": due, "oldest_due_at": since,
+                "oldest_due_seconds": max(0, waits), **results,
+                "stalled_since": None if is_moving else since,
+                "holds": items.holds() if due else []})
     return found
 
 
@@ -228,6 +228,6 @@ def _disks(config) -> list[dict]:
         except OSError:                     # of "" and of a URL, too
             continue
         found.setdefault(device, {
-            "holds": [], "path": path, "free": space.f_bavail * space.f_frsize,
+            "holds": [], "free": space.f_bavail * space.f_frsize,
             "total": space.f_blocks * space.f_frsize})["holds"].append(holds)
     return list(found.values())
