@@ -8,7 +8,7 @@ from jobs_lib.errors import FAILED, OK
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import one_of
 
-SECONDS = 40.0          # for all of it
+SECONDS = 40.0  # for all of it
 TEXT = "This is a test: alerts arrive here. It was requested by `jobs.py alerts test`."
 
 

@@ -10,7 +10,7 @@ from jobs_lib.errors import OK, ConfigError, DatabaseError
 from jobs_lib.monitoring import job_facts
 from jobs_lib.runner import history
 
-LOOKED_AT = 20          # runs of a job, of which one was not skipped, it is hoped
+LOOKED_AT = 20  # runs of a job, of which one was not skipped, it is hoped
 OF_RUN = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms", "counts",
           "stop_reason", "error")
 MORE = ("trigger_type", "progress", "host", "pid")
@@ -54,7 +54,7 @@ def _about(session, job, db, state: dict | None) -> dict:
         options = config.job(job)
         found.update(schedule=options.schedule.text, enabled=options.enabled,
                      when=schedule.words(options.schedule))
-        config.check([job], ("core", *job.sections))            # as a run does
+        config.check([job], ("core", *job.sections))  # as a run does
     except ConfigError as error:
         return {**found, "problems": error.problems}
     zone = schedule.zone(config.section("core").timezone)

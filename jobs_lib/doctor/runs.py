@@ -14,13 +14,13 @@ from jobs_lib.output.findings import note, of_incident, ok, problem, run, warnin
 from jobs_lib.text import span
 
 BY_CRON = "trigger_type IN ('scheduled', 'continue')"
-SILENT = timedelta(minutes=65)           # some hosts let it tick once an hour
+SILENT = timedelta(minutes=65)  # some hosts let it tick once an hour
 RECENT, LAST_WEEKS = timedelta(days=2), timedelta(days=14)
 KILLED, ALIKE = 5, 0.25                  # the last runs; "at about the same time": a quarter
 SHORT, LEAST_BUDGET, STEP = 10, 20, 10   # seconds: died sooner, hardly by a limit in time
 # of monitoring: what other checks find
 FOUND_HERE = ("configuration", "disk", "installation")
-CRON = "late:cron"                       # the key of an incident
+CRON = "late:cron"  # the key of an incident
 
 
 def cron(installation):

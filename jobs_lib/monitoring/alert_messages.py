@@ -23,7 +23,7 @@ from jobs_lib.runner.history import host
 
 from .incidents import short_time
 
-Alert = namedtuple("Alert", "subject text document")        # document: for a webhook, as bytes
+Alert = namedtuple("Alert", "subject text document")  # document: for a webhook, as bytes
 Way = namedtuple("Way", "section mail http deadline now counted", defaults=(None,))
 Way.__doc__ = """What sending takes: functions for sections of the configuration, for the mail
 transport and for the HTTP client; `counted()` is called for each mail that was sent."""
@@ -32,7 +32,7 @@ CHANNELS = {"email": "e-mail", "webhook": "the webhook"}
 NO_CHANNEL = "no alert can be sent: set [alerts] email or webhook"
 WIDTH = 76
 PREFIXES = {"new": "", "once": "", "still": "still: ", "over": "resolved: "}
-LONGEST_CONTENT = 1900          # characters: Discord accepts 2,000
+LONGEST_CONTENT = 1900  # characters: Discord accepts 2,000
 
 
 # Texts
@@ -66,7 +66,7 @@ def plain(subject: str, text: str, incidents=()) -> Alert:
 def _item(notice, zone, start: str) -> str:
     state, each = notice.state, notice.incident
     subject = each.subject
-    if "_" not in subject.split(" ")[0]:        # the name of a job
+    if "_" not in subject.split(" ")[0]:  # the name of a job
         subject = subject[:1].upper() + subject[1:]
     lines = [*textwrap.wrap(f"{PREFIXES[state].upper()}{subject}.", WIDTH), ""]
     facts = {"since": short_time(each.since, zone), "last error": each.error,
@@ -105,7 +105,7 @@ def send(channel: str, message: Alert, way: Way) -> str:
         return {"email": _email, "webhook": _webhook}[channel](message, way)
     except ConfigError as error:
         return "; ".join(error.problems)
-    except (JobsError, OSError, ValueError) as error:       # certificates, an address
+    except (JobsError, OSError, ValueError) as error:  # certificates, an address
         return str(error)
 
 

@@ -24,7 +24,7 @@ SETTLE = timedelta(minutes=30)      # how long an incident must not be found bef
 KEPT = timedelta(days=30)           # rows of incidents that are over
 DETAILS = ("kind", "subject", "error")
 TIMES = ("since", "first_seen_at", "cleared_at", "resolved_at", "notified_at")
-EMAIL_SECONDS = 40.0                # for one recipient
+EMAIL_SECONDS = 40.0  # for one recipient
 
 
 def check(ctx, counts: dict) -> str:
@@ -41,7 +41,7 @@ def check(ctx, counts: dict) -> str:
         _purge(ctx.db, rows, ctx.now)
     if any(each.name == facts.TABLES for each in looked.problems):
         from jobs_lib.database.schema import fit
-        fit.note(ctx.db)                    # what jobs lack may be there by now
+        fit.note(ctx.db)  # what jobs lack may be there by now
     return error
 
 

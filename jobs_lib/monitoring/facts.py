@@ -98,7 +98,7 @@ def _problem(name: str, error: ConfigError, jobs) -> Problem:
 def _is_right(config, section: str) -> bool:
     try:
         config.section(section)
-    except ConfigError:                 # a Problem
+    except ConfigError:  # a Problem
         return False
     return True
 
@@ -225,7 +225,7 @@ def _disks(config) -> list[dict]:
             path = os.path.dirname(file_of(path, config.folder))
         try:
             device, space = os.stat(path).st_dev, os.statvfs(path)
-        except OSError:                     # of "" and of a URL, too
+        except OSError:  # of "" and of a URL, too
             continue
         found.setdefault(device, {
             "holds": [], "free": space.f_bavail * space.f_frsize,

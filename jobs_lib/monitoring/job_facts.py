@@ -16,12 +16,12 @@ from .incidents import short_error
 WATCHER = "check_jobs"
 GOOD = ("ok", "partial")
 BAD = ("failed", "timeout", "vanished")
-BUSY = "busy"                       # `partial` for this reason did little
+BUSY = "busy"  # `partial` for this reason did little
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # hosts let cron tick every 15 minutes, and a tick may be at work
 OVERDUE = timedelta(minutes=30)
 LATE_INTERVALS = 3
-LOOKED_AT = 8                       # the latest runs of a job
+LOOKED_AT = 8  # the latest runs of a job
 TICKS = HOUR            # the longest time between two ticks that can be intended
 STOPPED = HOUR          # the least time without a run before cron has stopped
 # runs that a tick has started, or handed to a worker

@@ -66,7 +66,7 @@ def _mail(config, db, found) -> dict:
     """What was sent against the limits, and whether sending is paused."""
     try:
         sent = relay.used(db, config.section("mail"), found.now)
-    except ConfigError:                 # an incident
+    except ConfigError:  # an incident
         sent = {}
     pause = found.relay or {"paused_until": None, "reason": None}
     return {"windows": [{"name": name, "sent": int(number), "limit": limit}

@@ -49,7 +49,7 @@ def _recorded(facts, _):
         since, _ = known.get(incident_files.FILES, (facts.now, ""))
         known[incident_files.FILES] = since, f"{'; '.join(facts.unusable)}."
     for name, (since, error) in known.items():
-        if name != incident_files.CONFIGURATION:        # found below, by itself
+        if name != incident_files.CONFIGURATION:  # found below, by itself
             yield of_file(name, error, since)
 
 

@@ -30,7 +30,7 @@ def story(items: Items, id) -> dict | None:
     if row:
         item, = items.describe([row])
         kept, holds = _kept(items, row), items.holds()
-    elif happened:              # its row was deleted: the attempts are still known
+    elif happened:  # its row was deleted: the attempts are still known
         item = {"id": id, "state": "purged", "to": "", "owner": None, "attempts": None,
                 "most": None, "next_at": None, "why": "its row was deleted", "answer": ""}
         kept = {"until": None, "rule": "only its attempts are still known",
@@ -44,7 +44,7 @@ def story(items: Items, id) -> dict | None:
 
 
 def _value(name: str, value):
-    value = masking.value(name, value)          # cut last: half an address is not recognized
+    value = masking.value(name, value)  # cut last: half an address is not recognized
     return one_line(value, LONGEST) if isinstance(value, str) else value
 
 

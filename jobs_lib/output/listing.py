@@ -16,7 +16,7 @@ from .layout import cut, one_line, wrapped
 from .screen import INDENT, Screen
 from .tables import GAP, joined, padded, total_width
 
-SHORT = slice(5, 16)         # of `2026-11-24 13:00:00`
+SHORT = slice(5, 16)  # of `2026-11-24 13:00:00`
 COLOURS = {"ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan",
            "skipped": "dim"}
 STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "worker": "worker"}
