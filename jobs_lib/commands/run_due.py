@@ -173,7 +173,8 @@ class _Tick:
                                       is_first=not results)
                 if seconds is not None:
                     self._run(due, seconds)
-                if results and outcome.found_busy(results[-1]):
+                if results and outcome.was_skipped(
+                        results[-1], outcome.BUSY_BEFORE):
                     break                       # the next ones would find the same
         self.launch.report()
 

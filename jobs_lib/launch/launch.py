@@ -76,10 +76,12 @@ class Launch:
         """Report what kept these runs from their work and keeps others from it, too. Busy where
         another writer held the database for all of them."""
         from jobs_lib.runner import outcome
-        if self.results and all(map(outcome.found_busy, self.results)):
+        found_busy = [outcome.was_skipped(result, outcome.BUSY_BEFORE) for result in self.results]
+        if found_busy and all(found_busy):
             raise Busy(self.results[-1]["stop_reason"][len(outcome.BUSY_BEFORE):])
-        if held := next(filter(outcome.held_by_unknown_connection, self.results), None):
-            self.outages().report_lock_holder(held)
+        for result in self.results:
+            if outcome.was_skipped(result, outcome.UNKNOWN_HOLDER):
+                self.outages().report_lock_holder(result)
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:

@@ -15,10 +15,9 @@ from jobs_lib.text import took
 
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
               "interrupted": errors.TERMINATED}
-# how the stop reason of a run begins, or ends, that was not started
-HELD, BUSY_BEFORE = "the lock is held by ", "the database was busy: "
-UNKNOWN_HOLDER = ", and no run of ours lives"
-
+# in the stop reason of a run that was not started
+HELD, UNKNOWN_HOLDER = "the lock is held by ", ", and no run of ours lives"
+BUSY_BEFORE = "the database was busy: "
 # where code lies that is not ours
 OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}",
           f"{os.sep}vendor{os.sep}")
@@ -45,22 +44,16 @@ def as_json(result: dict) -> dict:
             for key, value in result.items()}
 
 
+def was_skipped(result: dict, why: str) -> bool:
+    """Whether it was not started, for this reason: HELD, UNKNOWN_HOLDER or BUSY_BEFORE."""
+    return result["status"] == "skipped" and why in result["stop_reason"]
+
+
 def exit_code(result: dict, fail_if_locked: bool = False) -> int:
     """What `jobs.py` ends with for this outcome."""
-    if fail_if_locked and result["status"] == "skipped" and result["stop_reason"].startswith(HELD):
+    if fail_if_locked and was_skipped(result, HELD):
         return errors.LOCK_HELD
     return EXIT_CODES.get(result["status"], errors.OK)
-
-
-def found_busy(result: dict) -> bool:
-    """Whether it could not begin, since the database could not be written at that moment."""
-    return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY_BEFORE)
-
-
-def held_by_unknown_connection(result: dict) -> bool:
-    """Whether it could not begin, since its database lock is held by something that is no run of
-    ours."""
-    return result["status"] == "skipped" and result["stop_reason"].endswith(UNKNOWN_HOLDER)
 
 
 def outcome_words(result: dict) -> str:
