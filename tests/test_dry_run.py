@@ -112,7 +112,7 @@ def dry(service, function, **request):
 
 def test_mail_refuses_too_and_no_key_is_made(service):                                  # R11
     assert dry(service, lambda ctx: ctx.mail())["error"] == (
-        "a dry run opens no connection for mail")
+        "a dry run opens no connection for mail, HTTP or DNS")
     assert service.outbox == []
     assert dry(service, lambda ctx: {"bytes": len(ctx.secret("links"))})["counts"] == {"bytes": 32}
     assert not (service.folder / "not-there").exists()

@@ -111,30 +111,28 @@ class Context:
         return db
 
     def mail(self):
-        """The mail transport, one for the run. A dry run has none: ReadOnly."""
-        self._refuse_dry_run("opens no connection for mail")
+        """The mail transport, one for the run."""
         if self._transport is None:
-            self._transport = self._ports.mail(self.section("mail"))
+            self._transport = self._outside().mail(self.section("mail"))
         return self._transport
 
     def http(self):
-        """The client for HTTP. A dry run has none: ReadOnly."""
-        self._refuse_dry_run("opens no connection for HTTP")
-        return self._ports.http(self.section("webhooks"))
+        """The client for HTTP."""
+        return self._outside().http(self.section("webhooks"))
 
     def trusted_http(self):
         """The same for URLs that the operator has chosen."""
-        self._refuse_dry_run("opens no connection for HTTP")
-        return self._ports.trusted_http()
+        return self._outside().trusted_http()
 
     def dns(self):
-        """A resolver (ports/dns.py). A dry run has none: ReadOnly."""
-        self._refuse_dry_run("asks no name server")
-        return self._ports.dns(self.section("dns"))
+        """A resolver (ports/dns.py)."""
+        return self._outside().dns(self.section("dns"))
 
-    def _refuse_dry_run(self, words: str) -> None:
+    def _outside(self):
+        """The ports; ReadOnly in a dry run, which has none."""
         if self.dry_run:
-            raise ReadOnly(f"a dry run {words}")
+            raise ReadOnly("a dry run opens no connection for mail, HTTP or DNS")
+        return self._ports
 
     def close(self) -> None:
         """A transaction that is still open will never be stored; the database stays open."""
