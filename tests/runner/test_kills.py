@@ -10,55 +10,35 @@ import pytest
 # Before the lock, with it, after the sweep, after the row, in the job, between job and end, after
 # the end.
 POINTS = [
-    ("jobs_lib.folders:installation:after", 0),
-    ("jobs_lib.runner.locks:FileLock.acquire:after", 0),
-    ("jobs_lib.runner.history:sweep:before", 0),
-    ("jobs_lib.runner.history:begin:before", 0),
-    ("jobs_lib.runner.history:begin:after", 1),
-    ("jobs_lib.runner.log:Log.event:after:1", 1),
-    ("jobs_lib.runner.context:Context.should_stop:before:1", 1),
-    ("jobs_lib.runner.context:Context.progress:after:3", 1),
-    ("jobs_lib.runner.context:Context.close:after", 1),
-    ("jobs_lib.runner.history:finish:before", 1),
-    ("jobs_lib.runner.log:Log.event:before:2", 0),
-    ("jobs_lib.runner.locks:FileLock.release:before", 0),
-]
+    ("folders:installation:after", 0), ("runner.history:sweep:before", 0),
+    ("runner.history:begin:before", 0), ("runner.history:begin:after", 1),
+    ("runner.log:Log.event:after:1", 1), ("runner.context:Context.should_stop:before:1", 1),
+    ("runner.context:Context.progress:after:3", 1), ("runner.context:Context.close:after", 1),
+    ("runner.history:finish:before", 1), ("runner.log:Log.event:before:2", 0),
+    ("runner.locks:FileLock.acquire:after", 0), ("runner.locks:FileLock.release:before", 0)]
 DATABASE_POINTS = [
-    ("jobs_lib.runner.locks:DatabaseLock.acquire:before", 0),
-    ("jobs_lib.runner.locks:DatabaseLock.acquire:after", 0),
-    ("jobs_lib.runner.history:begin:after", 1),
-    ("jobs_lib.runner.context:Context.should_stop:before:2", 1),
-    ("jobs_lib.runner.history:finish:before", 1),
-]
+    ("runner.locks:DatabaseLock.acquire:before", 0),
+    ("runner.locks:DatabaseLock.acquire:after", 0), ("runner.history:begin:after", 1),
+    ("runner.context:Context.should_stop:before:2", 1), ("runner.history:finish:before", 1)]
 
 
-def survives(site, point: str, dead: int) -> None:
-    """Kill a run at the point; then run the job again, as cron would. `dead`: runs that die with a
-    row."""
+@pytest.mark.parametrize("lock, point, dead", [
+    *(("file", *each) for each in POINTS), *(("database", *each) for each in DATABASE_POINTS)])
+def test_a_kill_in_the_frame(request, lock, point, dead):                    # R2, R3
+    """Then the job is run again, as cron would. `dead`: runs that die with a row."""
+    site = request.getfixturevalue("site" if lock == "file" else "maria_site")
+    site.configure(lock=lock)
     site.enable("dig", items="5")
-    killed = site("dig", "--scheduled", now="2026-11-24 14:31:00", kill=point)
+    killed = site("dig", "--scheduled", now="2026-11-24 14:31:00", kill=f"jobs_lib.{point}")
     assert killed.code == -signal.SIGKILL
     assert site.outcomes("dig") in ([], ["running"] * dead, ["ok"])
     after = site("run-due", now="2026-11-24 14:32:00")
     assert (after.code, after.out, after.err) == (0, "", "")
     assert site.dug() == 5
     statuses = site.outcomes("dig")
-    assert statuses.count("vanished") == dead
-    assert statuses[-1] == "ok"
+    assert (statuses.count("vanished"), statuses[-1]) == (dead, "ok")
     # the slot was started once
     assert sum(row["slot"] is not None for row in site.runs("dig")) == 1
-
-
-@pytest.mark.parametrize("point, dead", POINTS, ids=[point for point, _ in POINTS])
-def test_a_kill_in_the_frame(site, point, dead):                             # R2
-    survives(site, point, dead)
-
-
-@pytest.mark.parametrize("point, dead", DATABASE_POINTS,
-                         ids=[point for point, _ in DATABASE_POINTS])
-def test_a_kill_with_the_lock_in_the_database(maria_site, point, dead):      # R2, R3
-    maria_site.configure(lock="database")
-    survives(maria_site, point, dead)
 
 
 def test_a_vanished_run_is_reported_with_its_last_progress(any_site):            # R2
