@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import tempfile
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.product import DatabaseError, connect, dialects
 PASSWORD = "jobs-0123456789-secret"
 WAYS = ("clear", "dialog", "old", "caching", "sha256", "sha256-switch")
 NOBODY = 65534
+PINNED = hasattr(ssl, "VERIFY_X509_PARTIAL_CHAIN")      # from Python 3.10 on
 
 
 def refused(url: str) -> str:
@@ -42,11 +44,14 @@ def test_not_even_the_right_server_is_sent_it_in_clear(tmp_path, how):      # R7
 
 def test_a_verified_server_is_sent_it_by_tls(tmp_path):
     authority = Authority(tmp_path)
-    for tls in ("", "&tls=ca"):                     # by its name; and whatever its name is
-        with RogueMySQL("caching", tls=authority.context("localhost" if not tls
-                                                         else "elsewhere.example")) as server:
-            refused(f"mysql://jobs:{PASSWORD}@localhost:{server.port}/mail"
-                    f"?ssl_ca={authority.ca_file}{tls}")
+    here, other = authority.chain("localhost"), authority.chain("elsewhere.example")
+    # by its name; whatever its name is; by its own certificate
+    for chain, known in ((here, authority.ca_file), (other, f"{authority.ca_file}&tls=ca"),
+                         (other, f"{other}&tls=ca" if PINNED else f"{authority.ca_file}&tls=ca")):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        with RogueMySQL("caching", tls=context) as server:
+            refused(f"mysql://jobs:{PASSWORD}@localhost:{server.port}/mail?ssl_ca={known}")
             assert server.learned(PASSWORD)
 
 
