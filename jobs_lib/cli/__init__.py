@@ -1,2 +1,1 @@
-"""The command line: finds the command or job in the words, turns errors into exit codes. It may
-import all below it."""
+"""The command line."""

@@ -1,5 +1,4 @@
-"""The command line: argparse for each command, help worth reading, `did you mean` for a wrong
-word."""
+"""argparse for each command, with `did you mean`."""
 from __future__ import annotations
 
 import argparse
@@ -14,7 +13,7 @@ from jobs_lib.output.layout import pairs, paragraphs, wrapped
 from jobs_lib.text import did_you_mean
 
 VERSION_WORDS = ("version", "--version", "-V")
-HELP_WIDTH = 80                 # whatever the terminal, so that it can be learnt
+HELP_WIDTH = 80  # whatever the terminal, so that it can be learnt
 USAGE = """\
 usage: jobs.py COMMAND [options]
        jobs.py JOB [options]        run one job now; --dry-run only shows it
@@ -26,7 +25,7 @@ BUILT_IN = {"help": "Explain a command or a job: `help COMMAND` is `COMMAND --he
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors as ours: one sentence, and the nearest option for a wrong one."""
+    """argparse, with its errors in one sentence."""
 
     color: bool
 
@@ -58,7 +57,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def dispatch(words: list[str], make_session, config_path: str | None) -> int:
-    """Find the command or job in the words, parse the rest, run it and return its exit code."""
+    """Find the command or job, run it; its exit code."""
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     if not words or words[0] in ("-h", "--help"):

@@ -1,4 +1,4 @@
-"""Arguments to calls, errors to exit codes; the only place that builds real ports."""
+"""Arguments to calls, errors to exit codes."""
 from __future__ import annotations
 
 import os
@@ -24,8 +24,7 @@ NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jo
 
 
 def main(argv: list[str]) -> int:
-    """Run the command line and return the exit code; whatever goes wrong is one clear sentence on
-    stderr."""
+    """Its exit code. What goes wrong is one sentence on stderr."""
     sessions: list = []
 
     def make_session(*about, **more):
@@ -38,14 +37,13 @@ def main(argv: list[str]) -> int:
 
 
 def leave(code: int) -> None:
-    """End the process without the interpreter's own shutdown: all is written and closed, and it
-    takes a twentieth of an idle run. Python 3.10 may crash in it when a thread is just ending. The
-    packages of workers need it."""
+    """End the process without the interpreter's own shutdown, a twentieth of an idle run: all is
+    written and closed, and Python 3.10 may crash in it. The packages of workers need it."""
     if {"rq", "celery"} & sys.modules.keys():
         sys.exit(code)
-    try:                                     # noqa: SIM105  contextlib is not loaded otherwise
+    try:  # noqa: SIM105  contextlib is not loaded otherwise
         sys.stderr.flush()
-    except (AttributeError, OSError, ValueError):       # it is closed: nobody will ever read it
+    except (AttributeError, OSError, ValueError):  # it is closed: nobody will ever read it
         pass
     os._exit(code)
 
@@ -70,46 +68,44 @@ def _main(argv: list[str], make_session) -> int:
         return _say(_listed(error), CONFIG)
     except JobsError as error:
         return _say(f"jobs.py: {error}", error.exit_code)
-    except SystemExit as asked:              # argparse, which has printed a help
+    except SystemExit as asked:  # argparse, which has printed a help
         if asked.code:
             raise
         return OK
     except KeyboardInterrupt:
         return _say("jobs.py: stopped by Ctrl-C", FAILED)
-    except BrokenPipeError:                  # `jobs.py list | head`
+    except BrokenPipeError:  # `jobs.py list | head`
         _flushed(sys.stdout)
         return FAILED
-    except OSError as error:                 # a folder that may not be written, a full disk
+    except OSError as error:  # a folder that may not be written, a full disk
         if error.filename == STDOUT:
             _flushed(sys.stdout, silent=True)
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
     except MemoryError:
         pass
-    except Stopped:                          # outside of any run
+    except Stopped:  # outside of any run
         return _say("jobs.py: ended at the hard limit", HARD_LIMIT)
-    except Exception as error:               # noqa: BLE001  a mistake of ours
+    except Exception as error:  # noqa: BLE001  a mistake of ours
         if not _lacks_memory(error):
             return _say(_unexpected(error, config_path), FAILED)
     # by now the exception, and all that it holds, is freed
-    try:                                     # noqa: SIM105  contextlib may need memory
+    try:  # noqa: SIM105  contextlib may need memory
         os.write(2, NO_MEMORY)
-    except OSError:                          # nobody will ever read it
+    except OSError:  # nobody will ever read it
         pass
     return FAILED
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Python has other words for it where a module cannot be loaded, and where it meets that in its
-    own code."""
+    """Python may have other words for it."""
     return isinstance(error, SystemError) or (isinstance(error, ImportError) and any(
         words in str(error) for words in ("failed to map segment", "annot allocate memory",
                                           "cannot create shared")))
 
 
 def _unexpected(error: Exception, config_path: str | None) -> str:
-    """What to say of an exception that nothing expects. Its traceback goes to `jobs.log`, if that
-    is possible."""
+    """What to say of it. Its traceback goes to `jobs.log`."""
     words, place = type(error).__name__, ""
     try:
         from jobs_lib.config.secrets import secrets
@@ -123,14 +119,13 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
         log.error("exception", traceback=trace(error, hidden))
         log.close()
         place = "" if log.broken else f"; {log.path} has the traceback"
-    except Exception:                        # noqa: BLE001  without memory or configuration
+    except Exception:  # noqa: BLE001  without memory or configuration
         pass
     return f"jobs.py: an unexpected error: {words}{place}. Please report it"
 
 
 def _flushed(stream, silent: bool = False) -> bool:
-    """Whether all that was printed is written: else it is reported here, not at the interpreter's
-    end (exit code 120)."""
+    """Whether all that was printed is written."""
     try:
         if stream is not None:
             stream.flush()
@@ -146,7 +141,7 @@ def _flushed(stream, silent: bool = False) -> bool:
 def _say(words: str, code: int) -> int:
     try:
         print(folded(words, sys.stderr), file=sys.stderr, flush=True)
-    except OSError:                          # nobody will ever read it
+    except OSError:  # nobody will ever read it
         _flushed(sys.stderr)
     return code
 

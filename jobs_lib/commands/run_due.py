@@ -41,7 +41,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """The command with its options; cron's plain `run-due` comes straight to `tick`."""
+    """With its options; cron's plain `run-due` is `tick`."""
     session = make_session(config_path, 0 if args.json else args.level)
     results, code = tick(session, args.budget, repeat=True)
     if args.json:
@@ -51,11 +51,10 @@ def run(args, make_session, config_path) -> int:
 
 
 def tick(session, budget=None, repeat: bool = False) -> tuple[list[dict], int]:
-    """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or
-    written. `budget`: a timedelta in place of the option.
+    """Run what is due: (outcomes, exit code). `budget`: a timedelta in place of the option.
 
-    What keeps every job from running is raised at the first tick that meets it, and then again once
-    a day: cron mails what is printed. `repeat`: raise it each time, for a person who asks.
+    What keeps every job from running is raised at the first tick that meets it, and then once a
+    day: cron mails what is printed. `repeat`: raise it each time, for a person who asks.
     """
     core = session.config.section("core")
     ticking = _Tick(session, (budget or core.budget).total_seconds())
@@ -96,7 +95,7 @@ class _Tick:
     def run(self) -> tuple[list[dict], int]:
         """Run what is due; returns (outcomes, exit code)."""
         self.launch.check_database()
-        broken: list[str] = []          # a job's broken file stops no other
+        broken: list[str] = []  # a job's broken file stops no other
         jobs = catalogue.load_all(broken)
         found, problems = slots.due_slots(self.config, self.ports, jobs, self.budget)
         self.problems = broken + problems
@@ -114,8 +113,7 @@ class _Tick:
         return self.launch.results, code
 
     def outage(self, error, repeat: bool) -> tuple[list[dict], int]:
-        """No job can be run. It is raised when it is to be printed; in between the log and the
-        service outside know."""
+        """No job can be run: raised when it is to be printed."""
         from jobs_lib.runner.log import Log
         error = folders.no_access(error)
         recorded = self.launch.outages().record_error(error)
@@ -130,11 +128,8 @@ class _Tick:
         return self.launch.results, recorded.code
 
     def _ping(self) -> None:
-        """Tell the service outside that cron still starts us, and whether the last job could look
-        at all others.
-
-        A job that fails is reported by that last one; here it would be reported twice.
-        """
+        """Tell the service outside that cron still starts us, and what only the tick can report:
+        a job that fails is reported by the last one."""
         option = settings.SECTIONS["alerts"]["ping_url"]
         url = self.config.written("alerts", "ping_url", option).text
         if not url:
@@ -145,12 +140,8 @@ class _Tick:
             self.console.say(f"{NAME}: [alerts] ping_url: {problem}")
 
     def _without_workers(self, found: list) -> list:
-        """What is left for this process, once the workers of RQ or Celery have got what is due of
-        theirs.
-
-        The job that looks at all others is run here in any mode: it has to say when no worker is at
-        work.
-        """
+        """What is left for this process, once RQ or Celery have got theirs. The job that looks at
+        all others is run here in any mode: it has to say when no worker is at work."""
         theirs = [due.job for due in found
                   if self.config.mode(due.job) != CRON and due.job.priority != LAST]
         if not theirs:
@@ -166,7 +157,7 @@ class _Tick:
         end, results = self.ports.monotonic() + self.budget, self.launch.results
         with Signals() as signals:
             for place, due in enumerate(found, 1):
-                if signals.heard:               # between two jobs, or in one that was just done
+                if signals.heard:  # between two jobs, or in one that was just done
                     self.codes = [TERMINATED]
                     return
                 seconds = slots.share(due, found[place:], end - self.ports.monotonic(),
@@ -175,17 +166,17 @@ class _Tick:
                     self._run(due, seconds)
                 if results and outcome.was_skipped(
                         results[-1], outcome.BUSY_BEFORE):
-                    break                       # the next ones would find the same
+                    break  # the next ones would find the same
         self.launch.report()
 
     def _run(self, due, seconds: float) -> None:
         from jobs_lib.runner import outcome, runner
-        is_last = due.job.priority == LAST      # it alerts to what the others meet
+        is_last = due.job.priority == LAST  # it alerts to what the others meet
         request = runner.Request(due.trigger, due.slot, None, False, False, seconds)
         try:
             result = self.launch.run(due.job, request)
         except DatabaseError:
-            raise                               # for all jobs: an outage
+            raise  # for all jobs: an outage
         except (NoAccess, OSError) as error:
             self.failures.append(f"{due.job.name}: {folders.no_access(error)}")
             # one incident, whichever jobs meet it
@@ -193,7 +184,7 @@ class _Tick:
         except ConfigError as error:
             self.codes.append(CONFIG)
             self.problems += [each for each in error.problems if each not in self.problems]
-        except Exception as error:              # noqa: BLE001  a defect: it stops no other job
+        except Exception as error:  # noqa: BLE001  a defect: it stops no other job
             from jobs_lib.config.secrets import secrets
             self.failures.append(
                 f"{due.job.name}: {outcome.defect(error, secrets(self.config))}")

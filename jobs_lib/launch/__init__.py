@@ -1,2 +1,1 @@
-"""The ways in to a run: by hand or a crontab line, or a worker; and what keeps all of them from
-running."""
+"""The ways in to a run, and what keeps jobs from it."""

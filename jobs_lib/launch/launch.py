@@ -1,8 +1,5 @@
-"""What every way in to a run has in common: what one command line works with, the slot, the run,
-what a person sees of it, and what keeps all jobs from running. And the way in by hand, or by a
-crontab line of one job: `jobs.py JOB`.
-
-A tick that finds nothing due loads no runner: keep the imports few.
+"""What every way in to a run has in common, and one of them: `jobs.py JOB`, by hand or by a line of
+a crontab. A tick that finds nothing due loads no runner: keep the imports few.
 """
 from __future__ import annotations
 
@@ -16,8 +13,7 @@ from jobs_lib.output.console import Console
 from jobs_lib.runner import incident_files, slots
 from jobs_lib.runner.resources import Ports, Session
 
-# What argparse makes of no options. A line of a crontab does without argparse, which costs half as
-# much as starting Python.
+# What argparse makes of no options: to load it costs half as much as starting Python.
 DEFAULTS: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": False,
                   "fail_if_locked": False, "yes": False, "level": None}
 
@@ -33,31 +29,29 @@ def open_session(config_path: str | None, level: int | None = None, overrides=()
 
 
 class Launch:
-    """The runs of one process. `start` is what a line of its own on stderr begins with."""
+    """The runs of one process. `start`: of its lines on stderr."""
 
     def __init__(self, session, start: str = "jobs.py") -> None:
         self.session, self.start = session, start
         self.results: list[dict] = []
 
     def outages(self):
-        """What prints, alerts and ends the incidents that keep jobs from running."""
+        """The incidents that keep jobs from running."""
         from .outages import Outages
         return Outages(self.session, self.start)
 
     def check_database(self) -> None:
-        """Refuse a database that is out of reach or has another schema: DatabaseError. Incidents
-        that are over are ended."""
+        """DatabaseError if it cannot be used. Incidents may be over."""
         ports = self.session.ports
         db = ports.database()
         version.check(db)
         if lasting := incident_files.lasting_incidents(self.session.config.section("core")):
             if incident_files.DATABASE in lasting:
-                version.writable(db, ports.now())       # raises what it was
+                version.writable(db, ports.now())  # raises what it was
             self.outages().end_incidents(lasting)
 
     def prepare_slot(self, job):
-        """The job's latest slot (`slots.prepare_slot`), or None where nothing is to be done: it is
-        paused, disabled, or was not installed yet."""
+        """As `slots.prepare_slot`, for this job alone."""
         db = self.session.ports.database()
         state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job",
                        job=job.name)
@@ -73,8 +67,8 @@ class Launch:
         return result
 
     def report(self) -> None:
-        """Report what kept these runs from their work and keeps others from it, too. Busy where
-        another writer held the database for all of them."""
+        """Report what keeps others from their work, too. Busy where another writer held the
+        database for all runs."""
         from jobs_lib.runner import outcome
         found_busy = [outcome.was_skipped(result, outcome.BUSY_BEFORE) for result in self.results]
         if found_busy and all(found_busy):
@@ -85,8 +79,8 @@ class Launch:
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:
-    """Words for a person who looks, one line on stderr for a failure, nothing for cron after a good
-    run. `quiet`: the outcome itself is printed as well."""
+    """Words for a person who looks, a line on stderr for a failure, nothing for cron after a good
+    run. `quiet`: the outcome itself is printed."""
     from jobs_lib.runner.outcome import outcome_words
     held = result["status"] == "skipped" and request.trigger == "manual" and not quiet
     if held or result["status"] in ("failed", "timeout"):
@@ -126,11 +120,8 @@ def arguments(parser) -> None:
 
 
 def run_job(job, args, make_session, config_path) -> int:
-    """Run it once as the arguments say, show the outcome, return the exit code.
-
-    What keeps every job from running is printed once for cron, and not by each line of a crontab
-    at each tick (outages.py).
-    """
+    """Run it once as the arguments say, show the outcome, return the exit code. For cron an outage
+    is printed once, and not by each line of a crontab at each tick (outages.py)."""
     launch = Launch(make_session(config_path, args.level, args.set, job))
     by_cron = args.scheduled and args.level is None and not (args.json or args.dry_run)
     try:
@@ -161,7 +152,7 @@ def _run_job(job, args, launch: Launch, by_cron: bool) -> int:
                     stop_reason="nothing is due")))
             return OK
         if session.config.mode(job) != CRON and not launch.outages().hand_over_jobs([job])[0]:
-            return OK                           # its workers have got it
+            return OK  # its workers have got it
         request = request._replace(trigger="scheduled", slot=slot)
     result = launch.run(job, request)
     if args.json:

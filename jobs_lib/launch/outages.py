@@ -1,9 +1,9 @@
 """What keeps jobs from running, as a tick of cron meets it: an incident that is printed and alerted
 once, and printed once when it is over.
 
-The alerts take a path that does not need what is missing: no database, no lock, no room on the
-disk. Files remember the incident (runner/incident_files.py); e-mail and webhook are sent from here,
-without a row, a queue or a count. Loaded only when something is wrong, or was.
+Files remember it (runner/incident_files.py); e-mail and webhook are sent from here, without a row
+or a queue: no database, lock or room on the disk is needed. Loaded only when something is wrong, or
+was.
 """
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ PATIENCE = timedelta(minutes=15)
 # of each hour, in which an incident that cannot be recorded is alerted
 UNRECORDED_ALERTS = timedelta(minutes=15)
 Recorded = namedtuple("Recorded", "print_now code")
-Recorded.__doc__ = """`print_now`: cron is to print the incident now; `code`: what the process ends
-with, OK while it is none yet."""
+Recorded.__doc__ = "Whether cron is to print it now; the exit code, OK while it is no incident yet."
 
 
 class Outages:
-    """The incidents as one process meets them. `start` is what a line on stderr begins with."""
+    """The incidents as one process meets them. `start`: of its lines on stderr."""
 
     def __init__(self, session, start: str) -> None:
         self._session, self._start = session, start
@@ -43,7 +42,7 @@ class Outages:
     # An incident begins, or lasts
 
     def record_error(self, error, alert: bool = True) -> Recorded:
-        """The incident that a DatabaseError is, or a file that cannot be used."""
+        """Of the database, or of a file that cannot be used."""
         is_of_database = isinstance(error, DatabaseError)
         name = incident_files.DATABASE if is_of_database else incident_files.FILES
         return self.record_incident(name, error, alert)
@@ -70,7 +69,7 @@ class Outages:
         return Recorded(print_now, FAILED)
 
     def report(self, name: str, sentences: list[str], alert: bool = False) -> None:
-        """Record the incident, and print it when that is due, or for a person who looks."""
+        """Record it, and print it when due, or for a person."""
         recorded = self.record_incident(name, "; ".join(sentences), alert)
         if recorded.print_now or self._console.level > 0:
             for each in sentences:
@@ -83,14 +82,14 @@ class Outages:
             f"the database lock of {result['job']} is held by {holder}"], alert=True)
 
     def report_problems(self, problems: list[str]) -> None:
-        """What is wrong in sections and files of single jobs: others than last time are another
-        incident. check_jobs alerts."""
+        """Mistakes in sections and files of single jobs."""
+        # others than last time are another incident
         number = crc32(repr(problems).encode())
         self.report(f"{incident_files.CONFIGURATION}-{number:08x}", problems)
 
     def hand_over_jobs(self, jobs: list) -> tuple[list, list[str]]:
-        """Give these to their workers: (what cron is to run itself, why: a sentence for each engine
-        that takes none). check_jobs alerts."""
+        """Give these to their workers: (what cron is to run itself, why: a sentence for each
+        engine). check_jobs alerts."""
         from jobs_lib.workers import dispatch
         left, problems = [], []
         for mode in dict.fromkeys(self._config.mode(job) for job in jobs):
@@ -122,13 +121,13 @@ class Outages:
     # An incident is over
 
     def end_incidents(self, names) -> None:
-        """End these, unless another look finds that they last. The database can be used."""
+        """End these, unless another look finds that they last."""
         for name in names:
             if not self._lasts(name):
                 self._end(IncidentFile(self._core, name))
 
     def _end(self, file: IncidentFile) -> None:
-        """Print that it is over, if cron has printed that it began; check_jobs reports it."""
+        """Print that it is over; check_jobs reports it."""
         outage, since = incidents.OUTAGES.get(file.name), file.time_of()
         if outage and since and file.time_of(PRINTED):
             now, zone = self._ports.now(), schedule.zone(self._core.timezone)
@@ -140,7 +139,7 @@ class Outages:
         file.remove()
 
     def _lasts(self, name: str) -> bool:
-        """Whether it still does, for any job, as far as that can be seen without its run."""
+        """Whether it does, for any job."""
         if name == incident_files.FILES:
             return bool(access.unusable(self._config))
         if name == incident_files.LOCKS:
@@ -153,7 +152,7 @@ class Outages:
                 and self._is_configuration_wrong())
 
     def _has_unknown_lock_holder(self) -> bool:
-        """Whether a connection that belongs to no run has the database lock of any job."""
+        """Whether a connection of no run has a lock of ours."""
         core, db, now = self._core, self._ports.database(), self._ports.now()
         for name in catalogue.names() if core.lock != "file" else ():
             holder = locks.database_holder(db, locks.database_name(db, core, name))
@@ -166,7 +165,7 @@ class Outages:
         from jobs_lib.workers import dispatch
         modes = set()
         for job in catalogue.load_all([]):
-            with suppress(ConfigError):         # it is reported elsewhere
+            with suppress(ConfigError):  # it is reported elsewhere
                 modes.add(self._config.mode(job))
         try:
             for mode in modes - {CRON}:

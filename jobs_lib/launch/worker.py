@@ -1,11 +1,9 @@
-"""What a worker does with a name from its queue: one run of that job, by the same runner as under
-cron.
+"""What a worker does with a message: one run of that job, by the same runner as under cron.
 
-Nothing is trusted to the queue but that somebody should look: whether the job is due, whether
-another has its lock, and which rows are whose is in the database. So a message that comes
+A message only says that somebody should look: what is due is in the database, so one that comes
 twice, late or never does no harm. Whoever can write to the broker can have a job of this
-installation run now, and nothing else: the configuration is the one that the worker was started
-with, and a message that asks for more is Refused.
+installation run, and nothing else: the configuration is that of the worker, and a message that asks
+for more is Refused.
 """
 from __future__ import annotations
 
@@ -24,33 +22,27 @@ _serving: dict = {}
 
 
 class RunFailed(JobsError):
-    """The run ended badly; the engine shows it as failed. It is in the history and in the log all
-    the same."""
+    """The run ended badly; the engine shows it as failed."""
 
 
 def serve(config) -> None:
-    """Whose jobs this process and its children run: called once, before the worker takes its first
-    message."""
+    """Whose jobs this process and its children run: called once, at first."""
     _serving["path"] = os.path.abspath(config.path) if config.sources.found else None
 
 
 def perform(*asked) -> dict:
-    """Run a job, now, or if its slot is still due. Its outcome; RunFailed if it failed.
-
-    asked: what the message says, which is (name, whether its slot is meant); Refused if it is
-    anything else.
-    """
+    """Run a job, now, or if its slot is still due. Its outcome; RunFailed if it failed. `asked`:
+    (name, whether its slot is meant); Refused if it is anything else."""
     launch = Launch(_session())
     try:
         return _run(launch, asked)
     except Refused:
         raise
     except JobsError as error:
-        # what keeps every job from running is alerted from here, as in a run by cron: check_jobs
-        # cannot
+        # an outage is alerted from here, as in a run by cron: check_jobs cannot
         is_outage = isinstance(error, (DatabaseError, NoAccess))
         if is_outage and not launch.outages().record_error(error).code:
-            return {}               # another writer, for a moment: what is due stays due
+            return {}  # another writer, for a moment: what is due stays due
         launch.session.console.fail(f"jobs.py: {error}")
         raise
     finally:
@@ -71,8 +63,7 @@ def _run(launch: Launch, asked: tuple) -> dict:
 
 
 def _asked_for(asked: tuple, config) -> tuple:
-    """(the job that a message asks for, whether its slot is meant); Refused if no message
-    of ours would."""
+    """(the job, whether its slot is meant); Refused if no message of ours would ask so."""
     if [type(each) for each in asked] != [str, bool]:
         raise Refused("it has other arguments than the name of a job and whether its slot is meant")
     name, scheduled = asked
@@ -85,7 +76,7 @@ def _asked_for(asked: tuple, config) -> tuple:
 
 
 def refused(queue: str, message: str, why: Refused) -> None:
-    """Report that a message was refused: in worker.log, and on stderr for the service manager."""
+    """Report it in worker.log, and on stderr for the service manager."""
     log = Log(_session().config.section("core"), "worker")
     log.warning("message refused", queue=queue, message=message, why=str(why))
     log.close()

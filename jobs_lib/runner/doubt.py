@@ -22,11 +22,11 @@ from jobs_lib.database import stored
 from jobs_lib.database.stored import LARGEST_KEY
 from jobs_lib.records import namedtuple
 
-IN_DOUBT = "in doubt: "         # how the stop reason of a run begins
-DOUBT, ACCEPTED = "doubt", "accepted"   # in `meta`; `accepted`: by `resume all`
+IN_DOUBT = "in doubt: "  # how the stop reason of a run begins
+DOUBT, ACCEPTED = "doubt", "accepted"  # in `meta`; the second: when `resume all` ended it
 CLOCK, RESTORED = "clock", "restored"
-STEADY = timedelta(hours=72)    # without a further jump, cron was only away
-LONGEST_GAP = timedelta(days=60)        # that cron may have been away for
+STEADY = timedelta(hours=72)  # without a further jump, cron was only away
+LONGEST_GAP = timedelta(days=60)  # that cron may have been away for
 APART = timedelta(minutes=15)   # what a clock may be set by
 AHEAD = timedelta(days=1)       # where [core] max_clock_jump is off
 WITNESS, REFRESH = "witness", timedelta(minutes=15)
@@ -90,7 +90,7 @@ def stored_doubt(db) -> Doubt | None:
 
 
 def accept(db, now) -> None:
-    """End the doubt: an operator says that all is right, as it is now."""
+    """End the doubt: all is right, as it is now."""
     _store(db, None)
     db.upsert("meta", {"name": ACCEPTED}, {"value": clock.text(now)})
 
@@ -134,7 +134,7 @@ def _of_clock(known, row: dict, newest, now, most, missed) -> Doubt | None:
             return Doubt(CLOCK, earlier, now)
         return None
     if abs(now - known.trusted) <= most:
-        return None                         # it is back where it was
+        return None  # it is back where it was
     if has_jumped:
         return known._replace(since=now)
     is_steady = now - known.since >= STEADY
@@ -162,7 +162,7 @@ def _first_missed(config, job, row: dict, now):
 # A restored backup
 
 def _is_lost(seen: Seen, row: dict, config, now) -> bool:
-    """Whether a run is missing that was in this database, and that no purge has deleted."""
+    """Whether a run of this database is missing that no purge has deleted."""
     if row["is_there"] or seen.database != row["database_id"]:
         return False
     keep = config.job_named("purge_job_history").keep
@@ -175,7 +175,7 @@ def _read_witness(path: str) -> Seen | None:
         with open(path, encoding="utf-8") as file:
             run_id, at, database = file.read().strip().split("|")
     except (OSError, ValueError):
-        return None         # the first run; or of no use, and written again
+        return None  # the first run; or of no use, and written again
     moment = clock.parse_any(at)
     return Seen(run_id, moment, database) if moment else None
 
@@ -184,10 +184,10 @@ def _write_witness(path: str, seen: Seen | None, row: dict, now) -> None:
     if seen and row["is_there"] and abs(now - seen.at) < REFRESH:
         return
     line = f"{row['newest_run']}|{row['newest']}|{row['database_id']}\n"
-    try:                    # noqa: SIM105  few come here: no contextlib for it
+    try:  # noqa: SIM105  few come here: no contextlib for it
         folders.write(path, line)
     except OSError:
-        pass                # the next run writes it
+        pass  # the next run writes it
 
 
 def _store(db, found: Doubt | None) -> None:

@@ -19,15 +19,15 @@ from datetime import datetime, timedelta
 from jobs_lib import clock, folders
 
 PREFIX = "incident-"
-BEGAN, PRINTED, ALERTED = "", ".said", ".told"      # suffixes of the files
-ERROR_BYTES = 1000                          # of the error that is kept
+BEGAN, PRINTED, ALERTED = "", ".said", ".told"  # suffixes of the files
+ERROR_BYTES = 1000  # of the error that is kept
 DATABASE, FILES, WORKERS, LOG, LOCKS = "database", "files", "workers", "log", "locks"
 CONFIGURATION = "configuration"             # of single jobs: a section, or the job's file
 STOP_ALL_JOBS = (DATABASE, FILES)           # while these last no run may be begun
 
 
 def lasting_incidents(core) -> list[str]:
-    """The names of the incidents that last, as far as recorded: all that an idle tick asks."""
+    """Their names: all that an idle tick asks."""
     try:
         names = os.listdir(core.state_dir)
     except OSError:
@@ -42,7 +42,7 @@ class IncidentFile:
         self.name, self._path = name, os.path.join(core.state_dir, PREFIX + name)
 
     def time_of(self, suffix: str = BEGAN) -> datetime | None:
-        """When it began, or was printed or alerted (PRINTED, ALERTED), as far as recorded."""
+        """When it BEGAN, or was PRINTED or ALERTED."""
         try:
             written = os.lstat(self._path + suffix).st_mtime
             return datetime.fromtimestamp(int(written), clock.UTC)
@@ -50,7 +50,7 @@ class IncidentFile:
             return None
 
     def last_error(self) -> str:
-        """The incident's last error, as far as there was room for it."""
+        """As far as there was room for it."""
         try:
             with open(self._path, encoding="utf-8", errors="replace") as file:
                 return file.read(ERROR_BYTES)
@@ -71,7 +71,7 @@ class IncidentFile:
         return last is None or last > now or (again is not None and now - last >= again)
 
     def mark(self, suffix: str, now: datetime) -> None:
-        """Record that it was printed or alerted (PRINTED, ALERTED)."""
+        """Record that it was PRINTED or ALERTED."""
         if self.time_of():
             self._write(suffix, now)
 
@@ -96,7 +96,7 @@ class IncidentFile:
 
 
 def _try(call, *arguments) -> None:
-    try:                                    # noqa: SIM105  contextlib is not loaded otherwise
+    try:  # noqa: SIM105  contextlib is not loaded otherwise
         call(*arguments)
     except OSError:
         pass

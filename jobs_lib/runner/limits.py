@@ -1,10 +1,9 @@
 """When a run has to end: its budget, a signal, a lost lock, and the hard limit.
 
-The soft reasons are asked for between items (`should_stop`). The hard limit is
-an alarm that raises `Stopped` inside whatever hangs. Code that never returns to
-Python hears none: a timer of the processor's time that it uses up lets the
-system end the process, and the next run calls this one vanished. A process that
-was frozen (SIGSTOP) has used none, and stores its outcome as it hears its alarm.
+The soft reasons are asked for between items. The hard limit is an alarm that raises `Stopped` in
+whatever hangs. Code that never returns to Python hears none: a timer of the processor's time lets
+the system end the process, and the next run calls this one vanished. A process that was frozen
+(SIGSTOP) has used none of it, hears its alarm, and stores its outcome.
 """
 from __future__ import annotations
 
@@ -16,25 +15,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
 else:
-    # What `signal` itself is made from: that takes 1.5 ms to load, with `enum`,
-    # a thirtieth of a tick that finds nothing to do.
+    # what `signal` is made from: that loads `enum`, a thirtieth of an idle tick
     import _signal as signal
 
-SIGNALS: dict[int, str] = {
-    signal.SIGTERM: "SIGTERM",
-    signal.SIGINT: "SIGINT",
-    signal.SIGHUP: "SIGHUP",
-}
+SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT",
+                          signal.SIGHUP: "SIGHUP"}
 AGAIN_SECONDS = 1.0              # between alarms that nobody heard
 LAST_RESORT_SECONDS = 10.0       # of the processor, past the hard limit
 
 
 class Signals:
-    """Signals noted instead of obeyed, as a context manager. One that was
-    ignored before (nohup, a shell's background job) stays ignored.
-
-    One within another is the same: `run-due` knows what its run has heard.
-    """
+    """Signals noted instead of obeyed, as a context manager. One that was ignored before (nohup)
+    stays so. One manager within another hears the same: `run-due` and its runs."""
 
     def __init__(self) -> None:
         self._heard: str | None = None
@@ -66,12 +58,8 @@ class Signals:
 
 
 class Alarm:
-    """Raises `Stopped` with this reason inside whatever hangs, and again each
-    second until it is heard: a library may swallow one. Use as a context
-    manager, or by `start` and `restore`.
-
-    first()  is called before the first one: to end what a database is doing
-    """
+    """Raises `Stopped` with this reason in whatever hangs, and again each second until it is heard:
+    a library may swallow one. `first()` is called before: to end what a database is doing."""
 
     def __init__(self, reason: str, seconds: float = 0.0, first=None) -> None:
         self._reason, self._seconds, self._first = reason, seconds, first
@@ -89,8 +77,7 @@ class Alarm:
         """Ring after so many seconds."""
         self._started = time.monotonic()
         self._handler = signal.signal(signal.SIGALRM, self._ring)
-        self._outer = signal.setitimer(
-            signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
+        self._outer = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
 
     def cancel(self) -> None:
         """Ring no more, not even if an alarm is on its way."""
@@ -98,8 +85,7 @@ class Alarm:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def restore(self) -> None:
-        """Cancel it, and go on with the alarm that was set before: a worker has
-        its own."""
+        """Cancel it, and go on with the alarm before: a worker has one."""
         if self._started is None:
             return
         self.cancel()
@@ -121,13 +107,10 @@ class Alarm:
 
 
 class RunLimits(Signals):
-    """When one run has to end. Use as a context manager around all of it, with
-    the work in `run`.
+    """When one run has to end: a context manager around all of it, with the work in `run`.
 
-    soft, hard  on the clock of `monotonic()`: the end of the budget, and of the
-                grace after it
-    lock        what must still be ours, once it is taken
-    database    what the run may hang in
+    soft, hard  on the clock of `monotonic()`: the end of the budget, and of the grace after it
+    lock        what must still be ours, once it is taken         database  what the run may hang in
     struck      HARD once it is ended by force: what was raised may be swallowed
     """
 
@@ -162,21 +145,18 @@ class RunLimits(Signals):
         self.reason = self.reason or reason
 
     def run(self, work) -> BaseException | None:
-        """Call `work` under the hard limit; what it ended with, if not by
-        itself: Stopped, or whatever it raised.
+        """Call `work` under the hard limit. What it raised, Stopped among it, or None.
 
-        This is the one place that hears an alarm. What follows stores the
-        outcome, and is struck by none.
+        This is the one place that hears an alarm: what follows stores the outcome.
         """
         ended: BaseException | None = None
         try:
             try:
                 signal.signal(signal.SIGPROF, signal.SIG_DFL)
                 self._set_timer()
-                left = self.hard - self._monotonic()
-                self._alarm.start(max(0.05, left))
+                self._alarm.start(max(0.05, self.hard - self._monotonic()))
                 work()
-            except BaseException as error:      # noqa: BLE001  for the caller
+            except BaseException as error:  # noqa: BLE001  for the caller
                 ended = error
             self.end()
         except errors.Stopped as error:
@@ -194,8 +174,7 @@ class RunLimits(Signals):
         """Anew between two items, since to wait uses up no processor."""
         if not self._ended:
             left = max(0.0, self.hard - self._monotonic())
-            left += LAST_RESORT_SECONDS
-            signal.setitimer(signal.ITIMER_PROF, left)
+            signal.setitimer(signal.ITIMER_PROF, left + LAST_RESORT_SECONDS)
 
     def __exit__(self, *_) -> None:
         self._alarm.restore()
@@ -203,8 +182,7 @@ class RunLimits(Signals):
         super().__exit__()
 
     def _interrupt(self) -> None:
-        """As the alarm first rings: end what the database is doing, since a
-        server would go on."""
+        """End what the database is doing: a server would go on."""
         self.struck = self.HARD
         if self.database is not None:
             self.database.interrupt()

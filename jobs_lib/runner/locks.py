@@ -1,11 +1,8 @@
 """What keeps two runs of one job apart: a lock file, or a lock in the database.
 
 Either belongs to something that the system ends with the process (an open file, a connection), so a
-killed run leaves nothing behind that needs a hand. A time-to-live is never used: it ends too early
-or too late.
-
-A lock has a `name`, which goes into the row of its run: for who holds the lock, a row that says
-`running` under it belongs to a dead process (runner/history.py).
+killed run leaves nothing behind that needs a hand. The `name` of a lock is in the row of its run:
+for who holds it, a row that says `running` belongs to a dead process (runner/history.py).
 """
 from __future__ import annotations
 
@@ -28,8 +25,7 @@ class NoLocks(NoAccess):
 
 
 class FileLock:
-    """`flock` on `state_dir/locks/NAME.lock`, held for the process's life. The file stays: removing
-    it would race."""
+    """`flock` on `state_dir/locks/NAME.lock`. The file stays: removing it would race."""
 
     def __init__(self, state_dir: str, name: str) -> None:
         self.path = os.path.join(state_dir, "locks", name + ".lock")
@@ -37,22 +33,21 @@ class FileLock:
         self._file = -1
 
     def acquire(self, about: str) -> None:
-        """Take the lock and write `about` (who, since when) into it; LockHeld tells what the holder
-        wrote."""
+        """Take it and write `about` into it; LockHeld says what its holder wrote."""
         private(os.path.dirname(self.path))
         self._file = open_own(self.path, os.O_RDWR | os.O_CREAT)
         if not (self._lock() or self._lock(after=LOOK_SECONDS)):
             holder = os.read(self._file, 300).decode("utf-8", "replace").strip()
             self.release()
             raise LockHeld(holder or STARTING)
-        if not self.check():                    # the file was removed between open and flock
+        if not self.check():  # the file was removed between open and flock
             self.release()
             raise LockHeld(STARTING)
         try:
             os.ftruncate(self._file, 0)
             os.write(self._file, about.encode() + b"\n")
         except OSError:
-            pass            # it is held without this note, too: a full disk stops no purge
+            pass  # it is held without this note, too: a full disk stops no purge
 
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment. Nothing is written."""
@@ -66,8 +61,7 @@ class FileLock:
         return free
 
     def check(self) -> bool:
-        """Whether the lock is still ours. Only who removes the file can take it: then a second run
-        may start."""
+        """Whether the lock is still ours: the file may be removed."""
         try:
             mine, there = os.fstat(self._file), os.stat(self.path)
         except OSError:
@@ -95,18 +89,15 @@ class FileLock:
 
 
 class DatabaseLock:
-    """MySQL's GET_LOCK on a connection of its own: it ends with that connection, on any host.
-
-    `seconds` is the longest that a run may hold it: the server ends the connection of a host that
-    went away. `name` is known once it is connected.
-    """
+    """MySQL's GET_LOCK on a connection of its own: it ends with that connection, on any host, and
+    at the latest after so many seconds, where the host went away."""
 
     def __init__(self, connect, core, job: str, seconds: float) -> None:
         self.name, self._core, self._job = DATABASE, core, job
         self._connect, self._seconds, self._db = connect, int(seconds), None
 
     def acquire(self, about: str) -> None:
-        """Take the lock; LockHeld when another connection has it: its run's row says who it is."""
+        """Take it; LockHeld where another connection has it."""
         db = self._connect()
         try:
             if not db.dialect.named_locks:
@@ -127,7 +118,7 @@ class DatabaseLock:
         self._db = db
 
     def check(self) -> bool:
-        """Whether the lock is still ours: one round trip, which also keeps its connection alive."""
+        """Whether the lock is still ours; this also keeps its connection alive."""
         try:
             return self._db is not None and self._db.value(
                 "SELECT IS_USED_LOCK(:name) = CONNECTION_ID()", name=self.name) == 1
@@ -142,16 +133,12 @@ class DatabaseLock:
 
 
 def database_name(db, core, job: str) -> str:
-    """The name of a job's lock in the database.
-
-    Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may
-    sign in there could take one that can be guessed, so what only the users of this database can
-    read is in it.
-    """
+    """The name of a job's lock in the database: of at most 64 characters, for a whole MySQL server.
+    Whoever may sign in there could take one that can be guessed, so it has a secret in it."""
     from hashlib import sha256
     try:
         own = db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
-    except Missing:                             # the run will say so
+    except Missing:  # the run will say so
         own = ""
     scope = f"{db.value('SELECT DATABASE()')}/{core.prefix}/{job}/{own}"
     return DATABASE + sha256(scope.encode()).hexdigest()[:40]
@@ -169,8 +156,7 @@ def database_holder(db, name: str) -> str:
 
 
 def lock_for(name: str, core, connect, seconds: float = 0) -> FileLock | DatabaseLock:
-    """The lock of this job, by `[core] lock`. `connect` makes the connection of one in the
-    database."""
+    """The lock of this job, by `[core] lock`."""
     if core.lock == "file":
         return FileLock(core.state_dir, name)
     return DatabaseLock(connect, core, name, seconds)

@@ -1,8 +1,7 @@
 """Which jobs are due: their latest slot has no run yet, or has one that is to be carried on.
 
-Work is chosen by "due and not done", never by "now is the minute", so a cron that stalls, skips or
-ticks rarely changes nothing but the hour. A tick that finds nothing to do ends here: keep its
-imports few.
+Work is chosen by "due and not done", never by "now is the minute": a cron that stalls or comes
+rarely changes the hour alone. A tick that finds nothing ends here: keep its imports few.
 """
 from __future__ import annotations
 
@@ -17,31 +16,27 @@ from jobs_lib.records import namedtuple
 from . import doubt
 
 Due = namedtuple("Due", "job slot trigger needs reserved", defaults=(0.0, 0.0))
-Due.__doc__ = """A due job: its slot, and whether the run is `scheduled` or is to `continue` an
-earlier one, then without a slot of its own. `needs`: seconds, to be worth a start; `reserved`: what
-those before it leave it.
-"""
+Due.__doc__ = """A due job: its slot, and whether the run is `scheduled`, or is to `continue` an
+earlier one. `needs`: seconds, to be worth a start; `reserved`: what others leave it."""
 
 # a slot that ended so is carried on
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")
-RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
+RETRIES = (timedelta(minutes=15), timedelta(hours=1))  # of a slot that failed
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # `due_after` while `enabled = no`: to be switched on again fires nothing old
 OFF = "9999-12-31 00:00:00"
-# Seconds that a job with much work needs to get anywhere: mail begins no message with less than 60
-# to the hard limit, which is the grace behind the budget.
+# Seconds that much work needs to get anywhere: mail begins no message with less than 60 to the hard
+# limit, behind the grace.
 WITH_GRACE, LEAST_SECONDS = 80.0, 30.0
 UNKNOWN = 0.25                  # of the budget, to begin a job that nothing is known of
-ROOMY = 4                       # times what a job needs: two urgent ones leave enough for others
-LAST_SECONDS = 20.0             # for the job that looks at all others, whatever is left
+ROOMY = 4                       # times that: two urgent jobs leave enough for others
+LAST_SECONDS = 20.0             # for the job that looks at all others
 
 
 def due_slots(config, ports, jobs, budget: float) -> tuple[list[Due], list[str]]:
-    """(the due jobs in the order to start them, what is wrong in the sections of others).
-
-    `budget`: seconds for all of them.
-    """
+    """(the due jobs in the order to start them, what is wrong in sections of others). `budget`:
+    seconds for all of them."""
     db, now = ports.database(), ports.now()
     states = {row["job"]: row for row in db.query(
         "SELECT job, paused_at, due_after FROM {job_state}")}
@@ -50,7 +45,7 @@ def due_slots(config, ports, jobs, budget: float) -> tuple[list[Due], list[str]]
         try:
             if slot := prepare_slot(config, job, db, now, states.get(job.name)):
                 wanted.append((job, slot))
-        except ConfigError as error:            # one job's mistake stops no other
+        except ConfigError as error:  # one job's mistake stops no other
             problems += error.problems
 
     def is_dead(row: dict) -> bool:
@@ -64,12 +59,11 @@ def due_slots(config, ports, jobs, budget: float) -> tuple[list[Due], list[str]]
 
 
 def prepare_slot(config, job, db, now, state: dict | None):
-    """The latest slot of the job's schedule, as aware UTC; None where it does not count: the job is
-    paused, disabled, or was not known at that time. `state`: its row of `job_state`, which is
-    brought up to date.
+    """The latest slot of the job's schedule; None where it does not count: the job is paused,
+    disabled, or was not known then. `state`: its row of `job_state`, which is brought up to date.
 
-    One that was just enabled begins with its next slot, or with the present minute's: cron has come
-    for that one, and the next may be a day away.
+    One that was just enabled begins with its next slot, or with that of this minute: cron has come
+    for it, and the next may be a day away.
     """
     options, due_after = config.job(job), state["due_after"] if state else None
     if state and state["paused_at"]:
@@ -98,8 +92,8 @@ def state_of(job, slot, db, now) -> Due | None:
 
 
 def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
-    """The slot against the runs that it had: it is due, is to be carried on, or is done (None).
-    `first` is the run that it began with; `is_dead(row)`: the process of a `running` row."""
+    """The slot against its runs: it is due, is to be carried on, or is done (None). `first`: the
+    run that it began with; `is_dead(row)`: the process of a `running` row."""
     if first is None:
         return Due(job, slot, "scheduled")
     if first["status"] == "ok":
@@ -124,7 +118,7 @@ def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
 
 
 def note_first_seen(db, job: str, now) -> None:
-    """Store that a job came with a new version of the bundle: nothing older than `now` is due."""
+    """Store that a job is new: nothing older than `now` is due."""
     db.upsert("job_state", {"job": job}, {"due_after": now})
 
 
@@ -144,8 +138,8 @@ def first_runs(db, slots: list) -> dict[str, dict]:
 
 
 def is_early(when, slot, due_after: str | None, now, zone) -> bool:
-    """Whether the slot is from before the job's slots count. A `due_after` beyond the next slot was
-    written by a clock that was wrong, and counts as not set."""
+    """Whether the slot is from before the job's slots count. A wrong clock has written a
+    `due_after` beyond the next slot: it counts as not set."""
     after = stored.time(due_after)
     if after is None or slot > after:
         return due_after == OFF
@@ -155,9 +149,9 @@ def is_early(when, slot, due_after: str | None, now, zone) -> bool:
 def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
     """The due jobs in the order to start them, each with what it needs.
 
-    Urgent ones first, where the budget leaves others enough; then those that are very late: a day,
-    or an hour where the budget is small; then by priority and lateness. One that hung or died goes
-    behind all others until then.
+    Urgent ones first, where the budget leaves others enough; then those very late: by a day, or an
+    hour where it is small; then by priority and lateness. One that has hung or died goes behind all
+    others until then.
     """
     from . import history  # an idle tick needs none of it
 
@@ -168,7 +162,7 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
     for due in found:
         job, last = due.job, history.last_run(db, due.job.name)
         has_died = last.get("status") in ("timeout", "vanished", "running")
-        needs = full                # where it had more work than time, it has more now
+        needs = full  # where it had more work than time, it has more now
         if not has_died and last.get("stop_reason") != "budget":
             usual = history.usual_seconds(db, job.name)
             needs = min(full, budget * UNKNOWN if usual is None else usual)
@@ -188,12 +182,11 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
 
 
 def share(due: Due, behind: list[Due], left: float, is_first: bool) -> float | None:
-    """Seconds that a due job may use of what is left to a tick; None where these are too few to
-    begin it. `behind`: those after it.
+    """Seconds that a due job may use of what is left; None where these are too few to begin it.
 
-    A job leaves them what they usually take, and half of the time at most. So one that always has
-    more work than time, such as webhooks to deliver by the hundred thousand, keeps none away for
-    long: what the time does not suffice for goes first once it is a day late.
+    It leaves those behind it what they usually take, and half of the time at most. So one that
+    always has more work than time keeps none away for long: what the time does not suffice for goes
+    first once it is a day late.
     """
     if due.job.priority == LAST:
         return max(left, LAST_SECONDS)
@@ -204,8 +197,7 @@ def share(due: Due, behind: list[Due], left: float, is_first: bool) -> float | N
 
 
 def first_missed(when, slot, last: dict, due_after: str | None, zone):
-    """The first slot since the last run's start that was not started; `slot` is the latest, which
-    alone would never be later than the schedule's step."""
+    """The first slot since the last run's start that was not started; `slot`: the latest."""
     times = stored.time(last.get("started_at")), stored.time(due_after)
     since = max(filter(None, times), default=None)
     return min(schedule.following(when, since, zone), slot) if since else slot
