@@ -15,25 +15,24 @@ LOCAL = "localhost"             # until the service has a domain
 _BUDGET = kind.span("1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
-# Quota: replies that speak of the sending account's limit and not of this recipient. Every further
-# message would get the same, so all mail is paused until it passes, which it does by itself.
-# Compared without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2)
-# must never match, so each pattern holds words that only a relay says to its customer.
+# Replies that speak of the sending account's limit and not of this recipient: every further message
+# would get the same, so all mail is paused until it passes. Compared without case, anywhere in the
+# text. A recipient's full mailbox ("quota exceeded", 5.2.2) must never match, so each pattern holds
+# words that only a relay says to its customer.
 PAUSE_PATTERNS = (
-    # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
+    # cPanel with Exim
     "max emails per hour", "max defers and failures per hour",
-    # Postfix: "450 4.7.1 Error: too much mail from 192.0.2.1"
+    # Postfix
     "error: too much mail from", "error: too many recipients from",
-    # Mailgun: "421 Domain x is not allowed to send: recipient limit exceeded, try again after ..."
+    # Mailgun
     "is not allowed to send: recipient limit exceeded",
-    # Amazon SES: "454 Throttling failure: Daily message quota exceeded"
+    # Amazon SES
     "throttling failure",
-    # Gmail: "550 5.4.5 Daily user sending limit exceeded"; its relay: "Peak SMTP relay limit
-    # exceeded"
+    # Gmail, and its relay
     "daily user sending", "daily sending quota exceeded", "smtp relay limit exceeded",
     # Microsoft 365, SendGrid, GoDaddy
-    "submissionquotaexceeded", "concurrent connections limit exceeded", "maximum credits exceeded",
-    "24-hour sending limit",
+    "submissionquotaexceeded", "concurrent connections limit exceeded",
+    "maximum credits exceeded", "24-hour sending limit",
 )
 
 
@@ -53,30 +52,28 @@ SECTIONS = {
     "core": {
         "database": Option(
             kind.database, "sqlite:///var/jobs.db",
-            "Or sqlite:////absolute.db, or mysql://user:password@host:3306/name (in both % is %25, "
-            "@ %40, : %3A, / %2F), ?unix_socket=/path, ?ssl_ca=/path/ca.pem, ?tls=off "
-            "(docs/security.md)."),
+            "Or sqlite:////absolute.db, or mysql://user:password@host:3306/name. "
+            "docs/install.md: signs in a password, sockets, TLS."),
         "prefix": Option(kind.identifier, "",
                          "Put before the name of every table, for a database shared with others."),
         "state_dir": Option(kind.path, "var/state",
                             "Locks and this installation's identity; private, never emptied."),
         "log_dir": Option(kind.path, "var/log", "One file of JSON lines for each job."),
-        "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. "
-                           "Europe/Berlin. Times in the database are always UTC."),
-        "lock": Option(kind.choice("file", "database"), "file",
-                       "What keeps two runs of a job apart: file; or database, for two hosts on "
-                       "one MySQL database or a home folder on NFS."),
+        "timezone": Option(kind.timezone, "UTC", "Of the schedules, e.g. Europe/Berlin. "
+                           "Times in the database are always UTC."),
+        "lock": Option(
+            kind.choice("file", "database"), "file",
+            "What keeps two runs apart. database: two hosts on one database, or NFS."),
         "mode": Option(kind.choice(*MODES), CRON,
-                       "Who runs the jobs: cron, or the workers of rq or celery "
-                       "(docs/workers.md)."),
+                       "Who runs the jobs: cron, rq or celery (docs/workers.md)."),
         "budget": Option(_BUDGET, "4m", "How long one `run-due` may work: a minute less than the "
                          "time after which your host kills a process."),
         "grace": Option(kind.span("1s", "1h"), "30s",
                         "A run that hangs this long past its budget is ended."),
         "max_clock_jump": Option(
             kind.optional(kind.span("1h", "366d")), "1d",
-            "After a larger jump of the clock, or so long without a run, nothing is deleted or "
-            "given up by its age for three days (docs/failures.md). off: always trusted."),
+            "After a larger jump of the clock, or so long without a run, nothing ends by its "
+            "age for three days (docs/failures.md). off: always trusted."),
         "app_url": Option(kind.or_empty(kind.url), "",
                           "Base of every link in a mail, e.g. https://mail.example.org."),
         "secret_key": Option(
@@ -89,19 +86,17 @@ SECTIONS = {
     },
     "mail": {
         "transport": Option(kind.choice("smtp", "maildir"), "smtp",
-                            "smtp sends by your relay; maildir writes into a local folder, to try "
-                            "things out."),
+                            "By your relay; or maildir: into a local folder, to try things out."),
         "maildir": Option(kind.path, "var/maildir", "The folder for transport = maildir."),
         "host": Option(kind.host, "localhost", "The relay's name."),
         "port": Option(kind.integer(1, 65535), "587",
                        "587 is for starttls, 465 for tls, 25 for none."),
         "security": Option(kind.choice("none", "starttls", "tls"), "starttls",
-                           "none, starttls or tls. The relay's certificate is always verified by "
-                           "name."),
+                           "none, starttls or tls: always verified by the relay's name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
-        "ca_file": Option(kind.or_empty(kind.path), "", "The authority that signed the relay's "
-                          "certificate, if the system does not know it."),
+        "ca_file": Option(kind.or_empty(kind.path), "",
+                          "Who signed the relay's certificate, if the system does not know."),
         "from": Option(
             kind.or_empty(kind.sender), "",
             "Where alerts come from and bounces of notices go to, e.g. notices@example.org. As "
@@ -111,17 +106,16 @@ SECTIONS = {
         "srs_secret": Option(
             kind.signing_key, "", "Signs rewritten senders (SRS), at least 32 characters: share it "
             "with the mail hook that takes the bounces. Empty: from secret_key."),
-        "per_minute": Option(_LIMIT, "off", "Recipients a minute, over all jobs; off: any number."),
-        "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, "
-                           "since it discards what is over its limit."),
+        "per_minute": Option(_LIMIT, "off", "Recipients a minute; off: any number."),
+        "per_hour": Option(_LIMIT, "80",
+                           "Recipients an hour: 80 % of what your host allows is safe."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
         "failures_per_hour": Option(
             _LIMIT, "off", "Failed deliveries an hour, where the host blocks a domain for them "
             "(cPanel: try 4). Then only messages that failed before wait."),
         "pause_patterns": Option(
             kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
-            "Words in a refusal, at the connection or at MAIL, that mean the relay's own limit: "
-            "all mail is paused, and no message pays for it."),
+            "Words in a refusal that mean the relay's own limit: all mail is paused."),
     },
     "personas": {
         "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),
@@ -133,60 +127,55 @@ SECTIONS = {
                              "Writes about mail that failed."),
     },
     "archive": {
-        "store": Option(_STORE, "", "A private folder, or ftps://user:password@host:21/folder (% "
-                        "is %25, @ %40, : %3A, / %2F). Empty: rows are deleted without "
-                        "an archive."),
+        "store": Option(_STORE, "",
+                        "A private folder, or ftps://user:password@host:21/folder. Empty: rows "
+                        "are deleted without an archive."),
         "keep": Option(kind.optional(kind.duration), "2555d",
                        "An archive older than this is removed from the store. off: never."),
-        "ca_file": Option(kind.or_empty(kind.path), "", "The authority that signed the FTPS "
-                          "server's certificate, if the system does not know it."),
+        "ca_file": Option(kind.or_empty(kind.path), "",
+                          "Who signed the server's certificate, if the system does not know."),
     },
     "dns": {
         "nameservers": Option(kind.several(kind.nameserver, least=0), "",
-                              "The resolvers to ask, as address or address:port. Empty: those of "
-                              "/etc/resolv.conf."),
+                              "Address or address:port. Empty: those of /etc/resolv.conf."),
         "mx_hosts": Option(kind.several(kind.host, least=0), "",
-                           "The mail servers that a domain's MX records have to name. Empty: MX is "
-                           "not checked."),
-        "spf_include": Option(kind.or_empty(kind.host), "", "What a domain's SPF record has to "
-                              "include, e.g. spf.example.org. Empty: SPF is not checked."),
+                           "What a domain's MX records have to name. Empty: not checked."),
+        "spf_include": Option(kind.or_empty(kind.host), "",
+                              "What SPF has to include, e.g. spf.example.org."),
         "dkim_selector": Option(kind.host, "porter",
                                 "The name before ._domainkey.DOMAIN of a domain's DKIM key."),
         "dkim_target": Option(
-            kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead. Empty, and no "
-            "dkim_key: DKIM is not checked."),
+            kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead."),
         "dkim_key": Option(kind.text, "",
-                           "The public key (p=) that a TXT record may hold at that name instead."),
-        "ownership_prefix": Option(kind.text, "porter-verify=", "Before a domain's token in the "
-                                   "TXT record that proves whose it is."),
+                           "The public key (p=) that a TXT record there may hold instead."),
+        "ownership_prefix": Option(kind.text, "porter-verify=",
+                                   "Before the token in the TXT record that proves whose it is."),
         "timeout": Option(kind.span("1s", "1m"), "5s",
                           "For one question, all name servers and repeats together."),
     },
     "notifications": {
-        "templates": Option(kind.or_empty(kind.path), "", "A folder with templates of your own: "
-                            "a file there takes the place of ours of the same name."),
+        "templates": Option(kind.or_empty(kind.path), "",
+                            "A folder: a file there takes the place of ours of that name."),
     },
     "export": {
-        "dir": Option(kind.path, "var/exports", "Where exports wait to be downloaded: a private "
-                      "folder of their own, never below the web root."),
+        "dir": Option(kind.path, "var/exports",
+                      "Where exports wait: a folder of their own, never below the web root."),
         "url": Option(kind.or_empty(kind.url), "",
-                      "The page of your app that gives out an export; the token follows, as ?t=... "
-                      "Empty: [core] app_url and /export."),
+                      "The page that gives out an export, with ?t=TOKEN. Empty: [core] app_url "
+                      "and /export."),
         "keep": Option(kind.duration, "7d",
                        "How long a finished export can be downloaded; then its file is deleted."),
     },
     "webhooks": {
         "timeout": Option(kind.span("1s", "5m"), "15s",
-                          "For one request, from the look-up of the name to the end of the "
-                          "answer."),
+                          "For one request, from the name's look-up to the answer's end."),
         "allow_networks": Option(
             kind.several(kind.network, least=0), "", "Networks that endpoints may be in although "
             "they are not public, e.g. 10.1.0.0/16: anyone with an endpoint can reach them."),
-        "ca_file": Option(kind.or_empty(kind.path), "", "Further authorities that sign endpoints' "
-                          "certificates."),
+        "ca_file": Option(kind.or_empty(kind.path), "",
+                          "Further authorities that sign endpoints' certificates."),
         "outbox": Option(kind.or_empty(kind.path), "",
-                         "To try things out: a folder that takes requests as files; nothing is "
-                         "sent, and each counts as delivered."),
+                         "To try things out: requests become files here, and none is sent."),
     },
     "alerts": {
         "email": Option(kind.several(kind.address, least=0), "",
@@ -194,8 +183,8 @@ SECTIONS = {
         "webhook": Option(kind.or_empty(kind.private_url), "", "Called then, with a JSON body that "
                           "Slack, Discord, Mattermost and ntfy show."),
         "ping_url": Option(
-            kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: a service "
-            "such as healthchecks alerts you when the calls stop, since cron has."),
+            kind.or_empty(kind.private_url), "",
+            "Called at the end of each `run-due`: healthchecks alerts you when that stops."),
         "timeout": Option(kind.span("1s", "1m"), "5s",
                           "How long such a call may take."),
         "after_failures": Option(kind.integer(1, 1000), "3",
