@@ -90,15 +90,17 @@ def test_files_go_folders_stay_and_a_file_that_is_gone_already_keeps_no_row(benc
 def test_a_row_whose_file_cannot_be_deleted_stays(bench, monkeypatch):
     bench.spool("1.eml")
     bench.table("failed_emails", [old(bench, "1.eml")])
+    unlink = os.unlink
+
+    def refuse(path, **how) -> None:
+        """Whoever asks for a file of the spool may not."""
+        if path.endswith(".eml"):
+            raise PermissionError(13, "Permission denied")
+        unlink(path, **how)
     monkeypatch.setattr("os.unlink", refuse)
     assert "cannot be deleted (Permission denied), so its row stays" in bench.fails(JOB)
     monkeypatch.undo()
     assert bench.run(JOB)["files"] == 1
-
-
-def refuse(*_, **__):
-    """Whoever asks may not."""
-    raise PermissionError(13, "Permission denied")
 
 
 @pytest.mark.parametrize("mark", ["0123456789abcdef0123456789abcdef\n", "", None])
@@ -119,7 +121,7 @@ def test_a_spool_without_the_mark_of_this_database_stops_the_job(bench, job, mar
 @pytest.mark.parametrize("is_there", [False, True])         # or a mount point without its disk
 def test_migrate_marks_no_folder_without_the_files_of_what_waits(tmp_path, engine_url, is_there):
     service = Shell(tmp_path, engine_url)
-    for name in ("1.eml", "2.eml"):
+    for name in ("1.eml", "2.eml", "3.eml"):
         service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example",
                           raw_path=name)
     service.spool.rename(tmp_path / "away")
@@ -127,7 +129,7 @@ def test_migrate_marks_no_folder_without_the_files_of_what_waits(tmp_path, engin
         service.spool.mkdir(0o700)
     ended = service("migrate")
     assert ended.code == 1
-    assert "none of the 2 waiting messages looked at is in" in " ".join(ended.err.split())
+    assert "none of the 3 waiting messages looked at is in" in " ".join(ended.err.split())
     assert not (service.spool / ".jobs-spool").exists()
     why = "does not carry the mark" if is_there else "there is no such folder"
     assert why in " ".join(service("doctor").out.split())
@@ -145,13 +147,13 @@ def test_mail_that_is_lost_with_its_spool_is_cancelled_before_migrate(tmp_path, 
     """A backup of the database alone, of a time when one was being sent; and its tables are not as
     this bundle needs them."""
     service = Shell(tmp_path, engine_url)
-    for name, status in (("1.eml", "pending"), ("2.eml", "sending")):
+    for number, status in enumerate(["sending", *["pending"] * 3]):
         service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example",
-                          raw_path=name, status=status)
+                          raw_path=f"{number}.eml", status=status)
     service.spool.rename(tmp_path / "away")
     service.db.upsert("meta", {"name": "names"}, {"value": "others"})
     assert "the files are wrong" in " ".join(service("migrate").err.split())
-    assert service.run("cancel", "forwards", "--all") == "1 forward cancelled, nothing is sent\n"
+    assert service.run("cancel", "forwards", "--all") == "3 forwards cancelled, nothing is sent\n"
     assert service("migrate").code == 0
     service.close()
 
