@@ -162,8 +162,8 @@ def pending(rows: dict, found: list, now, remind) -> list[Notice]:
                 key, row["kind"], row["subject"], row["since"], "", row["error"] or "", "")
             notices.append(Notice(state, known._replace(since=row["since"]),
                                   row["cleared_at"] or row["resolved_at"]))
-    return sorted(notices, key=lambda each: (STATES.index(each.state), each.incident.since,
-                                             each.incident.key))
+    return sorted(notices, key=lambda each: (
+        STATES.index(each.state), each.incident.since, each.incident.key))
 
 
 def _state(row: dict, now, remind) -> str:

@@ -1,11 +1,6 @@
 """What is known of jobs, queues and host, from the database, the configuration and the folders;
-nothing is written, and nothing is judged.
-
-    found = facts.collect(config, db, now)
-    found.jobs["retry_forwards"]["failures"]
-    rules.find(found)                           which of it needs the operator
-
-`check_jobs`, `status`, `report` and `metrics` read it, so that all of them report the same.
+nothing is written, and nothing is judged. `check_jobs`, `status`, `report` and `metrics` read it,
+so that all of them report the same. Which of it needs the operator is found by rules.py.
 """
 from __future__ import annotations
 
@@ -30,19 +25,15 @@ Facts = namedtuple("Facts", "now zone alerts jobs queues relay refusing disks la
                    "gap problems recorded unusable doubt held")
 Facts.__doc__ = """Everything, at `now`. Times are aware UTC, or None.
 
-zone         `[core] timezone`, for texts       alerts  the section
-jobs         {name: dict} (job_facts.py)        queues  [dict], as _queues says
-relay        row of `relay_state` while it is paused, or None
-refusing     [relay.Refusing]: who refuses every message
-disks        [{holds, free, total}]: where we write, one for each file system, in bytes
-last_run_at  start of the latest run of any job
-stopped      since when nothing was started that should have been
-gap          (from, to) of the last such time that is over, within a day
-problems     [Problem]: what cannot be used at all
-recorded     [(name, since, error)]: incidents that last, by runner/incident_files.py
-unusable     sentences about files of ours that this user, or the user of the jobs, cannot use
-doubt        (sentence, since, what): of runner/doubt.py, or None
-held         [(job, guard.Held)]: what the guard holds back
+jobs        {name: dict} (job_facts.py); `queues`: [dict], as _queues says
+relay       row of `relay_state` while it is paused; `refusing`: who refuses every message
+stopped     since when nothing was started that should have been
+gap         (from, to) of the last such time that is over, within a day
+problems    [Problem]: what cannot be used at all
+recorded    [(name, since, error)]: incidents that last, by runner/incident_files.py
+unusable    sentences about files of ours that this user, or the user of the jobs, cannot use
+doubt       (sentence, since, what): of runner/doubt.py
+held        [(job, guard.Held)]: what the guard holds back
 """
 Problem = namedtuple("Problem", "name sentence jobs command", defaults=("doctor",))
 Problem.__doc__ = """A job or a section (`name`) that cannot be used, or TABLES, why, which jobs do

@@ -214,6 +214,9 @@ def test_incidents_are_first_with_what_to_run_with_a_shell_and_without(badly):
         " Jobs Job Last run", " Host Mail ")]
     assert places == sorted(places)
     assert "python3 jobs.py history retry_webhooks" in text
+    # a strip of 30 days for each queue and each job
+    assert re.search(r"Forwarded mail in 30 days: 0 failed 26 Oct: 72 done, 0 failed ", text)
+    assert re.search(r"retry_webhooks in 30 days: \d+ failed 26 Oct: 24 runs, none failed, ", text)
     assert "No shell? In your host's cron page, add a line with the command" in text
 
 
