@@ -3,18 +3,7 @@ from __future__ import annotations
 
 import select
 
-from jobs_lib.errors import (
-    Busy,
-    Conflict,
-    DatabaseError,
-    Duplicate,
-    Lost,
-    Missing,
-    NotGranted,
-    NotInstalled,
-    NotTaken,
-    ReadOnly,
-)
+from jobs_lib import errors
 from jobs_lib.folders import way_to
 
 from . import MIGRATE, TYPES, Batches, Server
@@ -25,8 +14,8 @@ try:
         # it would go on in clear where a server offers no TLS
         raise ImportError
 except ImportError:
-    raise NotInstalled("a mysql:// database needs PyMySQL 1.2 or newer, which is not installed: "
-                       + way_to("PyMySQL", "mysql")) from None
+    raise errors.NotInstalled("a mysql:// database needs PyMySQL 1.2 or newer, which is not "
+                              "installed: " + way_to("'PyMySQL>=1.2'", "mysql")) from None
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
@@ -150,36 +139,36 @@ LOST = (1053, 1927, 2013, 2055, 4031)
 WITH_VALUES = (1064, 1292, 1366, 1411, 1525)
 KINDS = {
     # a row that changed, lock waits, deadlocks, KILL, time limits
-    **dict.fromkeys((1020, 1205, 1213, 1317, 1969, 3024), Conflict),
-    **dict.fromkeys((1040, 1203, 1226), Busy),          # no connection is left
-    **dict.fromkeys((1054, 1146), Missing),
-    **dict.fromkeys((1142, 1143), NotGranted),
-    **dict.fromkeys((1290, 1792, 1836), ReadOnly),
+    **dict.fromkeys((1020, 1205, 1213, 1317, 1969, 3024), errors.Conflict),
+    **dict.fromkeys((1040, 1203, 1226), errors.Busy),       # no connection is left
+    **dict.fromkeys((1054, 1146), errors.Missing),
+    **dict.fromkeys((1142, 1143), errors.NotGranted),
+    **dict.fromkeys((1290, 1792, 1836), errors.ReadOnly),
     # NULL, a number, a time, a text, a CHECK
-    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025), NotTaken),
+    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025), errors.NotTaken),
 }
 NO_TLS = 2026
 ADVICE = ": see ?ssl_ca= and ?tls= in docs/security.md"
 
 
-def translated(error: pymysql.MySQLError, target: Server) -> DatabaseError:
+def translated(error: pymysql.MySQLError, target: Server) -> errors.DatabaseError:
     """The driver's error in our words; never with a password, or with a value of a row."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[-1]) if error.args else ""
     if code in UNSENT:
-        return Lost("the connection to the database server is gone", sent=False)
+        return errors.Lost("the connection to the database server is gone", sent=False)
     if code in LOST or code is None:     # PyMySQL gives no code when the answers are out of step
-        return Lost("the connection to the database server was lost")
+        return errors.Lost("the connection to the database server was lost")
     if code == 1062:
-        return Duplicate("a row with this unique key is there already: "
-                         + text.rpartition("for key ")[2])
+        return errors.Duplicate("a row with this unique key is there already: "
+                                + text.rpartition("for key ")[2])
     if code in WITH_VALUES:
         text = text.partition("'")[0] + "..."
     where = target.socket or f"{target.host}:{target.port}"
-    kind = KINDS.get(code, DatabaseError)
+    kind = KINDS.get(code, errors.DatabaseError)
     if code == NO_TLS or "CERTIFICATE_VERIFY_FAILED" in text:
         text += ADVICE
-    elif kind is Missing:
+    elif kind is errors.Missing:
         text += MIGRATE
     return kind(f"database {target.database} on {where}: {text} ({code})")
 
