@@ -58,13 +58,13 @@ class Database:
         self.for_update = "" if readonly else dialect.for_update
         self.on_statement = self.journal = self.left = None
         self.hidden = tuple
-        self.current: Transaction | None = None         # the open transaction
+        self.current: Transaction | None = None  # the open transaction
         self._target, self._create = target, create
         self._raw = None
         self._closed = False
-        self._cache: dict = {}                          # {text: Statement}
+        self._cache: dict = {}  # {text: Statement}
         self._text_keys: dict | None = None
-        self.key_types: dict | None = None              # for schema/keys.py
+        self.key_types: dict | None = None  # for schema/keys.py
 
     # Statements
 
@@ -167,7 +167,7 @@ class Database:
                                    or not self.dialect.in_transaction(raw)):
                 # rolled back already: what follows would stand alone
                 self.current.broken = translated
-            raise translated from None              # the driver's text may hold values of rows
+            raise translated from None  # the driver's text may hold values of rows
         except BaseException:
             self._drop()
             raise
@@ -247,7 +247,7 @@ class Database:
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):
             if row["is_unique"] or not unique:
-                column = (row["column_name"] or "").lower()     # none of an expression
+                column = (row["column_name"] or "").lower()  # none of an expression
                 found.setdefault(row["name"], []).append(column)
         return found
 
@@ -306,7 +306,7 @@ class Database:
         likes."""
         translated = self.dialect.translated(error, self._target)
         if isinstance(translated, (Busy, Lost, Duplicate)) and "@" not in str(translated):
-            return translated               # common in any run
+            return translated  # common in any run
         from jobs_lib.masking import without_secrets
         translated.args = (without_secrets(str(translated), self.hidden()),)
         return translated
@@ -316,7 +316,7 @@ class Database:
         thread."""
         raw = self._raw
         if raw is not None:
-            try:                            # noqa: SIM105  contextlib is not loaded otherwise
+            try:  # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.interrupt(raw, self._target)
             except (self.dialect.Error, DatabaseError):
                 # it was closed at this very moment, or the server is gone
@@ -355,7 +355,7 @@ class Transaction:
         except DatabaseError:
             raise
         except BaseException:
-            database.invalidate()            # a signal, perhaps after the BEGIN
+            database.invalidate()  # a signal, perhaps after the BEGIN
             raise
 
     def _open(self) -> None:
@@ -371,7 +371,7 @@ class Transaction:
 
     def __exit__(self, kind, error, trace) -> None:
         database = self._database
-        if database.current is not self:     # forgotten by `invalidate`
+        if database.current is not self:  # forgotten by `invalidate`
             self.broken = self.broken or Lost("the connection was thrown away in a transaction")
         stored = False
         try:
@@ -402,7 +402,7 @@ class Transaction:
 
     def _roll_back(self) -> None:
         database = self._database
-        database.current = None              # so that a broken one's ROLLBACK is not refused
+        database.current = None  # so that a broken one's ROLLBACK is not refused
         if database._raw is not None and database.dialect.in_transaction(database._raw):
             try:
                 database.execute("ROLLBACK")

@@ -24,7 +24,7 @@ class Statement:
     __slots__ = ("names", "parts", "plain")
 
     def __init__(self, sql: str, dialect, table) -> None:
-        self.parts = [""]                # text, value name, text, value name, ..., text
+        self.parts = [""]  # text, value name, text, value name, ..., text
         self.names: list = []
         for number, chunk in enumerate(sql.split("'")):
             if number % 2:
@@ -87,7 +87,7 @@ def bindable(value):
         return value
     if kind is str:
         if not value.isascii():
-            value.encode()               # a lone surrogate raises UnicodeEncodeError (a ValueError)
+            value.encode()  # a lone surrogate raises UnicodeEncodeError (a ValueError)
         return value
     if kind is int or kind is bool:
         if not -LARGEST <= value < LARGEST:

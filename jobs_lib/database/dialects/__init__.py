@@ -39,8 +39,8 @@ TYPES = {
     "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
     "date": "DATE", "time": "DATETIME", "now": "DATETIME",
 }
-MIGRATE = ": run `jobs.py migrate`"      # where a table or a column is missing
-MEMORY = ":memory:"                  # in the place of a file
+MIGRATE = ": run `jobs.py migrate`"  # where a table or a column is missing
+MEMORY = ":memory:"  # in the place of a file
 File = namedtuple("File", "path timeout")
 File.__doc__ = "An SQLite database; `timeout`: seconds to wait for another writer."
 Server = namedtuple("Server", "user password host port socket ca tls database timeout")

@@ -48,7 +48,7 @@ now_default = "DEFAULT (UTC_TIMESTAMP())"
 
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
         "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
-        "PIPES_AS_CONCAT")                           # `||` joins text, as in SQLite
+        "PIPES_AS_CONCAT")  # `||` joins text, as in SQLite
 # What else a server's defaults, or its init_connect, may change in what a statement means. The time
 # limit of one statement has another name on each; a comment hides it from the other. A text of ours
 # that has the collation `_bin` can be compared with one of any other, as in a view of the app's.
@@ -59,14 +59,14 @@ MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character
            "sql_auto_is_null = 0, foreign_key_checks = 1, unique_checks = 1/*!50708 , "
            "max_execution_time = 0 *//*M!100101 , max_statement_time = 0 */")
 CONNECT_SECONDS = 10.0
-KILL_SECONDS = 2.0           # to sign in only to end our own statement
+KILL_SECONDS = 2.0  # to sign in only to end our own statement
 # for an answer, where no run with a limit of its own waits: a server may be frozen
 READ_SECONDS = 300.0
 LEAST_SECONDS = 0.5          # however little time is left
 LATER_SECONDS = 1.0          # after that time: the alarm of the run comes first
 # then the server ends a connection, and frees the rows of a host that vanished
 IDLE_SECONDS = 900
-SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
+SCHEMA_WAIT_SECONDS = 30  # for an ALTER to end, or to begin; the server's default is a day
 
 
 # The connection
@@ -132,7 +132,7 @@ _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
 # Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
 
 GONE = 2006
-UNSENT = (0, GONE)                       # found dead before anything was sent
+UNSENT = (0, GONE)  # found dead before anything was sent
 # shutdown, killed, lost while waiting, ended for being idle
 LOST = (1053, 1927, 2013, 2055, 4031)
 # their text quotes what was stored or sent: personal data
@@ -140,7 +140,7 @@ WITH_VALUES = (1064, 1292, 1366, 1411, 1525)
 KINDS = {
     # a row that changed, lock waits, deadlocks, KILL, time limits
     **dict.fromkeys((1020, 1205, 1213, 1317, 1969, 3024), errors.Conflict),
-    **dict.fromkeys((1040, 1203, 1226), errors.Busy),       # no connection is left
+    **dict.fromkeys((1040, 1203, 1226), errors.Busy),  # no connection is left
     **dict.fromkeys((1054, 1146), errors.Missing),
     **dict.fromkeys((1142, 1143), errors.NotGranted),
     **dict.fromkeys((1290, 1792, 1836), errors.ReadOnly),
@@ -157,7 +157,7 @@ def translated(error: pymysql.MySQLError, target: Server) -> errors.DatabaseErro
     text = str(error.args[-1]) if error.args else ""
     if code in UNSENT:
         return errors.Lost("the connection to the database server is gone", sent=False)
-    if code in LOST or code is None:     # PyMySQL gives no code when the answers are out of step
+    if code in LOST or code is None:  # PyMySQL gives no code when the answers are out of step
         return errors.Lost("the connection to the database server was lost")
     if code == 1062:
         return errors.Duplicate("a row with this unique key is there already: "
@@ -179,7 +179,7 @@ begin = "START TRANSACTION"
 # For this one transaction: under READ COMMITTED each statement would see a moment of its own.
 snapshot = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
             "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-blocks_writers = "SELECT 0"          # InnoDB keeps what a reader still sees beside what is new
+blocks_writers = "SELECT 0"  # InnoDB keeps what a reader still sees beside what is new
 
 
 def literal(text: str) -> str:

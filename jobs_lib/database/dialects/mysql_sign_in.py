@@ -40,7 +40,7 @@ def sign_in(target, seconds: float, converters: dict):
     raw._secure = bool(target.socket)
     try:
         raw.connect(_trusted_socket(target.socket, seconds) if target.socket else None)
-    except RuntimeError as error:    # a package for a way to sign in; a file that was asked for
+    except RuntimeError as error:  # a package for a way to sign in; a file that was asked for
         raise DatabaseError(f"the database server {raw.where}: {error}") from None
     raw.encoding = MARKED
     return raw
@@ -50,7 +50,7 @@ class _Connection(Connection):
     """PyMySQL's, which takes no key from the other side: it may be anybody's."""
 
     where = ""
-    _secure = False                  # what is sent reaches the server alone
+    _secure = False  # what is sent reaches the server alone
 
     @property
     def server_public_key(self):

@@ -69,7 +69,7 @@ class _Connection(sqlite3.Connection):
                 _only_read(writer)
                 writer.close()
             except sqlite3.Error:
-                pass                 # a folder that we may only read: then nothing was made either
+                pass  # a folder that we may only read: then nothing was made either
 
 
 def connect(target: File, readonly: bool, create: bool, seconds: float | None = None):
@@ -82,8 +82,8 @@ def connect(target: File, readonly: bool, create: bool, seconds: float | None = 
         if readonly or not create:
             raise DatabaseError(f"no SQLite file {path}:"
                                 " `jobs.py migrate` makes it, if the path is right")
-        try:                        # noqa: SIM105  contextlib is not loaded otherwise
-            new_file(path).close()          # private, and so will be -wal and -shm
+        try:  # noqa: SIM105  contextlib is not loaded otherwise
+            new_file(path).close()  # private, and so will be -wal and -shm
         except FileExistsError:
             pass
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
@@ -138,14 +138,14 @@ def _set_journal(uri: str, timeout: float) -> None:
     raw = _open(uri, timeout)
     try:
         if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
-            raw.execute("BEGIN IMMEDIATE")               # the first that needs the shared memory
+            raw.execute("BEGIN IMMEDIATE")  # the first that needs the shared memory
             raw.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         if "is locked" in str(error):
-            return                                       # in use: it keeps the mode that it has
+            return  # in use: it keeps the mode that it has
         raw.close()
         raw = _open(uri, timeout)
-        raw.execute("PRAGMA locking_mode = EXCLUSIVE")   # one process alone needs no shared memory
+        raw.execute("PRAGMA locking_mode = EXCLUSIVE")  # one process alone needs no shared memory
         raw.execute("PRAGMA journal_mode = DELETE")
     finally:
         raw.close()
