@@ -7,9 +7,9 @@ import os
 import sys
 
 import jobs_lib
-from jobs_lib.folders import VERSION, user_name
+from jobs_lib.folders import VERSION
 from jobs_lib.output.findings import ok, problem, run, warning
-from jobs_lib.runner.access import command_of, other_owner
+from jobs_lib.runner.access import as_owner
 
 LIST = "modules.txt"        # in jobs_lib, by `./install.sh bundle`: `SHA-256  path`, as sha256sum
 SHOWN = 5                   # files named
@@ -24,11 +24,10 @@ def program(installation):
 
 def user(installation):
     """Root sees nothing of what the user of the cron line may not do."""
-    if owner := other_owner(installation.config):
-        yield warning(f"This installation belongs to user {user_name(owner)}, and this is root",
+    if command := as_owner(installation.config, "doctor"):
+        yield warning("This is root, and the installation belongs to another user",
                       "What root runs leaves files that the jobs of that user cannot use.",
-                      run("Run everything as that user:",
-                          command_of(owner, installation.config, "doctor")))
+                      run("Run everything as that user:", command))
 
 
 def modules(installation):

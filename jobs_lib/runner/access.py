@@ -15,24 +15,21 @@ FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("expor
 OURS = ("state_dir", "log_dir")         # all files in these are written by the jobs
 
 
-def other_owner(config) -> int:
-    """The user whose installation this is, where this is root and that another; else 0."""
-    paths = (config.section("core").state_dir, config.path) if os.geteuid() == 0 else ()
-    return next((user for path in paths
-                 if os.path.exists(path) and (user := os.stat(path).st_uid)), 0)
-
-
-def command_of(user: int, config, words: str) -> str:
-    """The command by which root has that user do it."""
-    return as_user(user, program(config.path).replace(os.path.basename(SCRIPT), SCRIPT, 1)
-                   + f" {words}")
+def as_owner(config, words: str) -> str:
+    """The command by which root has the user of this installation do it; "" where this is that
+    user."""
+    for path in (config.section("core").state_dir, config.path) if os.geteuid() == 0 else ():
+        if os.path.exists(path) and (owner := os.stat(path).st_uid):
+            start = program(config.path).replace(os.path.basename(SCRIPT), SCRIPT, 1)
+            return as_user(owner, f"{start} {words}")
+    return ""
 
 
 def refuse_root(config, words: str) -> None:
     """UsageError where root would leave files that the user of this installation cannot use."""
-    if user := other_owner(config):
-        raise UsageError(f"{words.split()[0]}: this installation belongs to user "
-                         f"{user_name(user)}: run `{command_of(user, config, words)}`")
+    if command := as_owner(config, words):
+        raise UsageError(f"{words.split()[0]}: this is root, and the installation belongs to "
+                         f"another user: run `{command}`")
 
 
 def unusable(config) -> list[str]:
