@@ -108,15 +108,13 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
     """What to say of it. Its traceback goes to `jobs.log`."""
     words, place = type(error).__name__, ""
     try:
-        from jobs_lib.config.secrets import secrets
         from jobs_lib.runner.outcome import defect, trace
         words = defect(error)
         settings = config.load(config_path, beside=HOME)
-        core, hidden = settings.section("core"), secrets(settings)
-        words = defect(error, hidden)
+        words = defect(error, settings)
         from jobs_lib.runner.log import Log
-        log = Log(core, "jobs")
-        log.error("exception", traceback=trace(error, hidden))
+        log = Log(settings.section("core"), "jobs")
+        log.error("exception", traceback=trace(error, settings))
         log.close()
         place = "" if log.broken else f"; {log.path} has the traceback"
     except Exception:  # noqa: BLE001  without memory or configuration

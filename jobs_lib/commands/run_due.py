@@ -185,9 +185,7 @@ class _Tick:
             self.codes.append(CONFIG)
             self.problems += [each for each in error.problems if each not in self.problems]
         except Exception as error:  # noqa: BLE001  a defect: it stops no other job
-            from jobs_lib.config.secrets import secrets
-            self.failures.append(
-                f"{due.job.name}: {outcome.defect(error, secrets(self.config))}")
+            self.failures.append(f"{due.job.name}: {outcome.defect(error, self.config)}")
             self.console.fail(self.failures[-1])
         else:
             show(self.console, result, request)

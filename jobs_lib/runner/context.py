@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from jobs_lib.errors import ReadOnly
 
-from . import doubt, history
+from . import doubt, history, outcome
 from .log import Journal
 
 PROGRESS_SECONDS = 2.0
@@ -74,16 +74,10 @@ class Context:
         for what an item's own data may do."""
         if item in self._run.defects:           # met again, in a batch that was tried again
             return
-        from jobs_lib.config.secrets import secrets
-        from jobs_lib.masking import without_secrets
-
-        from .outcome import place, trace
-
-        self._run.defects[item] = f"{type(error).__name__} in {place(error)}"
-        hidden = secrets(self.config)
+        self._run.defects[item] = f"{type(error).__name__} in {outcome.place(error)}"
         # at once, whatever becomes of an open transaction
-        self._run.log.error("exception", item=without_secrets(item, hidden),
-                            traceback=trace(error, hidden))
+        self._run.log.error("exception", item=outcome.clean(item, self.config),
+                            traceback=outcome.trace(error, self.config))
 
     def progress(self, done: int, total: int | None = None, **more) -> None:
         """Report how far the run is, into its row every few seconds. `more`: further numbers of

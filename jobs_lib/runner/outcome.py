@@ -99,18 +99,21 @@ def place(error: BaseException) -> str:
     return f"{os.path.basename(frame[0].filename)} line {frame[0].lineno}" if frame else "unknown"
 
 
-def defect(error: BaseException, hidden=()) -> str:
-    """`TypeError: no number (queue.py line 12)`, without the `hidden` secrets."""
-    from jobs_lib.masking import without_secrets
-
-    return f"{type(error).__name__}: {without_secrets(str(error), hidden)} ({place(error)})"
+def defect(error: BaseException, config=None) -> str:
+    """`TypeError: no number (queue.py line 12)`, without the secrets of the configuration."""
+    return f"{type(error).__name__}: {clean(str(error), config)} ({place(error)})"
 
 
-def trace(error: BaseException, hidden=()) -> str:
-    """The traceback as Python prints it."""
+def trace(error: BaseException, config) -> str:
+    """The traceback as Python prints it, without these."""
     import traceback
 
-    from jobs_lib.masking import without_secrets
-
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    return without_secrets("".join(lines), hidden)
+    return clean("".join(lines), config)
+
+
+def clean(text: str, config) -> str:
+    """The text without addresses and the secrets of the configuration."""
+    from jobs_lib.config.secrets import secrets
+    from jobs_lib.masking import without_secrets
+    return without_secrets(text, secrets(config) if config else ())

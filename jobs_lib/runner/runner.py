@@ -203,10 +203,8 @@ class Run:
                 from jobs_lib.database.schema.fit import forget
                 forget(self.db)
         except (Exception, SystemExit) as error:    # noqa: BLE001  a defect, whatever it is
-            from jobs_lib.config.secrets import secrets
-            hidden = secrets(self.config)
-            result.update(status="failed", error=outcome.defect(error, hidden))
-            self.log.error("exception", traceback=outcome.trace(error, hidden))
+            result.update(status="failed", error=outcome.defect(error, self.config))
+            self.log.error("exception", traceback=outcome.trace(error, self.config))
         if self.defects:
             # the others were handled, and the run has failed all the same
             first, *_ = self.defects.values()
