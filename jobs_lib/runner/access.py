@@ -12,7 +12,7 @@ from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.folders import SCRIPT, as_user, owner_words, program, user_name
 
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
-OURS = ("state_dir", "log_dir")         # all files in these are written by the jobs
+OURS = ("state_dir", "log_dir")  # all files in these are written by the jobs
 
 
 def as_owner(config, words: str) -> str:
@@ -43,7 +43,7 @@ def found(config) -> list[tuple[str, str]]:
     for section, option in FOLDERS:
         try:
             folder = getattr(config.section(section), option)
-        except ConfigError:                     # reported elsewhere
+        except ConfigError:  # reported elsewhere
             continue
         for path in _paths(folder, option in OURS):
             if not _usable(path, folder):

@@ -72,7 +72,7 @@ class Context:
         """An item met an exception that nothing here expects: it is logged with its place and
         counted, the others go on, and the run ends as `failed`. `item` names it: "forward 17". Not
         for what an item's own data may do."""
-        if item in self._run.defects:           # met again, in a batch that was tried again
+        if item in self._run.defects:  # met again, in a batch that was tried again
             return
         self._run.defects[item] = f"{type(error).__name__} in {outcome.place(error)}"
         # at once, whatever becomes of an open transaction
@@ -151,7 +151,7 @@ class Context:
         return blake2b(text.encode("utf-8", "replace"), key=key, digest_size=32).hexdigest()
 
     def _secret_key(self) -> str:
-        if self._key is None:               # asked for each account and each notice, and read once
+        if self._key is None:  # asked for each account and each notice, and read once
             from jobs_lib.folders import secret_key
             core = self.section("core")
             self._key = secret_key(core.state_dir, core.secret_key, make=not self.dry_run)

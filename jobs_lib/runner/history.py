@@ -18,7 +18,7 @@ from .outcome import UNKNOWN_HOLDER, counts_words
 VANISHED = "vanished?"
 # after its hard limit, a run that cannot be asked counts as dead
 SILENCE = timedelta(minutes=10)
-LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it
+LONGEST = timedelta(days=30)  # no lease reaches so far: a clock that was wrong wrote it
 ERROR_LENGTH = 2000
 # a run that is done must not end as `vanished` because of a passing error
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0
@@ -48,7 +48,7 @@ def record_heartbeat(db, run_id: str, now, progress: dict) -> None:
         db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
                    "WHERE run_id = :run_id", now=now, progress=dumps(progress), run_id=run_id)
     except (Busy, Lost):
-        if db.current:                  # that transaction is lost
+        if db.current:  # that transaction is lost
             raise
 
 
@@ -94,7 +94,7 @@ def is_dead(db, row: dict, core, now, held: str = "") -> bool:
         if name.startswith(locks.FILE) and is_ours:
             return locks.FileLock(core.state_dir, name[len(locks.FILE):]).is_free()
     except (JobsError, OSError):
-        return False                    # the next run of that job says what is wrong
+        return False  # the next run of that job says what is wrong
     until = stored.time(row["lease_until"])
     return until is None or not now - SILENCE <= until <= now + LONGEST
 

@@ -21,7 +21,7 @@ SIZE, FILES = 1024 ** 2, 5
 class Events:
     """Takes events, and keeps none: the log of a dry run."""
 
-    broken = ""                     # why events were lost, in a sentence
+    broken = ""  # why events were lost, in a sentence
 
     def event(self, event: str, level: str = "info", **fields) -> None:
         """Something happened."""
@@ -80,7 +80,7 @@ class Log(Events):
         written = os.write(self._file, data)
         if written < len(data):
             end = os.lseek(self._file, 0, os.SEEK_CUR)
-            if os.fstat(self._file).st_size == end:          # nobody has written behind it
+            if os.fstat(self._file).st_size == end:  # nobody has written behind it
                 os.ftruncate(self._file, end - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -96,7 +96,7 @@ class Journal(Events):
     """
 
     def __init__(self, log: Events) -> None:
-        self.counts: dict = {}                  # of the whole run
+        self.counts: dict = {}  # of the whole run
         self._log = log
         # of the open transaction: the counts as it began, and its lines
         self._before: dict | None = None

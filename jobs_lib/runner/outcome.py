@@ -82,7 +82,7 @@ def counts_words(counts: dict) -> str:
 def _counted(name: str, value: int) -> str:
     """`1 file`, `2 files`: a count is named in the plural, or by what was done (`sent`)."""
     words = name.replace("_", " ")
-    is_plural = words.endswith("s") and not words.endswith(("ss", "us"))       # 1 unknown status
+    is_plural = words.endswith("s") and not words.endswith(("ss", "us"))  # 1 unknown status
     return words[:-1] if value == 1 and is_plural else words
 
 

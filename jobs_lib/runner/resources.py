@@ -7,7 +7,7 @@ import time
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
 
-LONGEST_PING = 10_000               # bytes of its body
+LONGEST_PING = 10_000  # bytes of its body
 
 Session = namedtuple("Session", "config ports console")
 Session.__doc__ = "What one command line works with; `console` shows what a person is to see."
@@ -42,7 +42,7 @@ class Ports:
         return self._made[-1]
 
     def _secrets(self) -> list[str]:
-        if self._hidden is None:            # asked for each attempt that is recorded
+        if self._hidden is None:  # asked for each attempt that is recorded
             from jobs_lib.config.secrets import secrets
             self._hidden = secrets(self._config)
         return self._hidden
@@ -90,5 +90,5 @@ def ping(ports, url: str, failures: list[str]) -> str:
                       masked("; ".join(failures)).encode("utf-8", "replace")[-LONGEST_PING:])
     try:
         return masked(refusal(ports.trusted_http().post(request)))
-    except (JobsError, OSError) as error:       # a section that is wrong
+    except (JobsError, OSError) as error:  # a section that is wrong
         return str(error)

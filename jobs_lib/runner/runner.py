@@ -18,7 +18,7 @@ from .limits import RunLimits
 from .log import Events, Log
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:                # `typing` is not loaded otherwise
+if TYPE_CHECKING:  # `typing` is not loaded otherwise
     from typing import Any
 
 Request = namedtuple("Request", "trigger slot limit dry_run confirmed budget",
@@ -34,9 +34,9 @@ budget     seconds that `run-due` has left, or None
 """
 # seconds that a lease, or the lock's connection, outlives the hard limit
 LOCK_MARGIN = 60.0
-STORE_SECONDS = 2.0          # for the outcome, past the hard limit
+STORE_SECONDS = 2.0  # for the outcome, past the hard limit
 DONE_BEFORE = "this slot was started before"
-BUSY = "busy"                # the stop reason where others need the database
+BUSY = "busy"  # the stop reason where others need the database
 NO_MEMORY = "there was not enough memory: give it more, or let fewer jobs run at once"
 WORKER = "worker"
 
@@ -136,7 +136,7 @@ class Run:
                 self.log.error("run vanished", dead_run=dead["run_id"],
                                started_at=dead["started_at"], progress=dead["progress"])
             trigger = self._trigger()
-            self.has_row = True         # before it has, as a signal may come in between
+            self.has_row = True  # before it has, as a signal may come in between
             self.has_row = trigger is not None and history.begin(
                 db, result, installation=self.installation, trigger_type=trigger,
                 lock_name=self.lock.name, heartbeat_at=started,
@@ -202,7 +202,7 @@ class Run:
             if isinstance(error, (errors.Missing, errors.NotTaken)) and self.has_row:
                 from jobs_lib.database.schema.fit import forget
                 forget(self.db)
-        except (Exception, SystemExit) as error:    # noqa: BLE001  a defect, whatever it is
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a defect, whatever it is
             result.update(status="failed", error=outcome.defect(error, self.config))
             self.log.error("exception", traceback=outcome.trace(error, self.config))
         if self.defects:
@@ -227,7 +227,7 @@ class Run:
             result.update(status=stopped if reason else "ok", stop_reason=reason)
             return
         except errors.DatabaseError:
-            if limits.struck:           # SQLite makes an error of its own of what strikes in it
+            if limits.struck:  # SQLite makes an error of its own of what strikes in it
                 raise errors.Stopped(limits.struck) from None
             raise
         except MemoryError:
@@ -237,10 +237,10 @@ class Run:
                 ctx.counts["defects"] = len(self.defects)
             result["counts"] = ctx.counts or ctx.progressed
             if ctx.held:
-                result["held"] = ctx.held       # {what the guard held back: how many}
+                result["held"] = ctx.held  # {what the guard held back: how many}
             ctx.close()
         # by now the error, and all that the frames hold that it went through, is freed
-        self.db.invalidate()            # it may have struck within a statement
+        self.db.invalidate()  # it may have struck within a statement
         raise errors.JobsError(NO_MEMORY)
 
     # The end
@@ -249,7 +249,7 @@ class Run:
         """At the hard limit: what was open is rolled back with its connection."""
         if self.db is not None:
             self.db.invalidate()
-        if self.result["status"] == "running":          # else it struck when all was done
+        if self.result["status"] == "running":  # else it struck when all was done
             self.result.update(status="timeout", stop_reason=self.limits.HARD,
                                error="ended at the hard limit, "
                                f"{self.longest:.0f} seconds after its start")
