@@ -21,8 +21,6 @@ from jobs_lib.runner import slots
 from jobs_lib.text import counted
 
 NOT_CHANGED = "Your app's tables ({}) are not changed: only the jobs' own are made."
-TO_DO = ("Your app's tables are not as the jobs need them, and those that are concerned refuse to "
-         "run, or are slow. Put this into your app's migrations, or do it yourself:")
 PAUSED = ("\nAll jobs but check_jobs are paused, since your app's tables have rows already: "
           "`jobs.py test JOB` shows what a job would do with them, `jobs.py resume JOB` lets it "
           "start.")
@@ -47,7 +45,7 @@ def run(args, make_session, config_path) -> int:
     say = session.console.report
     say(f"{counted(len(done), 'statement')} run: the schema is up to date" if done
         else "the schema was up to date already")
-    _report_wrong(session, db, (), say)
+    _report_wrong(session, db)
     if paused:
         say(PAUSED)
     return OK
@@ -77,7 +75,7 @@ def _show(session) -> int:
         session.console.answer(f"{sql};")
     if not planned:
         say("the schema is up to date: nothing to run")
-    _report_wrong(session, db, planned, say)
+    _report_wrong(session, db, planned)
     return OK
 
 
@@ -116,16 +114,12 @@ def _to_be_read(session):
     return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables())
 
 
-def _report_wrong(session, db, planned, say) -> None:
-    """What has to be changed in the app's tables, each thing with its SQL."""
-    found = [each for each in fit.review(db, _enabled(session.config), planned)
-             if each.act != fit.NOTE]
-    if found:
-        say(TO_DO)
-    for each in found:
-        session.console.answer(f"-- {each.what}: {each.fix}")
-        for sql in each.statements:
-            session.console.answer(f"{sql};")
+def _report_wrong(session, db, planned=()) -> None:
+    """What has to be changed in the app's tables, by its owner, each thing with its SQL."""
+    for each in fit.review(db, _enabled(session.config), planned):
+        if each.act != fit.NOTE:
+            sql = (f"{statement};" for statement in each.statements)
+            session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *sql]))
 
 
 def _check(session) -> int:

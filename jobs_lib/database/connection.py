@@ -207,8 +207,8 @@ class Database:
         """The tables of the app's whose `id` is text, as `meta` says (schema/keys.py), and whether
         two that differ in case alone are equal. Of all other tables it is a whole number."""
         if self._text_keys is None:
-            from .schema.keys import known
-            self._text_keys = known(self)
+            from .schema.version import facts, text_keys
+            self._text_keys = text_keys(facts(self))
         return self._text_keys
 
     @text_keys.setter

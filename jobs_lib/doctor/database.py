@@ -5,14 +5,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib.database import stored
-from jobs_lib.database.dialects import parse
 from jobs_lib.database.schema import app_tables, fit, migrate, version
 from jobs_lib.engines import spool
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
 from jobs_lib.output.findings import ok, problem, run, warning
 
 from . import Reported
-from .network import unknown_name
 
 CREATED = ("created_at", "requested_at", "held_at", "quarantined_at")   # when a row was made
 NEWEST = 20              # rows of each table
@@ -21,12 +19,7 @@ CLOCKS_DIFFER = timedelta(minutes=15)
 
 def answers(installation):
     """It can be reached."""
-    core = installation.section("core")
     try:
-        target = parse(core.database, installation.config.folder)
-        host = getattr(target, "host", "") if not getattr(target, "socket", None) else ""
-        if unknown := host and unknown_name(host, target.port):
-            raise DatabaseError(f"[core] database: {unknown}")
         installation.database()
     except NotInstalled:
         raise Reported from None             # with the configuration

@@ -10,25 +10,15 @@ from jobs_lib.addresses import LOOPBACK
 from jobs_lib.catalogue import CRON
 from jobs_lib.errors import JobsError
 from jobs_lib.output.findings import note, ok, problem, run, warning
-from jobs_lib.ports.deadline import in_words, look_up
 from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN
 from jobs_lib.ports.mail.smtp import probe
 from jobs_lib.workers import dispatch
 
 from . import Reported
 
-NAME_SECONDS, RELAY_SECONDS, DNS_SECONDS = 3.0, 5.0, 1.5
+RELAY_SECONDS, DNS_SECONDS = 5.0, 1.5
 CPANEL = ("/usr/local/cpanel", "~/.cpanel")     # folders that it makes
 GUEST = ("", "guest")    # passwords of a broker that everybody knows
-
-
-def unknown_name(host: str, port: int) -> str:
-    """What is wrong with a host's name, or ""."""
-    try:
-        look_up(host, port, time.monotonic() + NAME_SECONDS)
-    except (OSError, UnicodeError) as error:
-        return f"there is no host {host!r} ({in_words(error)})"
-    return ""
 
 
 def relay(installation):

@@ -75,7 +75,7 @@ def look(db) -> list[Finding]:
     with suppress(Missing, NotGranted, *probe.NOBODY):
         db.execute("UPDATE {meta} SET value = value WHERE 1 = 0")   # else no job can run
         for name in there.keys() - wrong - unsafe:
-            found += [Finding(*each) for each in probe.look(db, name, there[name].keys())]
+            found += [Finding(name, *each) for each in probe.look(db, name, there[name])]
     return found
 
 
@@ -195,16 +195,15 @@ def _shared(db, bases: dict, views: dict):
 def review(db, jobs, planned) -> list[Finding]:
     """What somebody has to do about the app's tables for these jobs, but for what the statements
     `planned` do."""
-    found = [each for each in look(db)
-             if each.act == NOTE or any(concerned(job, [each]) for job in jobs)]
-    names = {name for job in jobs for name in tables_of(job)}
+    found = [each for each in look(db) if any(concerned(job, [each]) for job in jobs)]
+    # into that one an app may write, too
+    names = {"notifications", *(name for job in jobs for name in tables_of(job))}
     for name, columns in db.catalogue(names).items():
-        if not _is_view(columns) and (missing := ddl.missing_indexes(db, table(name))):
-            found.append(Finding(
-                name, INDEX, f"the table {db.name(name)} lacks indexes, without which jobs read "
-                "all rows each time", PRINTED, missing))
-    found += [each for name, columns in db.catalogue({*names, "notifications"}).items()
-              for each in _strange_words(db, name, columns)]
+        missing = [] if _is_view(columns) else ddl.missing_indexes(db, table(name))
+        if missing:
+            what = f"the table {db.name(name)} lacks indexes: jobs read all its rows each time"
+            found.append(Finding(name, INDEX, what, PRINTED, missing))
+        found += _strange_words(db, name, columns)
     return [each for each in found
             if not each.statements or not set(planned).issuperset(each.statements)]
 
@@ -219,14 +218,13 @@ def _strange_words(db, name: str, there):
             rows = db.query(
                 f"SELECT word, COUNT(*) AS number FROM (SELECT {column.name} AS word "
                 f"FROM {{{name}}} ORDER BY id DESC LIMIT {LOOKED_AT}) AS newest GROUP BY word")
-            strange = [f"{masking.text(repr(row['word'])):.30} in {row['number']:,}"
-                       for row in rows if row["word"] not in known]
+            strange = ", ".join(f"{masking.text(repr(row['word'])):.30} in {row['number']:,}"
+                                for row in rows if row["word"] not in known)
             if strange:
-                yield Finding(
-                    name, NOTE, f"{db.name(name)}.{column.name} has words that no job knows: "
-                    f"{', '.join(strange)} of its newest rows",
-                    f"the jobs act on {', '.join(known)}: let your app write these, or a view "
-                    "show them")
+                place = f"{db.name(name)}.{column.name}"
+                what = f"{place} has words that no job knows: {strange} of its newest rows"
+                yield Finding(name, NOTE, what, f"the jobs act on {', '.join(known)}: let your "
+                              "app write these, or a view show them")
 
 
 # What was found, for the runs that follow
@@ -234,7 +232,7 @@ def _strange_words(db, name: str, there):
 def note(db) -> list[Finding]:
     """Look, write down in which tables something is wrong, and return what."""
     found = look(db)
-    wrong = {f"{each.table}:{each.act}" for each in found if each.act != NOTE}
+    wrong = {f"{each.table}:{each.act}" for each in found}
     value = " ".join([VERSION, *sorted(wrong)])
     if facts(db).get(FIT) != value:
         db.upsert("meta", {"name": FIT}, {"value": value})

@@ -38,12 +38,7 @@ def note(db) -> None:
     found = types(db)
     db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(found)})
     db.upsert("meta", {"name": KEY_TYPE}, {"value": next(iter(found.values()), "")})
-    db.text_keys = known(db)
-
-
-def known(db) -> dict[str, bool]:
-    """What was noted."""
-    return text_keys(facts(db))
+    db.text_keys = text_keys(facts(db))
 
 
 def unfit(db) -> list[tuple[str, str]]:

@@ -39,8 +39,8 @@ class _Undo(Exception):
 
 
 def look(db, name: str, there) -> list[tuple]:
-    """(table, act, what, fix) of what does not fit. `there`: the columns that the table has. One of
-    NOBODY where nothing can be tried just now."""
+    """(act, what, fix) of what does not fit. `there`: the columns that the table has. One of NOBODY
+    where nothing can be tried just now."""
     ours = table(name)
     columns = [column for column in ours.columns
                if column.name in there and (column.written or column.type not in LARGE)]
@@ -48,13 +48,8 @@ def look(db, name: str, there) -> list[tuple]:
     found: list[tuple] = []
     try:
         rows = db.query(f"SELECT {names} FROM {{{name}}} LIMIT {SAMPLED}")
-    except (*SILENT, *NOBODY):
-        return []
-    except DatabaseError as error:
-        return [(name, "read", str(error), "let the user of the jobs read it")]
-    if db.dialect.any_type:
-        found += _of_times(db, name, columns, rows)
-    try:
+        if db.dialect.any_type:
+            found += _of_times(db.name(name), columns, rows)
         with db.transaction():
             found += _Probe(db, ours, columns, rows[0] if rows else {}).run()
             raise _Undo
@@ -62,18 +57,22 @@ def look(db, name: str, there) -> list[tuple]:
         return found
     except SILENT:
         return []
+    except NOBODY:
+        raise
+    except DatabaseError as error:
+        return [("read", str(error), "let the user of the jobs read it")]
 
 
-def _of_times(db, name: str, columns: list, rows: list[dict]):
+def _of_times(name: str, columns: list, rows: list[dict]):
     """Columns whose times are numbers, which are older than any text, where a column takes any
     value."""
     for column in columns if rows else ():
         values = {row[column.name] for row in rows} - {None}
         is_text = any(isinstance(value, str) for value in values)
         if column.type in TIMES and values and not is_text:
-            what = (f"{db.name(name)}.{column.name} holds values such as {values.pop()!r:.30} "
-                    "where times in UTC belong")
-            yield name, "read", what, "let a view show it so"
+            what = (f"{name}.{column.name} holds values such as {values.pop()!r:.30} where "
+                    "times in UTC belong")
+            yield "read", what, "let a view show it so"
 
 
 class _Probe:
@@ -89,21 +88,19 @@ class _Probe:
         self.key = {key: row[key] for key in ours.key} if row else {}
 
     def run(self):
-        """(table, act, what, fix), ..."""
+        """(act, what, fix), ..."""
+        name = self.db.name(self.ours.name)
         for column in self.written if self.row else self.written[-1:]:
             # written by the jobs alone that delete what it refers to
             act = "delete" if column.goes == "unset" else "write"
             for value in values(column):
                 if wrong := self._of(self._write, column.name, value):
-                    yield self._finding(act, f".{column.name}: {wrong}", "write")
+                    yield act, f"{name}.{column.name}: {wrong}", FIXES["write"]
                     break
         if self.ours.name == "audit_logs" and (wrong := self._of(self._add)):
-            yield self._finding("add", f": {wrong}", "add")
+            yield "add", f"{name}: {wrong}", FIXES["add"]
         if wrong := self._of(self._delete):
-            yield self._finding("delete", f": {wrong}", "delete")
-
-    def _finding(self, act: str, what: str, fix: str) -> tuple:
-        return self.ours.name, act, f"{self.db.name(self.ours.name)}{what}", FIXES[fix]
+            yield "delete", f"{name}: {wrong}", FIXES["delete"]
 
     @staticmethod
     def _of(step, *values) -> str:
