@@ -359,12 +359,15 @@ def test_tls_is_verified_by_the_ca_and_by_name(tmp_path):
         assert "?ssl_ca=/no/ca.pem: No such file or directory" in told(url + "/no/ca.pem")
 
 
-def test_without_pymysql_one_sentence_tells_the_command(tmp_path):
+@pytest.mark.parametrize("older", ["", "VERSION = 1, 1, 2, 'final'"])
+def test_without_a_pymysql_that_keeps_to_tls_one_sentence_tells_the_command(tmp_path, older):  # R71
     (tmp_path / "config.ini").write_text("[core]\ndatabase = mysql://u:hidden@h/x\n")
+    if older:
+        (tmp_path / "pymysql.py").write_text(older)
     # -S: this Python without its packages
     done = subprocess.run([sys.executable, "-S", "jobs.py", "--config",
                            str(tmp_path / "config.ini"), "purge_sessions"], cwd=ROOT,
-                          capture_output=True, text=True)
+                          env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert "needs PyMySQL 1.2 or newer, which is not installed: run " in done.stderr
 
 
