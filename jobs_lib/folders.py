@@ -209,12 +209,11 @@ def _put_once(draft: str, path: str) -> None:
     """Where another process was first, its file stays: a rename would replace it."""
     try:
         os.link(draft, path)
+        os.unlink(draft)
     except FileExistsError:
-        pass
+        os.unlink(draft)
     except OSError:                         # a file system without hard links
         os.replace(draft, path)
-        return
-    os.unlink(draft)
 
 
 def _line(path: str) -> str:
