@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
+MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 
 # besides what cannot be printed, which all other white space is; U+FFFD was read in the place of
 # octets that are no UTF-8, so it is not the address that was stored
@@ -23,17 +23,17 @@ _NO_ATOM = frozenset('"(),:;<>@[\\]\x7f' + "".join(map(chr, range(0x21))))
 # of a label; senders do use underscores
 _SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 MAX_LABEL = 63
-LONGEST = 253               # octets of a whole domain, without the dot at its end (RFC 1035 2.3.4)
+LONGEST = 253  # octets of a whole domain, without the dot at its end (RFC 1035 2.3.4)
 LOCAL = ("localhost", "localhost.localdomain")
 LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
-DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")     # what some keyboards give for a dot
+DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")  # what some keyboards give for a dot
 
 
 class AddressError(ValueError):
     """An address that must not reach the wire; says why."""
 
 
-@lru_cache(maxsize=64)          # a message's are asked for at each step
+@lru_cache(maxsize=64)  # a message's are asked for at each step
 def check(address: str) -> str:
     """The address fit for the wire: itself, with a non-ASCII domain in its `xn--` form.
 
@@ -120,7 +120,7 @@ def exact_ascii(name: str) -> str:
     """
     if name.isascii():
         return name
-    made = name.encode("idna").decode("ascii")          # a UnicodeError is a ValueError
+    made = name.encode("idna").decode("ascii")  # a UnicodeError is a ValueError
     if made.encode().decode("idna") != _composed(name).lower():
         raise ValueError(f"{name[:80]!a} has no safe ASCII form")
     return made
@@ -156,7 +156,7 @@ def _encoded(label: str) -> str:
     import unicodedata
     if not all(unicodedata.category(sign)[0] in "LMN" or sign in "-\u00b7\u200c\u200d"
                for sign in label):
-        return ""                           # no letter, mark or digit: no label
+        return ""  # no letter, mark or digit: no label
     return "xn--" + label.encode("punycode").decode("ascii")
 
 

@@ -17,7 +17,7 @@ JOBS = f"{__package__}.jobs"
 PRIORITIES = ("critical", "high", "normal", "low", "last")
 # after all others of a tick, and also when they have used up its time: it judges them
 LAST = "last"
-CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
+CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")  # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
                  "sample run tables", defaults=("",))
@@ -91,7 +91,7 @@ def _load(name: str) -> Job:
         module = __import__(f"{JOBS}.{name}", fromlist=["job"])
         doc = (module.__doc__ or "").strip()
         return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
-    except Exception as error:              # half an upload can break a file in any way
+    except Exception as error:  # half an upload can break a file in any way
         raise JobsError(f"the job {name} cannot be loaded: {type(error).__name__}: {error}. Upload "
                         f"jobs_lib/jobs/{name}.py again, or remove it") from error
 

@@ -12,8 +12,8 @@ VERSION = "0.1.0"
 # the folder of jobs.py, jobs_lib and vendor
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(HOME, "jobs.py")
-LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
-DRAFT = ".part"             # at the end of the name of what is being written: NAME.<hex>.part
+LINK = (errno.ELOOP, errno.EMLINK)  # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
+DRAFT = ".part"  # at the end of the name of what is being written: NAME.<hex>.part
 HTACCESS = """\
 <IfModule mod_authz_core.c>
 Require all denied
@@ -101,7 +101,7 @@ def owner_words(path: str) -> str:
     it = "it" if there == path else there
     words = (f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
              "user; ")
-    if there != path:           # of the system, perhaps: it is not to be given away
+    if there != path:  # of the system, perhaps: it is not to be given away
         return f"{words}or name another folder"
     return f"{words}if nothing else uses it, `chown -R {ours} {there}` as root"
 
@@ -163,7 +163,7 @@ def publish(draft: str, path: str) -> None:
     handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
-    except OSError:                         # a file system that does this for files alone
+    except OSError:  # a file system that does this for files alone
         pass
     finally:
         os.close(handle)
@@ -180,7 +180,7 @@ def write(path: str, text: str | bytes, mode: int = 0o600, put=None) -> None:
     try:
         with new_file(draft) as file:
             if mode != 0o600:
-                os.fchmod(file.fileno(), mode)      # whatever the umask is: a web server reads it
+                os.fchmod(file.fileno(), mode)  # whatever the umask is: a web server reads it
             file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
@@ -188,7 +188,7 @@ def write(path: str, text: str | bytes, mode: int = 0o600, put=None) -> None:
     except BaseException as error:
         # a full disk, the end of the time: a half file is of no use
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = path           # "No space left on device" alone helps nobody
+            error.filename = path  # "No space left on device" alone helps nobody
         if os.path.exists(draft):
             os.unlink(draft)
         raise
@@ -212,7 +212,7 @@ def _put_once(draft: str, path: str) -> None:
         os.unlink(draft)
     except FileExistsError:
         os.unlink(draft)
-    except OSError:                         # a file system without hard links
+    except OSError:  # a file system without hard links
         os.replace(draft, path)
 
 

@@ -44,7 +44,7 @@ def value(column: str, content):
 
 def text(words: str) -> str:
     """Words with every address masked, and with neither login nor query in a link."""
-    if not LOOKS.search(words):         # as mostly: the answer to each message comes here
+    if not LOOKS.search(words):  # as mostly: the answer to each message comes here
         return words
     return FOUND.sub(_shown, ENDPOINT_SECRET.sub("whsec_...", words))
 
@@ -68,6 +68,6 @@ def _shown(found) -> str:
 
 
 def _hidden(name: str) -> str:
-    if name.endswith(HIDDEN) and len(name) <= 1 + len(HIDDEN):          # masked before
+    if name.endswith(HIDDEN) and len(name) <= 1 + len(HIDDEN):  # masked before
         return name
     return (name[0] if name[0].isprintable() else "?") + HIDDEN

@@ -40,7 +40,7 @@ class _Finder:
             return None
         folder, last = path[0], name.rpartition(".")[2]
         try:
-            try:                        # as in Python, a package goes before a file of its name
+            try:  # as in Python, a package goes before a file of its name
                 file, package = f"{folder}/{last}/__init__.py", [f"{folder}/{last}"]
                 found = os.stat(file)
                 folder, last = package[0], "__init__"
@@ -73,10 +73,10 @@ class _Loader(SourceFileLoader):
         data, self._data = self._data, b""
         try:
             code = marshal.loads(memoryview(data)[HEAD_SIZE:])
-        except (EOFError, TypeError, ValueError):       # longer than was read, or spoilt
+        except (EOFError, TypeError, ValueError):  # longer than was read, or spoilt
             return super().get_code(fullname)
         # it names the path of its source then, and the folder may have been moved since
-        _imp._fix_co_filename(code, self.path)          # type: ignore[attr-defined]
+        _imp._fix_co_filename(code, self.path)  # type: ignore[attr-defined]
         return code
 
 

@@ -19,7 +19,7 @@ else:
         names = tuple(fields.split())
         by_name = dict(zip(names[len(names) - len(defaults):], defaults))
         return type(name, (_Record,), {
-            "__module__": sys._getframe(1).f_globals["__name__"],       # pickle looks there
+            "__module__": sys._getframe(1).f_globals["__name__"],  # pickle looks there
             "__slots__": (), "_fields": names, "__match_args__": names,
             "_defaults": defaults, "_by_name": by_name,
             **{each: property(itemgetter(at)) for at, each in enumerate(names)}})

@@ -31,7 +31,7 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 DAY_NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-MOST_NAMED = 4          # more times of day than these are not named one by one
+MOST_NAMED = 4  # more times of day than these are not named one by one
 NICKNAMES = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *",
              "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *",
              "@annually": "0 0 1 1 *"}
@@ -68,7 +68,7 @@ def parse(text: str) -> Schedule:
                             f"{len(parts)}")
     minutes, hours, days, months, weekdays = [_numbers(part, field) for part,
                                               field in zip(parts, _FIELDS)]
-    weekdays = tuple(sorted({day % 7 for day in weekdays}))          # 7 is Sunday, as is 0
+    weekdays = tuple(sorted({day % 7 for day in weekdays}))  # 7 is Sunday, as is 0
     either_day = parts[2][0] != "*" and parts[4][0] != "*"
     if not (either_day or any(days[0] <= _LONGEST[month] for month in months)):
         raise ScheduleError(f"day {parts[2]!r} with month {parts[3]!r}: "
@@ -95,7 +95,7 @@ def _span(part: str, field: _Field) -> range:
             high = _number(last, part, field)
         elif slash:
             raise ScheduleError(f"{field.name} {part!r}: expected '*' or a range before '/'")
-        if high == 0 < low and field.names is WEEKDAYS:              # fri-sun
+        if high == 0 < low and field.names is WEEKDAYS:  # fri-sun
             high = 7
         if low > high:
             raise ScheduleError(f"{field.name} {part!r}: expected a range that rises")
@@ -142,7 +142,7 @@ def following(schedule: Schedule, after: datetime, zone: tzinfo = UTC) -> dateti
     shown = moment.astimezone(zone).replace(tzinfo=None)
     while True:
         shown = _nearest(schedule, shown + MINUTE, 1)
-        if (slot := _moment(shown, zone)) > moment:     # else it came in the first of equal hours
+        if (slot := _moment(shown, zone)) > moment:  # else it came in the first of equal hours
             return slot
 
 
@@ -151,7 +151,7 @@ def _passing(schedule: Schedule, moment: datetime, zone: tzinfo, way: int) -> da
     time fits a schedule for every hour."""
     while True:
         local = moment.astimezone(zone)
-        if not _fits(schedule, local.date()):           # to the end or start of the hour
+        if not _fits(schedule, local.date()):  # to the end or start of the hour
             moment += way * (60 - local.minute if way > 0 else local.minute + 1) * MINUTE
         elif local.minute in schedule.minutes:
             return moment

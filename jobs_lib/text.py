@@ -7,8 +7,8 @@ from .errors import UsageError
 
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 MOST_SUGGESTED = 3
-LONGEST = 40             # of a word that is compared
-OTHER_NAMES = {"ssl": "tls", "keep": "idle"}     # what is near in meaning, not in spelling
+LONGEST = 40  # of a word that is compared
+OTHER_NAMES = {"ssl": "tls", "keep": "idle"}  # what is near in meaning, not in spelling
 
 
 def took(milliseconds: int | None) -> str:
@@ -57,7 +57,7 @@ def size(number, base: int = 1024) -> str:
     if not isinstance(number, (int, float)) or number < 0:
         return "unknown"
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
-        if number >= base ** power * 0.9995:        # 999,500 bytes are 1.0 MB, not 1000 kB
+        if number >= base ** power * 0.9995:  # 999,500 bytes are 1.0 MB, not 1000 kB
             rounded = number / base ** power
             digits = 1 if rounded < 9.95 and power > 1 else 0
             return f"{rounded:,.{digits}f} {unit}"
@@ -72,7 +72,7 @@ def did_you_mean(word: str, known) -> str:
     plain = {_plain(name): name for name in known}
     wrong = _plain(word)
     near = []
-    if len(wrong) >= 3:                                # `purge`
+    if len(wrong) >= 3:  # `purge`
         near = sorted(name for name in plain if name.startswith(wrong))[:MOST_SUGGESTED]
     near = near or [name for name in plain if name == OTHER_NAMES.get(wrong)]
     near = near or get_close_matches(wrong[:LONGEST], plain, n=1, cutoff=0.65)

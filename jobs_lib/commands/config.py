@@ -29,7 +29,7 @@ from jobs_lib.text import counted, did_you_mean, one_of
 
 from ._arguments import SEEN, asked
 
-ROOM = 12           # columns, of what set an option
+ROOM = 12  # columns, of what set an option
 ACTIONS = ("show", "check", "set", "example")
 
 
@@ -157,14 +157,14 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
         if mask is str:
             raise UsageError(f"config set {where}: expected a value after it")
         value = asked(where)
-        if not value.strip():                           # Enter alone
+        if not value.strip():  # Enter alone
             session.console.report(f"{where}: no value was given; nothing was changed.")
             return OK
     elif mask(value.strip()) != value.strip():
         session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
     value = value.strip()
     _refuse(config, section, name, value, jobs)
-    path = os.path.realpath(config.path)                # a link stays one
+    path = os.path.realpath(config.path)  # a link stays one
     text = short_ini()
     if config.sources.found:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -192,7 +192,7 @@ def _refuse(config, section: str, name: str, value: str, jobs: list) -> None:
     """ConfigError with what would be wrong with this value and is not wrong already."""
     if "\n" in value or "\r" in value:
         raise ConfigError(f"[{section}] {name}: expected one line (nothing was changed)")
-    if config.sources.problems:                         # not in UTF-8, perhaps
+    if config.sources.problems:  # not in UTF-8, perhaps
         raise ConfigError(*config.sources.problems)
     before = {finding.what for finding in mistakes(config, jobs)}
     after = mistakes(config.changed(FILE, {(section, name): value}), jobs)
@@ -214,7 +214,7 @@ def with_option(text: str, section: str, name: str, value: str) -> str:
             if _is_comment(lines[at]):
                 at += 1
             else:
-                del lines[at]                           # a value over several lines
+                del lines[at]  # a value over several lines
     elif section in ini.begins:
         at = ini.begins[section]
         following = min((head - 1 for head in ini.begins.values() if head > at), default=len(lines))

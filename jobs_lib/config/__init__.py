@@ -21,12 +21,12 @@ from .files import parse_ini, read_dotenv, read_text, shown_name
 from .option_types import Option
 from .secrets import hide_password
 
-PREFIX = "JOBS_"              # of the variables that are read
+PREFIX = "JOBS_"  # of the variables that are read
 CONFIG_VARIABLE = "JOBS_CONFIG"
 SET, ENVIRONMENT, DOTENV, FILE, DEFAULT = "--set", "environment", ".env", "file", "default"
-STRAY = ""                    # the section of what names none
+STRAY = ""  # the section of what names none
 LONGEST_SHOWN = 60
-TABLE_NAME = Option(option_types.identifier, "", "")       # each option of [tables]
+TABLE_NAME = Option(option_types.identifier, "", "")  # each option of [tables]
 
 Written = namedtuple("Written", "text origin place")
 Written.__doc__ = """What is set for an option: as text, by what, and where that is, in words.
@@ -75,7 +75,7 @@ class Config:
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""
         if not any(settings.TABLES in layer for layer in self.sources.layers.values()):
-            return {}                               # a tick pays only for what is there
+            return {}  # a tick pays only for what is there
         typed = vars(self._typed(settings.TABLES, options_of(settings.TABLES)))
         return {ours: theirs for ours, theirs in typed.items() if theirs}
 
@@ -106,7 +106,7 @@ class Config:
             return option.default
         try:
             domain = self.section("mail").domain
-        except ConfigError:                         # reported by itself
+        except ConfigError:  # reported by itself
             return option.default
         sender = self.written("mail", "from", settings.SECTIONS["mail"]["from"]).text
         name, _, address = option.default.rpartition(" <")
@@ -160,7 +160,7 @@ class Config:
                                  "config.ini")
             overrides[section, option] = value.strip()
         changed = self.changed(SET, overrides)
-        wrong = [problem for section, name in overrides         # whether or not the job reads them
+        wrong = [problem for section, name in overrides  # whether or not the job reads them
                  for problem in _problems(changed.value, section, name, options_of(section))]
         if wrong:
             raise ConfigError(*wrong)

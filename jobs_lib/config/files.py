@@ -31,7 +31,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> Ini:
         words = line.strip()
         if not words or words[0] in "#;":
             continue
-        if line[0] in " \t" and option:                          # a value goes on
+        if line[0] in " \t" and option:  # a value goes on
             value, first = values[option]
             values[option] = (f"{value}\n{words}", first)
         elif words[0] == "[" and words[-1] == "]":
@@ -50,7 +50,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> Ini:
                 problems.append(f"[{section}] {shown_name(option)} is set twice ({path} lines "
                                 f"{values[option][1]} and {number}): keep one")
             values[option] = (value.strip(), number)
-    if stray:                                       # once, of a whole page that was pasted, too
+    if stray:  # once, of a whole page that was pasted, too
         problems.append(f"{path} line {stray}: expected a [section] first")
     return found
 
@@ -59,7 +59,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
     """{JOBS_...: (value, line number)} of a `.env` file. Adds to `problems`. Other variables are
     left alone."""
     text = read_text(path, problems) if os.path.isfile(path) else None
-    if text is None or "JOBS_" not in text:          # the web app's own: nothing in it is for us
+    if text is None or "JOBS_" not in text:  # the web app's own: nothing in it is for us
         return {}
     try:
         from dotenv.parser import parse_stream
@@ -73,7 +73,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
     values: dict = {}
     for binding in parse_stream(StringIO(text)):
         is_ours = binding.key and binding.key.startswith("JOBS_")
-        written = binding.original.string                   # with the empty lines before it
+        written = binding.original.string  # with the empty lines before it
         line = binding.original.line + written[:len(written) - len(written.lstrip())].count("\n")
         if binding.error or (is_ours and binding.value is None):
             problems.append(f"{path} line {line}: expected NAME=value; put a value with spaces or "

@@ -42,7 +42,7 @@ def masked(mask):
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "w": 604800}
 BYTES = {"gb": 1024 ** 3, "mb": 1024 ** 2, "kb": 1024, "b": 1}
 YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
-SHORTEST_KEY = 32            # characters of a key that signs: 128 bits, if it is in hex
+SHORTEST_KEY = 32  # characters of a key that signs: 128 bits, if it is in hex
 
 
 def checked(is_right, expected: str) -> Kind:

@@ -26,7 +26,7 @@ def hide_password(value: str) -> str:
     host, _, port = server.partition("/")[0].rpartition(":")
     if colon:
         login = f"{user}:{STARS}"
-    elif host and not at and not port.isdecimal():      # the host was forgotten: user:password
+    elif host and not at and not port.isdecimal():  # the host was forgotten: user:password
         server = f"{host}:{STARS}"
     return f"{scheme}{slashes}{login}{at}{server}"
 
@@ -60,7 +60,7 @@ def _parts(mask, text: str) -> list[str]:
     """The password in a URL; of a URL that is secret itself all of it, what is behind the host, and
     the key in that."""
     rest = text.partition("://")[2]
-    if mask is hide_password:               # all before the last @, as the MySQL dialect reads it
+    if mask is hide_password:  # all before the last @, as the MySQL dialect reads it
         return [rest.rpartition("@")[0].partition(":")[2]]
     if mask is hide_all:
         return [text]

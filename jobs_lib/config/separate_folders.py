@@ -27,7 +27,7 @@ def misplaced(section_of, section: str, option: str, files=()) -> str | None:
         if (of, name) != (section, option):
             try:
                 others.append((f"[{of}] {name}", getattr(section_of(of), name)))
-            except ConfigError:             # reported to the job that needs that section
+            except ConfigError:  # reported to the job that needs that section
                 continue
     ours = os.path.realpath(path)
     for name, folder in others:

@@ -11,7 +11,7 @@ from . import option_types as kind
 from .option_types import Option
 from .secrets import hide_password
 
-LOCAL = "localhost"             # until the service has a domain
+LOCAL = "localhost"  # until the service has a domain
 _BUDGET = kind.span("1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
@@ -37,12 +37,12 @@ PAUSE_PATTERNS = (
 
 
 def _archive_store(value: str) -> str:
-    if value.strip().lower() == "off":          # as everywhere else; a folder of that name is ./off
+    if value.strip().lower() == "off":  # as everywhere else; a folder of that name is ./off
         return ""
     if "://" not in value:
         return kind.path.parse(value)
     from jobs_lib.ports.storage.store import parse_url
-    parse_url(value)                # its form alone, reported with all other mistakes
+    parse_url(value)  # its form alone, reported with all other mistakes
     return value
 
 

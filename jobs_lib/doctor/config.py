@@ -58,7 +58,7 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
     except ConfigError as error:
         found = list(error.problems)
     for check in (_wrong_database, _shared_folders):
-        with suppress(ConfigError):         # a section that cannot be read: reported above
+        with suppress(ConfigError):  # a section that cannot be read: reported above
             found += check(config)
     return [problem(text, "No job runs." if text in config.sources.problems or text.startswith(
         "[core]") else "What needs this section does not run.", _fix(config, text))

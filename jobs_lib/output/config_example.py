@@ -10,7 +10,7 @@ from jobs_lib.config.option_types import Option
 from .layout import wrapped
 
 WIDTH = 100
-HARD = "\u00a0"              # a space at which no line is broken
+HARD = "\u00a0"  # a space at which no line is broken
 INI_HEAD = """\
 # The configuration of the jobs. Copy this file to config.ini, beside jobs.py, and change what you
 # need: remove the # before an option. What is commented out has the default that is shown.
@@ -105,7 +105,7 @@ def _default(name: str, option: Option) -> list[str]:
     line = f"{name} = {option.default}".rstrip()
     if len(line) <= WIDTH or not option.kind.lines:
         return [f"#{line}"]
-    items = option.default.replace(" ", HARD).replace(f",{HARD}", ", ")     # kept whole
+    items = option.default.replace(" ", HARD).replace(f",{HARD}", ", ")  # kept whole
     return [f"#{name} =", *(words.replace(HARD, " ")
                             for words in wrapped(items, WIDTH, "#    ", "#    "))]
 
