@@ -136,10 +136,10 @@ def _shown(config, sections: dict) -> str:
         lines += ["", f"[{name}]"] if options else []
         for option, found in options.items():
             line = found["place"].rpartition(" line ")[2]
-            origin = {FILE: f"line {line}", DOTENV: f".env {line}"}.get(found["origin"],
-                                                                        found["origin"])
-            lines += wrapped(f"{option} = {found['value']}", width, f"  {origin:<{ROOM}}",
-                             " " * (ROOM + 6))
+            by = found["origin"]
+            by = {FILE: f"line {line}", DOTENV: f".env {line}"}.get(by, by)
+            words = f"{option} = {found['value']}"
+            lines += wrapped(words, width, f"  {by:<{ROOM}}", " " * (ROOM + 6))
     return "\n".join(lines)
 
 
@@ -147,10 +147,12 @@ def _shown(config, sections: dict) -> str:
 
 def change(session, where: str, value: str | None, jobs: list) -> int:
     """Set SECTION.OPTION, or say in one sentence why not; then no file has changed."""
-    config, (section, _, name) = session.config, where.strip().partition(".")
-    mask = _option(section, name).kind.mask or str
+    config = session.config
+    section, _, name = where.strip().partition(".")
+    option = _option(section, name)
+    mask = option.kind.mask or str
     refuse_root(config, f"config set {where} ...")
-    place = config.written(section, name, _option(section, name))
+    place = config.written(section, name, option)
     if place.origin in (DOTENV, ENVIRONMENT):
         raise ConfigError(f"{place.place} wins over config.ini: change it there")
     if value is None:
@@ -217,10 +219,14 @@ def with_option(text: str, section: str, name: str, value: str) -> str:
                 del lines[at]  # a value over several lines
     elif section in ini.begins:
         at = ini.begins[section]
-        following = min((head - 1 for head in ini.begins.values() if head > at), default=len(lines))
-        lines.insert(next((number + 1 for number in range(at, following)
-                           if lines[number].lstrip("#; ").startswith((f"{name} =", f"{name}="))),
-                          at), line)
+        for number in range(at, len(lines)):
+            words = lines[number].strip()
+            if words.startswith("["):
+                break
+            if words.lstrip("#; ").startswith(f"{name} ="):
+                at = number + 1
+                break
+        lines.insert(at, line)
     else:
         lines += [*([""] if lines else []), f"[{section}]", line]
     return end.join([*lines, ""])
