@@ -49,5 +49,5 @@ def run(args, make_session, config_path) -> int:
     from jobs_lib.output.screen import Screen
 
     width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, name, Screen(session), width))
+    session.console.answer(table(runs, Screen(session), width))
     return OK

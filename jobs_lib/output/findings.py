@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib.records import namedtuple
 from jobs_lib.text import span
@@ -10,11 +11,11 @@ from jobs_lib.text import span
 from .console import WIDEST, columns
 from .layout import wrapped
 
-# from good to bad, with a colour each; only a problem makes `doctor` exit with 1
-LEVELS = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "red"}
 AREA, INDENT = 10, "  "
+# from good to bad, with a colour each
+LEVELS = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "red"}
 
-Finding = namedtuple("Finding", "level area what why fix")
+Finding = namedtuple("Finding", "level area what why fix", defaults=("", ""))
 Finding.__doc__ = """One finding.
 
 level  one of LEVELS
@@ -23,26 +24,12 @@ what   a sentence, without its full stop
 why    it matters; "" for what is fine
 fix    what to do; lines after the first that begin with two spaces are to be copied as they are
 """
-
-
-def ok(what: str) -> Finding:
-    """A finding that something is as it should be."""
-    return Finding("ok", "", what, "", "")
-
-
-def note(what: str, why: str = "", fix: str = "") -> Finding:
-    """Good to know; nothing has to be done."""
-    return Finding("note", "", what, why, fix)
-
-
-def warning(what: str, why: str, fix: str) -> Finding:
-    """It works, but perhaps not for long, or not as intended."""
-    return Finding("warning", "", what, why, fix)
-
-
-def problem(what: str, why: str, fix: str) -> Finding:
-    """Something does not work, or is open to others."""
-    return Finding("problem", "", what, why, fix)
+# as it should be; good to know
+ok, note = partial(Finding, "ok", ""), partial(Finding, "note", "")
+# works, but perhaps not for long, or not as intended
+warning = partial(Finding, "warning", "")
+# does not work, or is open to others: only this makes `doctor` exit with 1
+problem = partial(Finding, "problem", "")
 
 
 def of_incident(each: dict) -> Finding:

@@ -165,13 +165,14 @@ def _what(run: dict) -> str:
     return found or ("nothing to do" if run["status"] == "ok" else "")
 
 
-def history(runs: list[dict], job: str | None, screen: Screen, width: int | None) -> str:
+def history(runs: list[dict], screen: Screen, width: int | None) -> str:
     """A line a run, newest first.
 
     Where there is a `width`, what does not fit beside a run is shown below it, cut; where even the
     line does not fit, the year and the seconds are left out.
     """
-    rows = [_heads(job), *(_cells(run, job, screen) for run in runs)]
+    rows = [["STARTED", "JOB", "BY", "OUTCOME", "TOOK"],
+            *(_cells(run, screen) for run in runs)]
     if width and total_width(rows) > width:
         rows = [rows[0], *([row[0][SHORT], *row[1:]] for row in rows[1:])]
     head, *table = padded(rows)
@@ -187,14 +188,10 @@ def history(runs: list[dict], job: str | None, screen: Screen, width: int | None
     return "\n".join([*lines, "", f"Times are in {screen.zone_name}."])
 
 
-def _heads(job: str | None) -> list[str]:
-    return ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
-
-
-def _cells(run: dict, job: str | None, screen: Screen) -> list[str]:
-    """Of a run, without what it did. With a `job` all are of this one."""
+def _cells(run: dict, screen: Screen) -> list[str]:
+    """Of a run, without what it did."""
     started = stored.time(run["started_at"])
     return [f"{started.astimezone(screen.zone):%Y-%m-%d %H:%M:%S}" if started else stored.UNKNOWN,
-            *([] if job else [run["job"]]),
+            run["job"],
             STARTED_BY.get(run["trigger_type"], run["trigger_type"] or stored.UNKNOWN),
             run["status"], took(run["duration_ms"])]

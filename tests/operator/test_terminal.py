@@ -27,7 +27,8 @@ TEXTS = {"users": ("name", "email"), "domains": ("name", "dns_results"), "aliase
          "notifications": ("to_email", "subject", "last_error", "body_text"),
          "audit_logs": ("event", "actor", "details"), "alerts": ("subject", "error")}
 OURS = re.compile(r"\x1b\[(0|1|2|31|32|33|36)m|\x1b\[K")
-JSON = ("history", "list", "status", "doctor", "test retry_webhooks", "retry_forwards --dry-run")
+JSON = ("history", "list", "status", "doctor", "test retry_webhooks",
+        "send_notifications --dry-run")
 COMMANDS = (*JSON, "metrics", "queue forwards", "check_jobs --dry-run",
             "test retry_forwards", "config show", HOSTILE, f"retry_forwards --set x{HOSTILE}=1",
             f"replay forward {HOSTILE}")
