@@ -17,6 +17,14 @@ from jobs_lib.runner.resources import Ports, Session
 DEFAULTS: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": False,
                   "fail_if_locked": False, "yes": False, "level": None}
 
+FLAGS = {
+    "--dry-run": "show what would be done, and change nothing",
+    "--json": "print the outcome as one JSON document",
+    "--scheduled": "run for the latest slot of the schedule, if it was not started yet",
+    "--fail-if-locked": "exit 75 when another run holds the lock",
+    "--yes": "do what the guard holds back, this once",
+}
+
 
 def open_session(config_path: str | None, level: int | None = None, overrides=(),
                  job=None) -> Session:
@@ -96,22 +104,13 @@ def show(console, result: dict, request, quiet: bool = False) -> None:
 def arguments(parser) -> None:
     """The options that every job takes."""
     from jobs_lib.text import positive
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and "
-                        "change nothing")
-    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in "
-                        "each step of this run")
+    for name, meaning in FLAGS.items():
+        parser.add_argument(name, action="store_true", help=meaning)
+    parser.add_argument("--limit", type=positive, metavar="N",
+                        help="handle at most N items in each step")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
-                        help="use another value in this run: of an option of the job, or of "
-                        "SECTION.OPTION")
-    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON "
-                        "document")
-    parser.add_argument("--scheduled", action="store_true",
-                        help="run for the latest slot of the schedule; do nothing if that slot was "
-                        "started before")
-    parser.add_argument("--fail-if-locked", action="store_true", help="exit 75 when another run "
-                        "holds the lock")
-    parser.add_argument("--yes", action="store_true", help="do what the guard holds back, "
-                        "this once")
+                        help="use another value in this run: of an option of the job, "
+                        "or of SECTION.OPTION")
     loud = parser.add_mutually_exclusive_group()
     loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
                       help="print what was done")
