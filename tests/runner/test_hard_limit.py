@@ -37,32 +37,69 @@ def limited(site, job: str, **options: str) -> None:
     site.configure(job, budget="1s", **options)
 
 
-def assert_ended_by_force(done, within: float) -> None:
-    assert done.code == 124, done
-    assert done.err.count("\n") == 1, done.err
+def assert_ended_by_force(done, within: float = SOON) -> None:
+    assert (done.code, done.err.count("\n")) == (124, 1), done
     assert "ended at the hard limit, 2 seconds after its start" in done.err
     assert done.seconds < within
 
 
+# What hangs
+
+@pytest.mark.parametrize("engine, how", [
+    *(("site", how) for how in ("sleep", "recv", "swallow", "sqlite")), ("maria_site", "mariadb")])
+def test_a_hang_is_ended_at_budget_and_grace(request, engine, how):          # R4
+    site = request.getfixturevalue(engine)
+    limited(site, "hang", how=how)
+    done = site("hang")
+    assert_ended_by_force(done)
+    assert done.seconds >= 2
+    assert done.err.endswith("0 of 1 done\n")
+    row, = site.runs("hang")
+    assert (row["status"], row["stop_reason"]) == ("timeout", "hard limit")
+    assert (site.events("hang")[-1]["status"], site.dug()) == ("timeout", 0)     # rolled back
+    site.configure("hang", how="no")
+    site("hang")
+    # there is no such way to hang: it ran
+    assert site.outcomes("hang") == ["timeout", "failed"]
+
+
+def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R4
+    limited(maria_site, "hang", how="mariadb_write", after="no")
+    assert maria_site("hang").code == 124
+    sleeping = ("SELECT COUNT(*) FROM information_schema.processlist"
+                " WHERE info LIKE '%SLEEP(60)%' AND id <> CONNECTION_ID()")
+    until(lambda: maria_site.db.value(sleeping) == 0, 30)
+    assert maria_site.dug() == 0
+
+
+def test_code_that_hears_no_signal_is_ended_too(site):                       # R4, R2
+    """By the time of the processor that it uses up, also where the run has only waited before."""
+    limited(site, "hang", how="code_that_holds_all", waits="1")
+    done = site("hang", timeout=200, small="jobs_lib.runner.limits:LAST_RESORT_SECONDS=3")
+    assert (done.code, done.err) == (-signal.SIGPROF, "")
+    assert 2 + 3 <= done.seconds < 200
+    assert site.dug() == 0
+    site.configure("hang", how="no")
+    site("hang")
+    assert site.outcomes("hang")[0] == "vanished"
+
+
 # Where it strikes
 
-@pytest.mark.parametrize("point", ["jobs_lib.runner.limits:RunLimits.end",
-                                   "jobs_lib.runner.runner:Run._finish",
-                                   "jobs_lib.runner.history:finish"])
+@pytest.mark.parametrize("point", ["limits:RunLimits.end", "runner:Run._finish",
+                                   "history:finish"])
 def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
-    done = site("dig", "--json", alarm=f"{point}:before")
+    done = site("dig", "--json", alarm=f"jobs_lib.runner.{point}:before")
     assert "Traceback" not in done.err
     assert site.outcomes("dig") == [json.loads(done.out)["status"]] != ["running"]
     assert site.dug() == 3
 
 
-@pytest.mark.parametrize("point", ["jobs_lib.runner.runner:Run._open_database",
-                                   "jobs_lib.runner.runner:Run._begin",
-                                   "jobs_lib.runner.history:begin",
-                                   "jobs_lib.runner.locks:FileLock.acquire",
-                                   "jobs_lib.runner.runner:Run._real"])
+@pytest.mark.parametrize("point", [
+    "runner:Run._open_database:before", "runner:Run._begin:after", "history:begin:after",
+    "locks:FileLock.acquire:before", "runner:Run._real:before"])
 def test_struck_before_the_work_it_is_a_timeout(site, point):                   # R4
-    done = site("dig", alarm=f"{point}:after" if point.endswith("begin") else f"{point}:before")
+    done = site("dig", alarm=f"jobs_lib.runner.{point}")
     assert (done.code, site.dug()) == (124, 0)
     assert "Traceback" not in done.err
     assert site.job("dig")["status"] == "ok"
@@ -105,11 +142,11 @@ def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        
     worker = site.start("hang")
     site.working("hang")
     freeze()
-    assert_ended_by_force(ended(worker, began), SOON)
+    assert_ended_by_force(ended(worker, began))
     for words in (["hang"], ["hang", "--dry-run"]):                             # not even connected
-        assert_ended_by_force(site(*words), SOON)
+        assert_ended_by_force(site(*words))
     # nor one that only finds the lock held
-    assert_ended_by_force(site("dig"), SOON)
+    assert_ended_by_force(site("dig"))
     thaw()
     holder.kill()
     holder.communicate()

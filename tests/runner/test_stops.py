@@ -1,4 +1,4 @@
-"""How a run ends before its work does: budget, hang, signal."""
+"""How a run ends before its work does: its budget, a signal."""
 from __future__ import annotations
 
 import json
@@ -26,61 +26,6 @@ def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R
     any_site.configure("dig", budget="1s", pause="60000", wait="yes", items="20")
     result = any_site.job("dig")
     assert (result["status"], result["duration_ms"] < SOON * 1000) == ("partial", True)
-
-
-# The hard limit
-
-def hung(site, how: str, **limits):
-    """Run a job that hangs, with a budget and a grace of two seconds each."""
-    site.configure(grace="2s")
-    site.configure("hang", budget="2s", how=how)
-    return site("hang", **limits)
-
-
-def assert_timed_out(site, done) -> None:
-    assert (done.code, done.out) == (124, "")
-    took = done.err.split(" in ")[1].split(" ")[0]
-    assert done.err == (f"hang: ended by force in {took} s (ended at the hard limit, 4 seconds "
-                        "after its start): 0 of 1 done\n")
-    row = site.runs("hang")[-1]
-    assert (row["status"], row["stop_reason"]) == ("timeout", "hard limit")
-    assert site.events("hang")[-1]["status"] == "timeout"
-    assert site.dug() == 0                                                   # rolled back
-
-
-@pytest.mark.parametrize("engine, how", [
-    *(("site", how) for how in ("sleep", "recv", "swallow", "sqlite")), ("maria_site", "mariadb")])
-def test_a_hang_is_ended_at_budget_and_grace(request, engine, how):          # R4
-    site = request.getfixturevalue(engine)
-    done = hung(site, how)
-    assert_timed_out(site, done)
-    assert 4 <= done.seconds < SOON
-    site.configure("hang", how="no")
-    site("hang")
-    # there is no such way to hang: it ran
-    assert site.outcomes("hang") == ["timeout", "failed"]
-
-
-def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R4
-    maria_site.configure("hang", after="no")
-    assert hung(maria_site, "mariadb_write").code == 124
-    sleeping = ("SELECT COUNT(*) FROM information_schema.processlist"
-                " WHERE info LIKE '%SLEEP(60)%' AND id <> CONNECTION_ID()")
-    until(lambda: maria_site.db.value(sleeping) == 0, 30)
-    assert maria_site.dug() == 0
-
-
-def test_code_that_hears_no_signal_is_ended_too(site):         # R4, R2
-    """By the time of the processor that it uses up, also where the run has only waited before."""
-    site.configure("hang", waits="3")
-    done = hung(site, "code_that_holds_all", timeout=200,
-                small="jobs_lib.runner.limits:LAST_RESORT_SECONDS=3")
-    assert (done.code, done.err) == (-signal.SIGPROF, "")
-    assert 4 + 3 <= done.seconds < 200
-    assert site.dug() == 0
-    site.configure("hang", how="no")
-    site("hang")
-    assert site.outcomes("hang")[0] == "vanished"
 
 
 # Signals
