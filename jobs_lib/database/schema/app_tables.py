@@ -32,8 +32,7 @@ destinations: The owners' real addresses, where mail is forwarded to.
     user_id             ref:users:with
     email               address
     verified_at         time     null
-    reminded_at         time     null written
-    removal_notified_at time     null written
+    reminded_at, removal_notified_at  time     null written
     created_at          now
     index verified: verified_at, created_at  # expire_destination_verifications: oldest first
 
@@ -56,13 +55,10 @@ domains: Domains that users brought along.
     ownership_token     label    = ''
     status              word     = pending written  # pending, verified, failed
     dns_results         json     null written
-    checked_at          time     null written
-    next_check_at       time     null written
-    recheck_requested_at time    null written
+    checked_at, next_check_at, recheck_requested_at  time     null written
     failing_since       time     null written
     failures            int      = 0 written
-    warned_at           time     null written
-    verified_at         time     null written
+    warned_at, verified_at  time     null written
     created_at          now
     index user: user_id  # an account's domains: pages, export, deletion
     index name: name  # --set domain=NAME
@@ -167,8 +163,7 @@ magic_links: One-time sign-in links.
 sessions: Signed-in browsers.
     user_id             ref:users:with
     token_hash          hash
-    created_at          now
-    last_seen_at        now
+    created_at, last_seen_at  now
     expires_at          time  # the absolute limit
     index token: token_hash  # the app's check
     index expiry: expires_at  # purge_sessions
@@ -198,8 +193,7 @@ webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     next_attempt_at     time     null written  # NULL: last_attempt_at + the delay, else now
     last_attempt_at     time     null written
     response_status     int      null written
-    response_excerpt    text     null written
-    last_error          text     null written
+    response_excerpt, last_error  text     null written
     created_at          now
     finished_at         time     null written
     claim_run           word     null written
@@ -215,14 +209,11 @@ export_requests: Accounts asked to be exported.
     progress            int      = 0 written  # percent
     file_name           path     null written
     file_bytes          big      null written
-    sha256              hash     null written
-    token_hash          hash     null written
+    sha256, token_hash  hash     null written
     attempts            int      = 0 written
     next_attempt_at     time     null written
     requested_at        now
-    started_at          time     null written
-    finished_at         time     null written
-    expires_at          time     null written
+    started_at, finished_at, expires_at  time     null written
     error               text     null written
     claim_run           word     null written
     uncertain           int      = 0 written

@@ -8,8 +8,7 @@ notifications: Mail to users and operators, waiting or sent; bodies are emptied 
     persona             word     = porter
     to_email            address
     subject             line     = ''
-    body_text           text     null
-    body_html           text     null
+    body_text, body_html  text     null
     dedupe_key          label    null  # names the occurrence, so that none is repeated
     priority            int      = 1  # 0 urgent, 1 normal, 2 low
     status              word     = pending  # pending, sending, sent, failed
@@ -38,26 +37,22 @@ message_stats: Totals of log rows that were purged.
     user_id             ref:users:with
     alias_id            ref:aliases:later  = 0  # 0: none
     day                 date
-    direction           word
-    status              word
-    email_count         big      = 0
-    bytes_used          big      = 0
+    direction, status   word
+    email_count, bytes_used  big      = 0
     key user_id, alias_id, day, direction, status
     index day: day, user_id  # rollup_usage: one day of everybody
 
 usage_daily: Bytes and e-mails of each user and UTC day.
     user_id             ref:users:with
     day                 date
-    email_count         big      = 0
-    bytes_used          big      = 0
+    email_count, bytes_used  big      = 0
     key user_id, day
     index day: day  # purging old ones
 
 usage_weekly: Bytes and e-mails of each user and week.
     user_id             ref:users:with
     week_start          date  # a Monday
-    email_count         big      = 0
-    bytes_used          big      = 0
+    email_count, bytes_used  big      = 0
     key user_id, week_start
     index week: week_start  # purging old ones
 
@@ -66,8 +61,7 @@ usage_events: Thresholds crossed: one row for each cycle, metric and threshold.
     cycle_start         date
     metric              word  # bandwidth, emails
     threshold           int  # percent
-    used                big      = 0
-    limit_value         big      = 0
+    used, limit_value   big      = 0
     elapsed_percent     int      = 0
     created_at          now
     unique once: user_id, cycle_start, metric, threshold  # an event is recorded once
@@ -75,8 +69,7 @@ usage_events: Thresholds crossed: one row for each cycle, metric and threshold.
 audit_archives: Files that audit rows were moved to.
     location            line  # never with credentials
     row_count           big      = 0
-    first_id            ref:audit_logs:past  null
-    last_id             ref:audit_logs:past  null
+    first_id, last_id   ref:audit_logs:past  null
     cutoff              time     null
     sha256              hash     null
     status              word     = writing  # writing, verified, purged
@@ -99,20 +92,17 @@ retired_addresses: Addresses that are never issued again, as HMACs.
 
 job_state: What the operator decided about a job, and since when its slots count.
     job                 word
-    paused_at           time     null
-    due_after           time     null
+    paused_at, due_after  time     null
     last_options        json     null
     key job
 
 job_runs: One row for each run.
-    run_id              word
-    job                 word
+    run_id, job         word
     slot                time     null  # the scheduled time; NULL: by hand or carried on
     trigger_type        word     = manual  # scheduled, continue, manual, worker
     installation        word     = ''
     lock_name           label    = ''
-    heartbeat_at        time     null
-    lease_until         time     null
+    heartbeat_at, lease_until  time     null
     progress            json     null
     host                label    = ''
     pid                 int      null

@@ -1,10 +1,10 @@
 """All tables as data: one source for both engines, the documents and the tests.
 
 A table is a few lines of text (app_tables.py, own_tables.py): its name and what it holds; then its
-columns as `name type [null | = default] [written] [# meaning]`, `written` where jobs write one of
-an app's; then `key a, b` (its primary key; else it has an `id`), and `index name: a, b # what for`
-or `unique name: a, b # what for`. A dialect turns the type words into its own. Only who asks for a
-table reads its text: a run pays nothing for it.
+columns as `name  type [null | = default] [written] [# meaning]`, several of a kind as `a, b  type`,
+`written` where jobs write one of an app's; then `key a, b`, if it has no `id`; then its indexes as
+`index name: a, b # what for` or `unique name: a, b`. A dialect turns the type words into its own.
+Only who asks for a table reads its text: a run pays nothing for it.
 
 `ref:users:with` is the key of a row of `users`. No foreign keys are declared, since an app may have
 none, so this alone says which table refers to which, and what becomes of the row when that other
@@ -46,12 +46,12 @@ def table(name: str) -> Table:
         word, _, rest = code.partition(" ")
         if word in ("index", "unique"):
             short, _, names = rest.partition(":")
-            index = Index(f"{name}_{short}", word == "unique", _names(names))
-            indexes.append(index)
+            indexes.append(Index(f"{name}_{short}", word == "unique", _names(names)))
         elif word == "key":
             key = _names(rest)
         else:
-            columns.append(_column(word, rest.strip(), about))
+            names, _, rest = code.partition("  ")
+            columns += [_column(each, rest.strip(), about) for each in _names(names)]
     begun = {key[:1], *(index.columns[:1] for index in indexes)}
     for column in columns:
         if column.goes in INDEXED and (column.name,) not in begun:
