@@ -29,7 +29,7 @@ from .due import lacks
 DAY = timedelta(days=1)
 NEVER = 10 ** 10                # the retention `off`, in seconds; also what is not known
 STORE = "store"                 # NEVER where rows are archived first, else 0
-LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2     # a changed rule may take so many, or this share
+LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2  # a changed rule may take so many, or this share
 EXAMPLES = 3
 PATIENCE = 7 * DAY
 
@@ -79,7 +79,7 @@ KINDS = {
 REMEMBERED = "log_retentions"   # the kind of which only what came since the last run is counted
 URGENT = "accounts"             # the kind that waits no longer than PATIENCE: then the run fails
 QUEUED = "queued"               # the kind of a queue's rows that lack somebody
-ENDED = ("sent", "delivered", "failed", "cancelled")    # counts of rows that wait no longer
+ENDED = ("sent", "delivered", "failed", "cancelled")  # counts of rows that wait no longer
 
 
 def _kind(name: str, queue=None) -> Kind:
@@ -129,7 +129,7 @@ def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
             f"{count:,} of {total:,} {kind.what} (such as {examples}): nothing is done to any of "
             f"them until at most {limit:,} are left, or `jobs.py {ctx.job.name} --yes` confirms "
             "this number"))
-    if not ctx.limit:               # with --limit, --yes is for this run alone
+    if not ctx.limit:  # with --limit, --yes is for this run alone
         _note(ctx, held={name: None}, confirmed={name: count if name == REMEMBERED else known})
     return None
 
@@ -151,7 +151,7 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
         job, memory = row["job"], stored.document(row["last_options"])
         confirmed = _part(memory, "confirmed")
         for name in {*_part(memory, "held"), *confirmed}:
-            if name in KINDS or (name == QUEUED and job in queues):     # else of `kept`
+            if name in KINDS or (name == QUEUED and job in queues):  # else of `kept`
                 count, known, limit, _ = _look(
                     db, _kind(name, queues.get(job)), _values(options_of(job), now),
                     confirmed.get(name, 0))
@@ -171,7 +171,7 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
     `count(limits)`: how many rows of the table they delete. `has_store`: whether they are archived
     before; None where they never are. Where a store is gone, the longer of each is for ever.
     """
-    rule = f"rule:{table}"              # a kind may have the name of a table
+    rule = f"rule:{table}"  # a kind may have the name of a table
     asked = {name: NEVER if keep is None else int(keep.total_seconds())
              for name, keep in limits.items()}
     if has_store is not None:

@@ -16,7 +16,7 @@ from jobs_lib.catalogue import NAMES_FILES, Job
 from jobs_lib.config.option_types import Option, duration, optional
 from jobs_lib.records import namedtuple
 
-SAMPLE_ROWS = 5              # of a dry run
+SAMPLE_ROWS = 5  # of a dry run
 
 
 class Rule(namedtuple("Rule", "age where option later also",
@@ -99,7 +99,7 @@ def begin(ctx, declared: Purge, has_store: bool | None = None) -> tuple[dict, li
         if not is_off and (invalid := ctx.db.value(
                 f"SELECT COUNT(*) FROM {{{table}}} WHERE {rule.where} AND "
                 f"{rule.age} < :earliest", earliest=clock.FIRST)):
-            ctx.count("invalid", invalid)       # they stay, and a person has to look
+            ctx.count("invalid", invalid)  # they stay, and a person has to look
     return limits, select(ctx, table, rules, limits)
 
 
@@ -172,5 +172,5 @@ def _show(ctx, table: str, selections) -> None:
             rows += ctx.db.query(f"SELECT {shown} FROM {{{table}}} WHERE {each.sql} "
                                  f"ORDER BY {each.age} LIMIT :most", **each.values,
                                  most=SAMPLE_ROWS)
-    ctx.count("deleted", total)                 # a job may have several purges
+    ctx.count("deleted", total)  # a job may have several purges
     ctx.show(f"delete {counted(total, 'row')} of {table}", rows[:SAMPLE_ROWS])

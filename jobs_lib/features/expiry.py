@@ -24,11 +24,11 @@ from jobs_lib.features.notifications.reminders import (
 )
 from jobs_lib.text import counted, size
 
-AT_ONCE = 500           # ids in one statement
+AT_ONCE = 500  # ids in one statement
 
 # Aliases
 
-MOST = 2000             # of one owner in one transaction; the next run takes more
+MOST = 2000  # of one owner in one transaction; the next run takes more
 # of an older end nobody is notified any more: it was long ago, as on a first run
 NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :first AND expires_at < :ended"
@@ -194,7 +194,7 @@ def _due_destinations(ctx) -> tuple[str, dict]:
 def _their_values(ctx, user: dict, rows: list[dict]) -> dict:
     first = rows[0]["email"]
     if str(first).lower() == str(user["email"]).lower():
-        first = "your address"          # filters score a subject that names its own reader
+        first = "your address"  # filters score a subject that names its own reader
     return {
         "first_email": first,
         "destinations": [{"email": row["email"],

@@ -57,7 +57,7 @@ def keep_totals(db, rows) -> None:
     takes away again before the DELETE comes. And in the order of the key, so that two runs at once
     do not wait for each other in a circle.
     """
-    day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"     # the totals need one
+    day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"  # the totals need one
     alias = or_none(db.text_keys, "aliases", "alias_id")
     direction, status = db.dialect.word("direction"), db.dialect.word("status")
     db.insert_select(

@@ -11,7 +11,7 @@ from jobs_lib.errors import ConfigError
 
 from .notifications import REQUIRED
 
-AT_ONCE = timedelta(0)          # before a first attempt
+AT_ONCE = timedelta(0)  # before a first attempt
 DAY = timedelta(days=1)
 UNREAD = {"body_text": None, "body_html": None}
 
@@ -66,10 +66,10 @@ EXPORTS = Queue(
     code="", error="error", waits="queued", works="running", others=("expired",),
     added="requested_at", tried="started_at", missing=(_nobodys("export_requests"),),
     unwanted=(("the account is deleted", CLOSED),),
-    after_deletion="1 = 1")             # it is refused
+    after_deletion="1 = 1")  # it is refused
 DOMAINS = Queue(
     "domains", "domain", "domains", "check_domains", "verified",
-    delays=lambda options: (DAY,),      # between two looks at one, at most
+    delays=lambda options: (DAY,),  # between two looks at one, at most
     columns=("name", "ownership_token", "status", "recheck_requested_at", "failing_since",
              "warned_at", "failures"),
     waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at",
@@ -113,7 +113,7 @@ def other_mail(ctx, queue: Queue):
 def _is_due(ctx, other: Queue) -> bool:
     try:
         options = ctx.options_of(other.job)
-    except ConfigError:             # that job does not run until its options are corrected
+    except ConfigError:  # that job does not run until its options are corrected
         return False
     if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job",
                                            job=other.job):

@@ -16,7 +16,7 @@ from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-OPEN = timedelta(hours=48)      # how long a day may change other than by new rows
+OPEN = timedelta(hours=48)  # how long a day may change other than by new rows
 SHOWN = 5
 # what is not between them is no day: its week has no end
 EARLIEST, LATEST = "1000-01-01", "9999-12-27"
@@ -40,7 +40,7 @@ def run(ctx) -> dict:
     counts."""
     ctx.counts.update(days=0, deleted=0)
     first = _first(ctx)
-    due = _due(ctx)             # before anything is locked: there may be many new rows
+    due = _due(ctx)  # before anything is locked: there may be many new rows
     ctx.db.batch(lambda: _remember(ctx.db, due._replace(
         day=min(due.day, _state(ctx.db, ctx.db.for_update).day))))
     while not ctx.should_stop(ctx.counts["days"]) and _paced(
@@ -88,9 +88,9 @@ def _due(ctx) -> State:
     state = _state(db)
     if asked and asked > ctx.now.date():
         raise JobsError(f"--set from={asked}: that day has not begun")
-    if "message_logs" not in db.text_keys:      # which do not say what is new
+    if "message_logs" not in db.text_keys:  # which do not say what is new
         last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
-        came_in = EARLIEST              # it is another log, or its last rows were deleted
+        came_in = EARLIEST  # it is another log, or its last rows were deleted
         if last >= state.log_row and state.day > EARLIEST:
             # CASE: without statistics SQLite prefers the time index, all of it
             came_in = db.value(

@@ -21,7 +21,7 @@ from jobs_lib.text import counted, size
 PAGE = 900                          # users in one question: more, MariaDB turns into a join
 AT_ONCE = 50                        # users in one commit, with their notices
 SHOWN = 5
-ENDED = timedelta(hours=48)         # how long the last hours of a cycle may take to be counted
+ENDED = timedelta(hours=48)  # how long the last hours of a cycle may take to be counted
 
 # {what is counted: (the column of its limit, how a notice calls that)}
 METRICS = {"bandwidth": ("bandwidth_limit_bytes", "your data allowance"),
@@ -49,14 +49,14 @@ def check(ctx) -> None:
     """Record what was crossed and notify; counts users, events and notices."""
     sample: list[dict] = []
     for period, ids in _suspects(ctx):
-        if ctx.should_stop():           # a process that slept for hours would judge by its start
+        if ctx.should_stop():  # a process that slept for hours would judge by its start
             break
         few = ids[:ctx.within_limit(len(ids), ctx.counts["users"])]
         sample += ctx.db.batch(partial(_record, ctx, period, few))[:SHOWN - len(sample)]
         if ctx.should_stop(ctx.counts["users"]):
             break
         if not ctx.dry_run:
-            ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+            ctx.sleep(ctx.db.dialect.batches.pause)  # others write too
     if ctx.dry_run and sample:
         ctx.show(f"record {counted(ctx.counts['events'], 'event')}, with "
                  f"{counted(ctx.counts['notices'], 'notice')}", sample)
@@ -71,7 +71,7 @@ def _suspects(ctx):
     for page in ctx.db.pages(USERS % start, size=PAGE):
         groups: dict = {}
         for user in page:
-            with isolated(ctx, user["id"]):     # an app may have written anything into its columns
+            with isolated(ctx, user["id"]):  # an app may have written anything into its columns
                 anchor = str(user["anchored"])[8:10]
                 if anchor not in periods:
                     raise Invalid(f"billing_anchor = {user['anchored']!r} is not a valid day")
@@ -120,7 +120,7 @@ def _crossings(ctx, period: Period, users: list[dict]) -> dict:
 
 def _reached(period: Period, used: int, limit, known: set) -> list[int]:
     """The percentages of a limit that count now, are reached, and have no event yet."""
-    if isinstance(limit, (str, bytes)):                 # SQLite takes any text for a number
+    if isinstance(limit, (str, bytes)):  # SQLite takes any text for a number
         raise Invalid(f"the limit {limit[:40]!r} is not a number")
     return [percent for percent in period.counting
             if limit is not None and percent not in known
@@ -132,7 +132,7 @@ def _reached(period: Period, used: int, limit, known: set) -> list[int]:
 def _record(ctx, period: Period, ids: list) -> list[dict]:
     """The events of these users: one transaction, in which all is judged again; a dry run only
     looks."""
-    is_over = period.end <= ctx.now.date()          # then nobody is notified any more
+    is_over = period.end <= ctx.now.date()  # then nobody is notified any more
     users = ctx.db.query(f"{USERS % 'id IN (:ids)'} ORDER BY id{ctx.db.for_update}", ids=ids)
     crossings, events = _crossings(ctx, period, users), []
     for user in users:

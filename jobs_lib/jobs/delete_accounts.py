@@ -46,7 +46,7 @@ def job(ctx):
     if ctx.dry_run:
         from jobs_lib.features.accounts.deletion import preview
         preview(ctx, new, going)
-    if not (new or going):              # most runs load nothing that deletes
+    if not (new or going):  # most runs load nothing that deletes
         return ctx.counts
     from jobs_lib.engines import guard
     if guard.stops(ctx, "accounts") or ctx.dry_run or not ctx.may_send():

@@ -39,7 +39,7 @@ def job(ctx):
 
     ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0)
     if is_idle(ctx.db, "export_requests", "queued", "running", "ready"):
-        return ctx.counts           # most runs have none to look at, and load no more
+        return ctx.counts  # most runs have none to look at, and load no more
     from jobs_lib.engines.queue import work_if_due
     from jobs_lib.features.exports import requests
     from jobs_lib.features.queues import EXPORTS

@@ -16,7 +16,7 @@ from jobs_lib import clock
 from jobs_lib.config.option_types import span
 from jobs_lib.engines.purge import Purge, Rule, keep, purge, run
 
-KEPT = 10               # of each job
+KEPT = 10  # of each job
 
 # What is needed of a job. Each is read from the end of an index, however long the history is. By
 # the last one, slots.reconcile() sees whether the last slot is done.
@@ -30,7 +30,7 @@ NEEDED = (
 def _not_needed(ctx, keep) -> tuple[str, dict]:
     """The condition. What is needed when the run begins is looked up once: a newer run only makes
     it less."""
-    needed, before = {0}, clock.text(ctx.now - keep)     # NOT IN an empty list is never true
+    needed, before = {0}, clock.text(ctx.now - keep)  # NOT IN an empty list is never true
     job = ""
     while (job := ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job",
                                job=job)) is not None:

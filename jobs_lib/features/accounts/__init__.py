@@ -85,7 +85,7 @@ def find(ctx) -> tuple[list, list]:
     """(the accounts that are to be closed now, as far as `--limit` goes; those to be erased). Those
     whose time is none are counted."""
     if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
-        return [], []                   # as mostly; for this an engine reads an index alone
+        return [], []  # as mostly; for this an engine reads an index alone
     found = list(deleted(ctx))
     timed = [account for account in found if account.deleted_at]
     if len(timed) < len(found):

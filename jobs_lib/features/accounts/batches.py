@@ -122,10 +122,10 @@ class Batches:
             if last is not None:
                 where, bound["last"] = f"{where} AND {by} <= :last", last
             elif not self.db.query(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", **bound):
-                return True             # mostly there is nothing: no transaction for that
+                return True  # mostly there is nothing: no transaction for that
             done = sizer.batch(partial(self._batch, step, where, bound))
             if done is None:
-                continue                # it had to give way
+                continue  # it had to give way
             ctx.count("rows", done)
             ctx.progress(ctx.counts["rows"], accounts=ctx.counts["erased"])
             if last is None:

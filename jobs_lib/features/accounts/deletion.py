@@ -24,7 +24,7 @@ from . import notice_key
 from .batches import ORDER, Batches, Step, of_each
 
 LEDGER = "deletions.jsonl"
-NOTICE = "account_deletion_scheduled"       # all that is still sent
+NOTICE = "account_deletion_scheduled"  # all that is still sent
 WHY = "the account is deleted"
 ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, "
          f"last_error = 'cancelled: {WHY}'")
@@ -74,7 +74,7 @@ def _mark(batches: Batches) -> None:
         "SELECT id FROM {account_deletions} "
         f"WHERE user_ref = :ref AND completed_at IS NULL{ctx.db.for_update}", ref=account.ref)
     id = id or ctx.db.insert("account_deletions", user_ref=account.ref, counts="{}")
-    if not account.is_timed:            # its grace begins when it is seen
+    if not account.is_timed:  # its grace begins when it is seen
         ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id", now=ctx.now,
                        id=account.id)
         ctx.log.warning("no time of deletion", user_id=account.id,
@@ -132,7 +132,7 @@ def rows_of(ctx, account) -> Counter:
     for step in ORDER:
         whose = f"{step.column} = :user" if step.of == "users" else (
             f"{step.column} IN (SELECT id FROM {{{step.of}}} WHERE user_id = :user)")
-        if step.table not in found:             # its first step is about its own rows
+        if step.table not in found:  # its first step is about its own rows
             found[step.table] = ctx.db.value(
                 f"SELECT COUNT(*) FROM {{{step.table}}} WHERE {whose}", user=account.id)
     return +found
@@ -169,7 +169,7 @@ def note_erased(ctx, entry: dict) -> None:
         with os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
             end = file.tell()
             if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
-                line = "\n" + line          # a power cut left half a line
+                line = "\n" + line  # a power cut left half a line
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())

@@ -20,7 +20,7 @@ from jobs_lib.database.stored import one_line
 from jobs_lib.engines import due as engine
 from jobs_lib.features.queues import DOMAINS
 
-PASS, FAIL = "pass", "fail"                  # of a record; the third is ports.dns.UNKNOWN
+PASS, FAIL = "pass", "fail"  # of a record; the third is ports.dns.UNKNOWN
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"
 # an event alone: still verified, and its owner is warned
 WARNED = "warned"
@@ -36,15 +36,15 @@ PACE = ((DAY, timedelta(minutes=14)), (7 * DAY, HOUR))
 GIVE_UP_AFTER = 30 * DAY
 # A quarter of all domains is looked at in that time, so a mistake of ours shows in their number.
 WARN_AFTER = timedelta(hours=6)
-WARNED_FOR = DAY                             # how long before its end the owner was warned
+WARNED_FOR = DAY  # how long before its end the owner was warned
 FAILURES = 3
-MOST_FAILURES = 2 ** 31 - 1                  # that the column takes
+MOST_FAILURES = 2 ** 31 - 1  # that the column takes
 
 
 # SQL: one that failed for good has no next look
 UNTIMED = ("status = 'pending' AND next_check_at IS NULL",
            "status = 'verified' AND next_check_at IS NULL",
-           "next_check_at > :horizon")      # later than any look is due: a clock was wrong
+           "next_check_at > :horizon")  # later than any look is due: a clock was wrong
 ASKED_AT = "CASE WHEN recheck_requested_at <= :now THEN recheck_requested_at ELSE :now END"
 ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_check_at <= :horizon "
          "OR next_check_at IS NULL AND status = 'failed')")
@@ -78,7 +78,7 @@ def after(row: dict, verdict: str, now, options, is_warned: bool = True,
         if verdict == FAIL:
             return _failing(row, now, options, is_warned, may_act)
         return {"next_check_at": now + HOUR}, None
-    since = clock.parse_any(row["failing_since"])           # where it was verified once
+    since = clock.parse_any(row["failing_since"])  # where it was verified once
     is_watched = since and now - since < options.grace + GIVE_UP_AFTER
     return {"next_check_at": now + DAY if is_watched else None}, None
 

@@ -27,8 +27,8 @@ from . import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due, records
 
 AT_ONCE = 24                     # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run
-HELD_FOR = timedelta(minutes=10)     # what a killed run was looking at is due again then
-SAME = ("user_id", "name", "ownership_token", "status")     # else it is another domain by now
+HELD_FOR = timedelta(minutes=10)  # what a killed run was looking at is due again then
+SAME = ("user_id", "name", "ownership_token", "status")  # else it is another domain by now
 KIND_OF = {VERIFIED: "domain_verified", WARNED: "domain_failing", FAILED: "domain_failed"}
 STORED = ", ".join(("id", *SAME, "dns_results", "failing_since", "failures", "warned_at",
                     "created_at"))
@@ -88,7 +88,7 @@ class Looks(Work):
     """One run's looks. They change nothing outside, so a domain has no status while one is under
     way: it is due later, and what a dead run began is due again by itself."""
 
-    resolver: Any = None        # opened once something is due
+    resolver: Any = None  # opened once something is due
     also = ACTIVE
 
     def __init__(self, ctx, queue) -> None:
@@ -167,7 +167,7 @@ class Looks(Work):
                      f"{ACTIVE}{db.for_update}", id=seen["id"], until=seen["until"])
         if not row or invalid(db, "domains", [row]) or any(row[name] != seen[name]
                                                            for name in SAME):
-            ctx.count("changed")            # it is another, or another run's, by now
+            ctx.count("changed")  # it is another, or another run's, by now
             return
         is_failing = verdict == FAIL and row["status"] == VERIFIED
         # `now` is fixed for the run: a slow one puts no domain off its rhythm

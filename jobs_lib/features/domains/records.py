@@ -59,7 +59,7 @@ TEXTS = {
 MOST_FOUND, LONGEST_FOUND = 5, 500
 # options of [dns] without which a check is not made
 OPTIONS = {MX: ("mx_hosts",), SPF: ("spf_include",), DKIM: ("dkim_target", "dkim_key")}
-STATES = {"": PASS, "no_answer": UNKNOWN}               # by reason; else FAIL
+STATES = {"": PASS, "no_answer": UNKNOWN}  # by reason; else FAIL
 KEY = re.compile(r"(?:^|;)p=([^;]*)")
 
 
@@ -148,7 +148,7 @@ def _mx(dns, _expected: str, records: tuple) -> tuple | None:
     found = [f"{preference} {host}" for preference, host in sorted(records)]
     ours = [preference for preference, host in records if host in hosts]
     theirs = [preference for preference, host in records if host not in hosts]
-    if any(host == "." for _, host in records):         # RFC 7505
+    if any(host == "." for _, host in records):  # RFC 7505
         return "null_mx", found
     if not ours:
         return "foreign_mx", found
@@ -157,7 +157,7 @@ def _mx(dns, _expected: str, records: tuple) -> tuple | None:
 
 
 def _spf(_dns, expected: str, records: tuple) -> tuple | None:
-    seen = _only_one(records, r"v=spf1(\s|$)")          # RFC 7208 4.5
+    seen = _only_one(records, r"v=spf1(\s|$)")  # RFC 7208 4.5
     if seen is None or seen[0]:
         return seen
     terms = [term.lstrip("+").rstrip(".") for term in _bare(seen[1][0]).split()]

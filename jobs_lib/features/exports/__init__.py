@@ -43,7 +43,7 @@ def folder(ctx) -> str:
         raise ConfigError(wrong)
     mark_folder(path, database_id(ctx.db), OPTION, MARKER)
     htaccess = os.path.join(path, ".htaccess")
-    if not os.path.lexists(htaccess):           # in a folder that somebody else has made
+    if not os.path.lexists(htaccess):  # in a folder that somebody else has made
         write(htaccess, HTACCESS)
     return path
 
@@ -57,7 +57,7 @@ def remove(ctx, name) -> int:
     """
     path, removed = ctx.section("export").dir, 0
     if not re.fullmatch(r"export-[0-9a-f]+\.zip", str(name)):
-        return 0                            # none, or none of ours
+        return 0  # none, or none of ours
     for each in (name, name + PART):
         try:
             with suppress(FileNotFoundError):

@@ -83,7 +83,7 @@ def _make(work: Requests, row: dict, folder: str) -> None:
         message = f"{exports.OPTION} = {folder}: {error.strerror or error}"
         put_back(POSTPONED, message)
         raise JobsError(f"{message}. No request has lost an attempt") from None
-    except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
+    except Exception as error:  # noqa: BLE001  one account's rows must not stop the others
         put_back(RETRY, _words(error))
         if not isinstance(error, (JobsError, ValueError)):
             # an error of ours, and not of the rows
@@ -238,7 +238,7 @@ class Requests(Work):
         ctx, now = self.ctx, self.ctx.clock()
         user = _owner(ctx, row, ctx.db.for_update)
         if not self.is_ours(row):
-            return self._is_ready(row)      # by a COMMIT whose answer was lost
+            return self._is_ready(row)  # by a COMMIT whose answer was lost
         if user is None or user["status"] != "active":
             return False
         # the next run ends them
@@ -269,13 +269,13 @@ class Requests(Work):
         if that is no more."""
         ctx = self.ctx
         if self._is_ready(row):
-            return                          # by a COMMIT whose answer was lost
+            return  # by a COMMIT whose answer was lost
         # the next run tries it again, also the one that finds that it was killed
         status = self.settle(row, outcome, None, why, dead=dead, later=ctx.now,
                              progress=0, error=why, file_name=None)
         exports.remove(ctx, row["file_name"])
         if not status:
-            return                          # it was withdrawn
+            return  # it was withdrawn
         about = {"id": row["id"], "attempts": row["attempt"], "error": why}
         if status == "failed":
             ctx.count("failed")

@@ -207,12 +207,12 @@ def _pages(db, kind, user_id):
 
 # A value, in the two forms
 
-SIGNS = "=+@\uff1d\uff0b\uff0d\uff20-"       # the same signs in full width among them
+SIGNS = "=+@\uff1d\uff0b\uff0d\uff20-"  # the same signs in full width among them
 # what a program may strip first
 BLANK = "\\s\0-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 STARTS = re.compile(f"[\t\r\n\0]|[{BLANK}]*[{SIGNS}]")
 BEHIND = re.compile(f"([\t\r\n;,|\"])(?=[{BLANK}]*[{SIGNS}])")
-NOUGHT = "\ufffd"            # in place of NUL, which ends a text for many programs
+NOUGHT = "\ufffd"  # in place of NUL, which ends a text for many programs
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 

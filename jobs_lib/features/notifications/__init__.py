@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs_lib.records import namedtuple
 
 PORTER = "porter"
-URGENT, NORMAL, LOW = 0, 1, 2            # the column `priority`
+URGENT, NORMAL, LOW = 0, 1, 2  # the column `priority`
 
 Kind = namedtuple("Kind", "persona priority optional")
 

@@ -67,7 +67,7 @@ def audit(ctx, user_id, event: str, details: dict, severity: str = "info") -> No
     """Add a row to the audit log, in the transaction that does it. `event` as `alias.expired`;
     `details` without secrets or contents."""
     db, now, key = ctx.db, ctx.clock(), {}
-    if "audit_logs" in db.text_keys:        # a number comes by itself
+    if "audit_logs" in db.text_keys:  # a number comes by itself
         from jobs_lib.database.schema import keys
         like = db.value("SELECT COALESCE((SELECT MAX(id) FROM {audit_logs}), (SELECT MAX(id) FROM "
                         "{users}))")

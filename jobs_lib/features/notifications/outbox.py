@@ -9,7 +9,7 @@ from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from . import PORTER
 
-ATTEMPTS = 1000         # of a notice, among which its first is
+ATTEMPTS = 1000  # of a notice, among which its first is
 
 
 class Notices:

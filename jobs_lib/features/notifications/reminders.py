@@ -60,11 +60,11 @@ def remind(ctx, reminder: Reminder) -> None:
             listed = ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id))
             sample = sample or listed[:SAMPLE_ROWS]
         if not ctx.dry_run:
-            ctx.sleep(ctx.db.dialect.batches.pause)             # others write too
+            ctx.sleep(ctx.db.dialect.batches.pause)  # others write too
     number = ctx.counts["notices"] - before
     if ctx.dry_run and number:
         for row in sample:
-            row.pop("last_error", None)         # another server's words may hold anything
+            row.pop("last_error", None)  # another server's words may hold anything
         ctx.show(f"queue {counted(number, 'notice')}: {reminder.kind}", sample)
 
 
@@ -80,7 +80,7 @@ def alone(ctx, id, what: str = "user"):
     except JobsError:
         # of the database, the configuration, the guard: it is everybody's
         raise
-    except Exception as error:          # noqa: BLE001  (whatever it is, the others are served)
+    except Exception as error:  # noqa: BLE001  (whatever it is, the others are served)
         ctx.defect(error, f"{what} {words(id)}")
 
 

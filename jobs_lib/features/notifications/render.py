@@ -34,8 +34,8 @@ from . import KINDS
 OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 WIDTH = 72                        # columns of plain text
 BODY = "{{{body}}}"               # where in a layout the notice itself goes
-DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")      # in a name of a host
-LONGEST = 1000                    # characters of a value: a DKIM key of 4096 bits, which is copied
+DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")  # in a name of a host
+LONGEST = 1000  # characters of a value: a DKIM key of 4096 bits, which is copied
 TAG = re.compile(r"""
     \{\{ (?P<mark>[#^]) \s* (?P<section>[\w.]+) \s* \}\}
         (?P<inside>.*?)
@@ -71,7 +71,7 @@ def write(ctx, kind: str, values: dict) -> Letter:
 def compose(config, kind: str, values: dict, folder: str = "") -> Letter:
     """The letter from templates of `folder`, where it has them, and else from ours. Besides
     `values` they know `app_url` ("" if there is none) and `signature`. Raises TemplateError."""
-    persona = vars(config.section("personas"))[KINDS[kind].persona]         # Name <address>
+    persona = vars(config.section("personas"))[KINDS[kind].persona]  # Name <address>
     known = {"app_url": config.section("core").app_url.rstrip("/"),
              "signature": persona.rpartition("<")[0].strip('" '), **values}
 
