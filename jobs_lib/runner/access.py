@@ -46,8 +46,8 @@ def found(config) -> list[tuple[str, str]]:
         except ConfigError:  # reported elsewhere
             continue
         for path in _paths(folder, option in OURS):
-            if not _usable(path, folder):
-                why, _, fix = _owner_words(path, folder).partition(": ")
+            if wrong := _wrong(path, folder):
+                why, _, fix = wrong.partition(": ")
                 answer.append((f"[{section}] {option}: {path} cannot be used: {why}", fix))
                 break
     return answer
@@ -65,22 +65,17 @@ def _paths(folder: str, is_ours: bool):
             yield from filter(os.path.isfile, paths)
 
 
-def _usable(path: str, folder: str) -> bool:
-    """Whether this user can use it. Root may use everything; what root left in the folder of
-    another user, that one cannot."""
-    needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
-    if not (os.access(path, needed) and os.path.isdir(folder)):
-        return False
-    status, owner = os.stat(path), os.stat(folder).st_uid
-    return os.geteuid() != 0 or owner in (0, status.st_uid) or bool(status.st_mode & 0o022)
-
-
-def _owner_words(path: str, folder: str) -> str:
-    """Why, and how to fix it, as `folders.owner_words`; for root in the words of the owner."""
+def _wrong(path: str, folder: str) -> str:
+    """Why it cannot be used, and how to fix it; "" where it can. Root may use everything: of what
+    root has left in another user's folder, this is what that one finds."""
     if not os.path.isdir(folder):
         return f"{folder} is no folder: name one"
-    if os.geteuid() or not os.access(path, os.R_OK | os.W_OK):
+    needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
+    if not os.access(path, needed):
         return owner_words(path)
-    runs = user_name(os.stat(folder).st_uid)
-    return (f"{path} belongs to {user_name(os.stat(path).st_uid)}, and {folder} to {runs}: run the "
-            f"jobs always as {runs}, and `chown -R {runs} {folder}` as root")
+    status, owner = os.stat(path), os.stat(folder).st_uid
+    if os.geteuid() != 0 or owner in (0, status.st_uid) or status.st_mode & 0o022:
+        return ""
+    runs = user_name(owner)
+    return (f"{path} belongs to {user_name(status.st_uid)}, and {folder} to {runs}: run the jobs "
+            f"always as {runs}, and `chown -R {runs} {folder}` as root")
