@@ -35,8 +35,7 @@ key     the part of it about `id`: ` BETWEEN ...`
 
 
 class BatchSizer:
-    """Batches of rows, each one commit: how many the next one takes, and how long to wait after
-    it."""
+    """Batches of rows, each one commit, and how many the next one takes."""
 
     def __init__(self, ctx, most: int | None = None) -> None:
         self._ctx, self._batches = ctx, ctx.db.dialect.batches
@@ -84,8 +83,7 @@ class BatchDeleter:
             self.db.query(ctx.db.dialect.before_batches)
 
     def delete(self, chosen) -> None:
-        """Delete a Selection: page after page by its index, each behind the last row of the one
-        before."""
+        """Delete a Selection, page after page by its index."""
         keys = tuple(dict.fromkeys((chosen.age, "id")))
         ranged = chosen.age != "id" and chosen.table not in self.db.text_keys
         behind, values, full = "", chosen.values, True

@@ -96,8 +96,7 @@ class Archiver:
     # What earlier runs left
 
     def _lives(self, row: dict) -> bool:
-        """Whether the run that made it is still at it. Each run has just looked which of them are
-        dead."""
+        """Whether the run that made it is at work: the sweep was just before."""
         run = f"{_place_and_name(row)[1]}--".split("-")[2]
         return bool(self.db.value("SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run "
                                   "AND status = 'running'", run=run))

@@ -129,8 +129,7 @@ MAY_GO = (f"removal_notified_at >= '{clock.FIRST}' AND {USE} IS NULL AND {AWAITE
 
 
 def remove_destinations(ctx) -> None:
-    """Queue the warnings of removals, then remove what was warned of in time, counted as `notices`
-    and `deleted`."""
+    """Queue the warnings, then remove what was warned of in time."""
     limits, due = begin(ctx, UNUSED)
     if due and (after := limits["remove_after"]) and not guard.stops(
             ctx, "destinations", announced=guard.announced(ctx.options, ctx.now, after)):
@@ -139,8 +138,7 @@ def remove_destinations(ctx) -> None:
 
 
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
-    """Its owner was warned in time, no alias uses it, no forward waits for it; judged in the DELETE
-    itself."""
+    """Its owner was warned, no alias uses it, no forward waits for it."""
     return MAY_GO, notices.warned_values(ctx, ctx.options.warn_before, after)
 
 
@@ -216,8 +214,7 @@ IS_WARNED = ("{overflow_hold}.warned_at IS NOT NULL AND "
 
 
 def is_warned(ctx, keep: timedelta) -> tuple[str, dict]:
-    """(SQL, values): the owner was warned in time of a message that is held for longer than
-    `keep`."""
+    """(SQL, values): the owner was warned in time, if it is kept so long."""
     return IS_WARNED, notices.warned_values(ctx, NOTICE, keep)
 
 

@@ -27,8 +27,7 @@ ITS_LOG = f"FROM {{message_logs}} WHERE {ITS_ID}"
 
 
 def purge_logs(ctx, declared) -> dict:
-    """Delete what is past its time, by the deployment's retention and then by each owner's, and
-    keep the totals. The counts."""
+    """Delete what is past everybody's and each owner's retention."""
     limits, due = begin(ctx, declared)
     return delete(ctx, "message_logs", chain(due, _of_owners(ctx, limits["keep"])),
                   within=keep_totals) if due else ctx.counts

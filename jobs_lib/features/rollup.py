@@ -36,8 +36,7 @@ State.__doc__ = "What is remembered: the first day that is due, and the last log
 
 
 def run(ctx) -> dict:
-    """Add up the days that are due, the oldest first, and delete what is past its time. The
-    counts."""
+    """Add up the days that are due, and delete what is past its time."""
     ctx.counts.update(days=0, deleted=0)
     first = _first(ctx)
     due = _due(ctx)  # before anything is locked: there may be many new rows
@@ -106,8 +105,7 @@ def _open_since(ctx) -> str:
 
 
 def mark_unseen(db, rows) -> None:
-    """The days of those rows (batch_delete.Rows), about to be purged, which no run has seen, are
-    due from now on."""
+    """Of those rows, about to be purged, the days that no run has seen are due."""
     if "message_logs" in db.text_keys:
         return
     day = db.value(f"SELECT MIN({db.dialect.day('created_at')}){rows.source} AND id > :seen"
@@ -148,8 +146,7 @@ def _first_day(db, table: str, column: str, since: str) -> str | None:
 # Adding up
 
 def _add_up_next(ctx, first: str) -> str | None:
-    """Write the next day that is due, for everybody, and its week. The day; None once all is done.
-    """
+    """Write the next day that is due, and its week. The day, or None."""
     db = ctx.db
     # What is remembered stays locked: two days of one week, one after the other. And it comes
     # before the day's rows are read: if one is purged after that, its day is due again.

@@ -85,8 +85,7 @@ def _suspects(ctx):
 
 
 def _periods(ctx) -> dict:
-    """{"01"-"31": the Periods of that anchor day}: the present one, and the one before if it has
-    just ended."""
+    """{"01"-"31": Periods of that anchor day}: the present one, one just ended."""
     days = ctx.now.date(), (ctx.now - ENDED).date()
     return {f"{anchor:02}": [_period(ctx, found) for found in dict.fromkeys(
         cycle(anchor, day) for day in days)] for anchor in range(1, 32)}
@@ -130,8 +129,7 @@ def _reached(period: Period, used: int, limit, known: set) -> list[int]:
 # Recording and notifying
 
 def _record(ctx, period: Period, ids: list) -> list[dict]:
-    """The events of these users: one transaction, in which all is judged again; a dry run only
-    looks."""
+    """The events of these users, judged again in one transaction."""
     is_over = period.end <= ctx.now.date()  # then nobody is notified any more
     users = ctx.db.query(f"{USERS % 'id IN (:ids)'} ORDER BY id{ctx.db.for_update}", ids=ids)
     crossings, events = _crossings(ctx, period, users), []

@@ -47,8 +47,7 @@ def notice_key(account) -> str:
 
 
 def deleted(ctx, also: str = "", **values):
-    """Every Account whose user is `deleted`, the longest ago first; `also`: SQL of
-    some of them."""
+    """Every deleted Account, the longest ago first; `also`: SQL, of some."""
     rows = ctx.db.query(
         "SELECT id, name, email, created_at, deleted_at FROM {users} "
         f"WHERE status = 'deleted'{also} ORDER BY deleted_at, id", **values)

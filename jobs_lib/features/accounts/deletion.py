@@ -53,8 +53,7 @@ CANCELLED = (
 
 
 def close_all(ctx, new: list) -> bool:
-    """Shut all of these accounts, then cancel what waits to be sent for them. False: the run is to
-    stop."""
+    """Shut these, then cancel what waits for them. False: the run is to stop."""
     return of_each(ctx, new, lambda batches: batches.take(SHUT)) and of_each(ctx, new, _cancel)
 
 

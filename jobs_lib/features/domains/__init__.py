@@ -51,8 +51,7 @@ ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_chec
 
 
 def due(ctx) -> engine.Due:
-    """What a run now would look at: what has no time yet, and what somebody asked for, too. `ctx`
-    needs `db`, `now` and `options`."""
+    """What a run now would look at. `ctx` needs `db`, `now` and `options`."""
     untimed = (*((rule, ":now") for rule in UNTIMED), (ASKED, ASKED_AT))
     times = engine.bounds(ctx.now, DOMAINS.delays(ctx.options))
     return engine.Due(ctx.db, DOMAINS, untimed, {**times, "first": clock.FIRST}, ACTIVE)

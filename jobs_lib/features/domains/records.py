@@ -64,8 +64,7 @@ KEY = re.compile(r"(?:^|;)p=([^;]*)")
 
 
 def unset(required, dns) -> str:
-    """What `[dns]` has to say for the checks that [check_domains] require names, in a sentence; ""
-    when it does."""
+    """What `[dns]` lacks for the checks that `require` names; "" if nothing."""
     missing = [check for check in required if check not in checks("", "token", dns)]
     needed = ", ".join(" or ".join(OPTIONS[check]) for check in missing)
     return (f"[check_domains] require names {', '.join(missing)}: set [dns] {needed}, or leave it "
@@ -201,8 +200,7 @@ def _key(text: str) -> str | None:
 
 
 def _bare(text: str) -> str:
-    """In lower case, without space and quotes around it: some panels store the quotes that were
-    typed."""
+    """In lower case, without the space and quotes that some panels store."""
     return text.strip().strip('"').strip().lower()
 
 

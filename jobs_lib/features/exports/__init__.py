@@ -36,8 +36,7 @@ def new_name() -> str:
 
 
 def folder(ctx) -> str:
-    """The folder, made and marked as this database's. ConfigError, JobsError for one that is not
-    ours alone."""
+    """The folder, made and marked as ours. JobsError where it is another's."""
     path = ctx.section("export").dir
     if wrong := misplaced(ctx.section, "export", "dir"):
         raise ConfigError(wrong)

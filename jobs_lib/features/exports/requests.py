@@ -119,8 +119,7 @@ def _write(work: Requests, row: dict, draft: str):
 
 
 def preview(ctx) -> dict:
-    """Show what a run would do, and return the counts. How many rows an account has is not
-    counted."""
+    """Show what a run would do. How many rows an account has is not counted."""
     work, over = Requests(ctx, EXPORTS), _over(ctx)
     rows = work.take(Ring(work), AT_ONCE)
     refused = [row for row in rows if _refusal(ctx, _owner(ctx, row), row)]
@@ -139,8 +138,7 @@ def preview(ctx) -> dict:
 # Those whose time is over
 
 def _over(ctx) -> list[dict]:
-    """The finished exports whose time is over, or counts from a day that is to come: as many as a
-    run ends."""
+    """Some finished exports whose time is over, or counts from a day to come."""
     return ctx.db.query(
         "SELECT id, status, expires_at, file_name FROM {export_requests} "
         "WHERE status = 'ready' AND (expires_at <= :now OR finished_at > :ahead) "

@@ -105,8 +105,7 @@ def follow_up_refused(ctx, kind: str, table: str, lists: str) -> None:
 
 
 def _send_elsewhere(ctx, notice: dict) -> bool:
-    """Queue a notice that was refused for the owner's next address. Whether there is one. What was
-    cancelled stays so."""
+    """Queue a notice that was refused for the next address. Whether there is one."""
     if notice["status"] != "failed" or words(notice["last_error"]).startswith("cancelled"):
         return False
     email = ctx.db.value("SELECT email FROM {users} WHERE id = :id", id=notice["user_id"])

@@ -41,8 +41,7 @@ skip       function of (ctx, rows) -> whether nobody has to hear of them; it mar
 
 
 def remind(ctx, reminder: Reminder) -> None:
-    """Queue the notices that are owed, one an owner, the longest due first, and count them as
-    `notices`."""
+    """Queue the notices that are owed, one an owner, the longest due first."""
     if reminder.lists and not ctx.dry_run:
         notices.follow_up_refused(ctx, reminder.kind, reminder.table, reminder.lists)
     sample: list[dict] = []

@@ -112,8 +112,7 @@ def day(moment) -> str:
 
 
 def minute(moment) -> str:
-    """`25 November 2026 at 14:30 UTC`; the seconds are left out, so it is never later than the
-    moment."""
+    """`25 November 2026 at 14:30 UTC`, never later than the moment."""
     return f"{day(moment)} at {moment:%H:%M} UTC"
 
 
