@@ -161,9 +161,10 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
     ranked = []
     for due in found:
         job, last = due.job, history.last_run(db, due.job.name)
+        is_urgent, is_last = job.priority == PRIORITIES[0], job.priority == LAST
         has_died = last.get("status") in ("timeout", "vanished", "running")
         needs = full  # where it had more work than time, it has more now
-        if not has_died and last.get("stop_reason") != "budget":
+        if not (is_last or has_died or last.get("stop_reason") == "budget"):
             usual = history.usual_seconds(db, job.name)
             needs = min(full, budget * UNKNOWN if usual is None else usual)
         began = stored.time(last.get("started_at"))
@@ -171,7 +172,6 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
             began = first_missed(config.job(job).schedule, due.slot, last,
                                  states[job.name]["due_after"], zone)
         late = now - (began or now)
-        is_urgent, is_last = job.priority == PRIORITIES[0], job.priority == LAST
         is_very_late = late > (DAY if is_roomy else HOUR)
         goes_first = is_very_late or (is_roomy and is_urgent)
         rank = (is_last, has_died and not is_very_late, not goes_first,
