@@ -124,8 +124,8 @@ REMOVAL_OF = ("{notifications}.user_id = {destinations}.user_id"
               " AND {notifications}.kind = 'destination_removal'"
               " AND {notifications}.created_at = {destinations}.removal_notified_at"
               " AND {destinations}.verified_at IS NULL")
-MAY_GO = (f"removal_notified_at >= '{clock.FIRST}' AND {USE} IS NULL AND {AWAITED} IS NULL AND "
-          + notices.warned_sql("destinations", "{destinations}.created_at", REMOVAL_OF))
+UNUSED_SINCE = (f"removal_notified_at >= '{clock.FIRST}' AND {USE} IS NULL "
+                f"AND {AWAITED} IS NULL")
 
 
 def remove_destinations(ctx) -> None:
@@ -139,7 +139,9 @@ def remove_destinations(ctx) -> None:
 
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
     """Its owner was warned, no alias uses it, no forward waits for it."""
-    return MAY_GO, notices.warned_values(ctx, ctx.options.warn_before, after)
+    sql, values = notices.warned(ctx, "destinations", "created_at", REMOVAL_OF,
+                                 ctx.options.warn_before, after)
+    return f"{UNUSED_SINCE} AND {sql}", values
 
 
 def _with_them(ctx, rows) -> None:
@@ -209,13 +211,12 @@ UNVERIFIED = Reminder("destination_reminder", "destinations", "created_at", ("em
 NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
 SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
 HELD_OF = "{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL"
-IS_WARNED = ("{overflow_hold}.warned_at IS NOT NULL AND "
-             + notices.warned_sql("overflow_hold", "{overflow_hold}.held_at", HELD_OF))
 
 
 def is_warned(ctx, keep: timedelta) -> tuple[str, dict]:
     """(SQL, values): the owner was warned in time, if it is kept so long."""
-    return IS_WARNED, notices.warned_values(ctx, NOTICE, keep)
+    sql, values = notices.warned(ctx, "overflow_hold", "held_at", HELD_OF, NOTICE, keep)
+    return f"{{overflow_hold}}.warned_at IS NOT NULL AND {sql}", values
 
 
 def expire_held(ctx, declared) -> dict:

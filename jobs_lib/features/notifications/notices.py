@@ -123,20 +123,17 @@ def _send_elsewhere(ctx, notice: dict) -> bool:
     return bool(behind)
 
 
-# Of many rows at once, in the DELETE itself
-
-def warned_sql(table: str, age: str, lists: str) -> str:
-    """SQL with the same answer as `is_warned` for each row of `table`, whose limit counts from its
-    column `age`. `lists` as above; the values are `warned_values`."""
+def warned(ctx, table: str, age: str, lists: str, notice: timedelta,
+           limit: timedelta) -> tuple[str, dict]:
+    """(SQL, values) with the same answer as `is_warned` for each row of `table`, judged in the
+    DELETE itself. The limit counts from the column `age`; `lists` as above."""
     # A value, not EXISTS: that MariaDB may answer by reading all notices that were ever sent.
     began = ("(SELECT MIN(CASE {notifications}.status WHEN 'sent' THEN {notifications}.sent_at "
              "WHEN 'failed' THEN NULL ELSE CASE WHEN (SELECT status FROM {users} WHERE {users}.id "
              f"= {{{table}}}.user_id) = 'suspended' THEN NULL ELSE :never END END) "
              f"FROM {{notifications}} WHERE {lists})")
-    return f"COALESCE({began}, CASE WHEN {age} < :twice THEN :warned_by END) <= :warned_by"
-
-
-def warned_values(ctx, notice: timedelta, limit: timedelta) -> dict:
-    """The values of `warned_sql`."""
-    return {"warned_by": ctx.now - notice, "twice": clock.plus(ctx.now, -2 * limit),
-            "never": clock.LAST}
+    late = f"CASE WHEN {{{table}}}.{age} < :twice THEN :warned_by END"
+    return f"COALESCE({began}, {late}) <= :warned_by", {
+        "warned_by": ctx.now - notice,
+        "twice": clock.plus(ctx.now, -2 * limit),
+        "never": clock.LAST}
