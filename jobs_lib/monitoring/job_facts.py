@@ -16,12 +16,12 @@ from .incidents import short_error
 WATCHER = "check_jobs"
 GOOD = ("ok", "partial")
 BAD = ("failed", "timeout", "vanished")
-BUSY = "busy"  # `partial` for this reason did little
+BUSY = "busy"           # `partial` for this reason did little
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # hosts let cron tick every 15 minutes, and a tick may be at work
 OVERDUE = timedelta(minutes=30)
 LATE_INTERVALS = 3
-LOOKED_AT = 8  # the latest runs of a job
+LOOKED_AT = 8           # the latest runs of a job
 TICKS = HOUR            # the longest time between two ticks that can be intended
 STOPPED = HOUR          # the least time without a run before cron has stopped
 # runs that a tick has started, or handed to a worker
@@ -95,9 +95,8 @@ class Cron:
         self.last_run = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} "
                                              "WHERE started_at <= :now", now=now))
         self.first = db.value(
-            "SELECT MIN(id) AS id FROM {job_runs} "
-            "WHERE started_at >= :since AND started_at <= :now",
-            since=now - DAY, now=now) or LARGEST_KEY
+            "SELECT MIN(id) AS id FROM {job_runs} WHERE started_at >= :since "
+            "AND started_at <= :now", since=now - DAY, now=now) or LARGEST_KEY
         newest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = "
                                       "(SELECT MAX(id) FROM {job_runs})"))
         apart = newest - (self.last_run or now) if newest else HOUR * 0
@@ -126,8 +125,7 @@ class Cron:
             if earlier <= self.now:
                 latest = _latest(latest, earlier)
             begin = _latest(earlier, waited_for)
-            if (earlier == latest and later <= self.now
-                    and later - begin > patience):
+            if earlier == latest and later <= self.now and later - begin > patience:
                 self.gap = begin, later
         since = _latest(self.last_run, waited_for) or self.now
         self.stopped = since if self.now - since > patience else None
@@ -158,20 +156,17 @@ class Looks:
         """
         db, now, zone = self.db, self.now, self.zone
         options = self.config.job(job)
-        when = options.schedule
+        when, rows = options.schedule, self._runs(job.name)
         state = self.states.get(job.name, NO_STATE)
-        rows = self._runs(job.name)
         last = rows[0] if rows else None
         good = next(filter(_did_its_work, rows), None) or self._last_good(job)
         ended_well = [*filter(_did_its_work, rows), *([good] if good else [])]
         last_ok = _latest(*(past(row["started_at"], now) for row in ended_well))
         paused, every = state["paused_at"], self._interval(when, rows)
         found = {
-            **about(job), "when": schedule.words(when),
-            "enabled": options.enabled,
+            **about(job), "when": schedule.words(when), "enabled": options.enabled,
             "paused_at": paused and (stored.time(paused) or now),
-            "alert_after": (options.alert_after_failures
-                            or self.alerts.after_failures),
+            "alert_after": options.alert_after_failures or self.alerts.after_failures,
             "interval_seconds": int(every.total_seconds()),
             "last": last and {
                 **{name: last[name] for name in OF_RUN},
@@ -195,8 +190,7 @@ class Looks:
         rows = self.db.query(
             f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' "
             "ORDER BY id DESC LIMIT :most", job=name, most=LOOKED_AT)
-        return history.shown([stored.run(row) for row in rows],
-                             self.config, self.now, self.db)
+        return history.shown([stored.run(row) for row in rows], self.config, self.now, self.db)
 
     def _last_good(self, job) -> dict | None:
         rows = (self.db.row(
