@@ -6,9 +6,9 @@ from . import keys
 from .tables import NO_DEFAULT
 
 
-def missing(db, table) -> list[str]:
-    """All that it lacks; what it has besides is none of our business."""
-    there = db.columns(table.name)
+def missing(db, table, there) -> list[str]:
+    """All that it lacks; what it has besides is none of our business. `there`: its columns, none
+    where it is not there."""
     if not there:
         return create_table(db, table)
     columns = [column for column in table.columns if column.name not in there]
@@ -19,20 +19,23 @@ def missing(db, table) -> list[str]:
 def missing_indexes(db, table) -> list[str]:
     """The indexes that it lacks. One of another name with the columns that we need is as good as
     ours."""
-    there = db.indexes(table.name).values()
-    unique = db.indexes(table.name, unique=True).values()
-    found = []
-    for index in table.indexes:
+    indexes = table.indexes
+    if table.name in db.name.mapped:
         # An app may keep two rows alike, such as a deleted alias beside a new one: no job relies
         # on it, and the app's own inserts would fail.
-        if table.name in db.name.mapped:
-            index = index._replace(unique=False)
-        wanted = list(index.columns)
-        is_there = wanted in unique if index.unique else any(
-            columns[:len(wanted)] == wanted for columns in there)
-        if not is_there:
-            found.append(_create_index(db, table, index))
-    return found
+        indexes = [index._replace(unique=False) for index in indexes]
+    there = db.indexes(table.name).values()
+    has_unique = any(index.unique for index in indexes)
+    unique = db.indexes(table.name, unique=True).values() if has_unique else ()
+    return [_create_index(db, table, index) for index in indexes
+            if list(index.columns) not in unique
+            and (index.unique or not _begins(index, there))]
+
+
+def _begins(index, there) -> bool:
+    """Whether any of these indexes begins with its columns."""
+    wanted = list(index.columns)
+    return any(columns[:len(wanted)] == wanted for columns in there)
 
 
 def create_table(db, table) -> list[str]:

@@ -41,11 +41,10 @@ def note(db) -> None:
     db.text_keys = text_keys(facts(db))
 
 
-def unfit(db) -> list[tuple[str, str]]:
+def unfit(db, there: dict) -> list[tuple[str, str]]:
     """(table, column) of our own columns that were made for keys of another kind."""
-    there = db.catalogue(own_tables.TABLES)
     return [(name, column.name) for name, columns in there.items()
-            for column in table(name).columns
+            if name in own_tables.TABLES for column in table(name).columns
             if column.target and column.goes != PAST and column.name in columns
             and is_text(columns[column.name]) != bool(column_type(db, column))]
 

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError
 
-from . import app_tables, ddl, fit, keys, version
+from . import NAMES, app_tables, ddl, fit, keys, own_tables, version
 from .tables import table, tables
 
 LONGEST = 86_400.0           # seconds for one statement
@@ -35,14 +35,16 @@ def plan(db) -> list[str]:
     """The statements that `migrate` would run. DatabaseError where it would refuse."""
     version.refuse_newer(version.found(db))
     keys.forget(db)
-    _refuse_strangers(db)
-    for name, column in keys.unfit(db):
+    there = db.catalogue(NAMES)
+    _refuse_strangers(db, there)
+    for name, column in keys.unfit(db, there):
         place = db.name(name)
         raise DatabaseError(f"{place}.{column} was made for keys of another kind than the app has: "
                             f"DROP TABLE {place}, then run `jobs.py migrate`")
     own_only = _scope(db) == version.OWN
     return [sql for each in sorted(tables(), key=lambda each: each.name != "meta")
-            if _is_made_here(db, each, own_only) for sql in ddl.missing(db, each)]
+            if _is_made_here(db, each, own_only, there)
+            for sql in ddl.missing(db, each, there.get(each.name, ()))]
 
 
 def migrate(db, now) -> tuple[list[str], bool]:
@@ -86,13 +88,13 @@ def _scope(db) -> str:
     return noted or (version.OWN if apps_own(db) else version.ALL)
 
 
-def _is_made_here(db, each, own_only: bool) -> bool:
+def _is_made_here(db, each, own_only: bool, there) -> bool:
     """Whether `migrate` makes the table: all of ours, and of the app's those that it does not have
     itself; also the audit log, where the app has none."""
     if each.owner == "bundle":
         return True
-    return each.name not in db.name.mapped and (not own_only or (
-        each.name == AUDIT and not db.columns(AUDIT)))
+    return each.name not in db.name.mapped and (
+        not own_only or (each.name == AUDIT and AUDIT not in there))
 
 
 def _has_rows(db) -> bool:
@@ -112,14 +114,14 @@ def _pause(db, now) -> None:
             db.upsert("job_state", {"job": job}, {"paused_at": now, "due_after": now})
 
 
-def _refuse_strangers(db) -> None:
+def _refuse_strangers(db, there: dict) -> None:
     """DatabaseError where somebody else's table has the name of one of ours: before the first
     `migrate` it lacks any column of ours, later most of them."""
     share = 2 if version.found(db) else 100
-    for each in tables():
-        there = db.columns(each.name) if each.owner == "bundle" else ()
-        lacks = [column.name for column in each.columns if column.name not in there]
-        if there and len(lacks) * share > len(each.columns):
+    for name in own_tables.TABLES:
+        columns = [column.name for column in table(name).columns]
+        lacks = [column for column in columns if column not in there.get(name, columns)]
+        if len(lacks) * share > len(columns):
             raise DatabaseError(
-                f"the table {db.name(each.name)} is there already and is not ours (it has no "
-                f"{lacks[0]}): set [core] prefix, or correct [tables] {each.name}")
+                f"the table {db.name(name)} is there already and is not ours (it has no "
+                f"{lacks[0]}): set [core] prefix, or correct [tables] {name}")

@@ -5,6 +5,7 @@ import pytest
 
 from tests.support import databases, keyed
 from tests.support.product import (
+    NAMES,
     DatabaseError,
     check,
     connect,
@@ -40,7 +41,7 @@ def test_which_keys_are_text_is_known_with_the_version(db, kind):            # R
 def test_numbers_change_nothing(engine_url):                                 # R75
     db = connect(engine_url)
     assert check(db)
-    assert (db.text_keys, keys.types(db), keys.unfit(db)) == ({}, {}, [])
+    assert (db.text_keys, keys.types(db), keys.unfit(db, db.catalogue(NAMES))) == ({}, {}, [])
     db.close()
 
 
