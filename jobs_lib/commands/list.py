@@ -44,7 +44,8 @@ def run(args, make_session, config_path) -> int:
 def _about(session, job, db, state: dict | None) -> dict:
     """One job as an object of the JSON. `db`: None where it cannot be used."""
     config, now = session.config, session.ports.now()
-    last = _last_run(db, session, job) if db else None
+    runs = history.last_runs(db, session, job.name, LOOKED_AT) if db else []
+    last = next((run for run in runs if run["status"] != "skipped"), runs[0] if runs else None)
     paused = state and state["paused_at"]
     found = {**job_facts.about(job), "schedule": job.schedule, "when": "", "enabled": job.enabled,
              "paused_at": paused and (paused if stored.time(paused) else stored.UNKNOWN),
@@ -59,17 +60,11 @@ def _about(session, job, db, state: dict | None) -> dict:
         return {**found, "problems": error.problems}
     zone = schedule.zone(config.section("core").timezone)
     if db:
-        found.update(job_facts.due(db, job, options, state, last, now, zone))
+        found.update(job_facts.due(db, job, options, state, runs, now, zone))
     if options.enabled and not paused:
         found["next"] = schedule.following(options.schedule, now, zone)
     return {**found, **{name: found[name] and clock.text(found[name])
                         for name in ("next", "due_since")}}
-
-
-def _last_run(db, session, job) -> dict | None:
-    """The last run that was not skipped; the last one if all were."""
-    runs = history.last_runs(db, session, job.name, LOOKED_AT)
-    return next((run for run in runs if run["status"] != "skipped"), runs[0] if runs else None)
 
 
 def run_object(row: dict) -> dict:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import schedule
+from jobs_lib import clock, schedule
 from jobs_lib.catalogue import CRON
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
@@ -21,7 +21,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # hosts let cron tick every 15 minutes, and a tick may be at work
 OVERDUE = timedelta(minutes=30)
 LATE_INTERVALS = 3
-LOOKED_AT = 8           # the latest runs of a job
+LOOKED_AT = 3           # the latest runs of a job: two by ticks, and one by hand
 TICKS = HOUR            # the longest time between two ticks that can be intended
 STOPPED = HOUR          # the least time without a run before cron has stopped
 # runs that a tick has started, or handed to a worker
@@ -51,18 +51,19 @@ def about(job) -> dict:
     return {"name": job.name, "summary": job.summary, "priority": job.priority}
 
 
-def due(db, job, options, state: dict | None, last: dict | None, now, zone) -> dict:
+def due(db, job, options, state: dict | None, runs: list[dict], now, zone) -> dict:
     """`due_since`: the first slot that was missed, where the latest one was not started; and
-    whether it is `overdue`. `last`: the job's last run."""
+    whether it is `overdue`. `runs`: the job's latest ones."""
     if not options.enabled or not state or state["paused_at"]:
         return NOT_DUE
     when, after = options.schedule, state["due_after"]
     slot = schedule.previous(when, now, zone)
     if (slots.is_early(when, slot, after, now, zone)
+            or clock.text(slot) in [run["slot"] for run in runs]    # as mostly
             or slots.first_runs(db, [(job, slot)])):
         return NOT_DUE
-    ran = last if last and last["status"] != "skipped" else {}
-    since = slots.first_missed(when, slot, ran, after, zone)
+    last = next((run for run in runs if run["status"] != "skipped"), {})
+    since = slots.first_missed(when, slot, last, after, zone)
     return {"due_since": since, "overdue": now - since > OVERDUE}
 
 
@@ -174,7 +175,7 @@ class Looks:
                 "error": short_error(last["error"])},
             "last_ok_at": last_ok, **self._failures(rows, good),
             "late_since": None, "next_at": None,
-            **due(db, job, options, state, last, now, zone),
+            **due(db, job, options, state, rows, now, zone),
             INVALID: last["counts"].get(INVALID, 0) if last else 0}
         if options.enabled and not paused:
             found["next_at"] = schedule.following(when, now, zone)
