@@ -8,8 +8,8 @@ from datetime import datetime
 from jobs_lib import clock
 from jobs_lib.database.schema import version
 from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in, one_line, ordered
-from jobs_lib.engines.items import AT_ONCE, Items
 from jobs_lib.errors import FAILED, OK, UsageError
+from jobs_lib.features.items.base import AT_ONCE, Items
 from jobs_lib.masking import text
 from jobs_lib.text import counted, either, one_of
 
@@ -68,7 +68,7 @@ def opened(session, name: str) -> Items:
 
 
 def wanted(db, args) -> dict:
-    """What the filters mean (engines/items.py)."""
+    """What the filters mean (features/items/base.py)."""
     given = {"owners": None if args.owner is None else _owners(db, args.owner),
              "since": args.since, "before": args.before}
     return {name: value for name, value in given.items() if value is not None}
@@ -114,7 +114,7 @@ def chosen(session, command: str, args, status: str) -> tuple:
 
 
 def report(session, args, done: list, refused: dict, what: str, verb: str) -> int:
-    """Say what was done (engines/items.py), in words or in the JSON with
+    """Say what was done (features/items/base.py), in words or in the JSON with
     `verb`: the exit code, 1 if an id was refused."""
     console, kind = session.console, args.queue[:-1]
     refused = {id: text(why) for id, why in refused.items()}

@@ -17,9 +17,9 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Cancel them; 1 if an id was refused."""
-    from jobs_lib.engines import items as engine
+    from jobs_lib.features.items import base
 
     session = make_session(config_path)
     items, pages = _items.chosen(session, "cancel", args, "pending")
-    return _items.report(session, args, *engine.cancel(items, pages),
+    return _items.report(session, args, *base.cancel(items, pages),
                          "cancelled, nothing is sent", "cancelled")

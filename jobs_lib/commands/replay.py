@@ -21,11 +21,11 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Put them back; 1 if an id was refused."""
-    from jobs_lib.engines import items as engine
+    from jobs_lib.features.items import base
 
     session = make_session(config_path)
     items, pages = _items.chosen(session, "replay", args, "failed")
-    done, refused = engine.replay(items, pages, args.all)
+    done, refused = base.replay(items, pages, args.all)
     code = _items.report(session, args, done, refused, "back in the queue, due now", "replayed")
     if done and not args.json:
         for words in (f"{items.queue.job} sends what is due.", *items.holds()):

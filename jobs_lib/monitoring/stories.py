@@ -6,7 +6,7 @@ from jobs_lib import catalogue, clock, masking
 from jobs_lib.database import stored
 from jobs_lib.database.stored import one_line
 from jobs_lib.engines import attempts
-from jobs_lib.engines.items import Items
+from jobs_lib.features.items.base import Items
 
 LONGEST = 2000                  # characters of a value
 ATTEMPTS = 200                  # the latest ones of an item

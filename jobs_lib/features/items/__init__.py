@@ -1,5 +1,5 @@
 """The queues as their operator sees them, and acts on them: how each differs from the common
-(engines/items.py)."""
+(base.py)."""
 from __future__ import annotations
 
 from jobs_lib import clock
@@ -7,8 +7,9 @@ from jobs_lib.database import stored
 from jobs_lib.database.stored import one_line
 from jobs_lib.engines import relay
 from jobs_lib.engines.due import Due
-from jobs_lib.engines.items import STOPPED, Items
 from jobs_lib.features import queues
+
+from .base import STOPPED, Items
 
 # What is sent
 

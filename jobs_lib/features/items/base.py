@@ -1,8 +1,8 @@
 """A queue as its operator sees it, and acts on it: which rows there are, each in words; rows that
 are put back as if they had never been tried, or ended.
 
-How a queue differs from the others is declared in features/items/. What is due is asked of
-due.py, as a run does.
+How a queue differs from the others stands beside it (__init__.py). What is due is asked of
+engines/due.py, as a run does.
 """
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.stored import chunked, keys_in, one_line, words
-
-from . import attempts
-from .due import Due, Queue, due, has_status, invalid, stopped, unneeded
+from jobs_lib.engines import attempts
+from jobs_lib.engines.due import Due, Queue, due, has_status, invalid, stopped, unneeded
 
 CANCELLED_BY = "cancelled: "
 STOPPED = "its owner is suspended or deleted"
