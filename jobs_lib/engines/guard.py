@@ -148,7 +148,7 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
     """Forget what was held back or confirmed of numbers that have fallen since: a job that has
     nothing to do does not ask. `options_of(job)`: its options; queues: {job: its Queue}."""
     for row in db.query("SELECT job, last_options FROM {job_state}"):
-        job, memory = row["job"], stored.document(row["last_options"])
+        job, memory = row["job"], _held_back(row["last_options"])
         confirmed = _part(memory, "confirmed")
         for name in {*_part(memory, "held"), *confirmed}:
             if name in KINDS or (name == QUEUED and job in queues):  # else of `kept`
@@ -209,6 +209,14 @@ def _text(name: str, seconds: int | None) -> str:
 
 # What is remembered
 
+def _held_back(last_options) -> dict:
+    """That column where it holds back or confirms anything, else nothing: each tick asks, and JSON
+    takes a tenth of it to load."""
+    if str(last_options).endswith('"confirmed": {}, "held": {}}'):  # as `remember` writes it
+        return {}
+    return stored.document(last_options)
+
+
 def _part(memory: dict, name: str) -> dict:
     """A part of what is remembered, without what cannot be read."""
     part, kind = memory.get(name), dict if name == "held" else int
@@ -265,7 +273,7 @@ def _hold(ctx, name: str, **found) -> str:
 
 def reported(last_options, now) -> list[Held]:
     """What is held back by that column of a row of `job_state`."""
-    held = _part(stored.document(last_options), "held")
+    held = _part(_held_back(last_options), "held")
     return [Held(name, str(each.get("what")), stored.number(each.get("count")),
                  stored.number(each.get("of")), stored.time(each.get("since")) or now,
                  str(each.get("why")))
