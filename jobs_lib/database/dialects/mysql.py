@@ -26,7 +26,6 @@ Error = pymysql.MySQLError
 for_update = " FOR UPDATE"
 transactional_ddl = False
 any_type = False                     # a column takes values of its type
-adds_now = True                      # to a table with rows: a column that begins with the time
 named_locks = True                   # GET_LOCK
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them. In short batches InnoDB cleans up while they run. `least`, so

@@ -22,7 +22,6 @@ Error = sqlite3.Error
 # a transaction that will write holds the only write lock from its begin
 for_update = ""
 transactional_ddl = True
-adds_now = False                     # to a table with rows: a column that begins with the time
 any_type = True                      # a column takes values of any type
 named_locks = False
 table_options = ""

@@ -58,7 +58,8 @@ def create_table(db, table) -> list[str]:
 def add_column(db, table, column) -> str:
     """One column by itself. Rows that are there get NULL unless it has a default."""
     quote = db.dialect.quote
-    if column.type == "now" and not db.dialect.adds_now:
+    if column.type == "now" and db.dialect.transactional_ddl:
+        # SQLite adds no column that begins with the time to a table with rows
         column = column._replace(type="time", null=True)
     if column.default is NO_DEFAULT and column.type != "now":
         column = column._replace(null=True)

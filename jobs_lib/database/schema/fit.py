@@ -60,7 +60,7 @@ def look(db) -> list[Finding]:
     """All that is wrong. Only a connection that may write tries whether rows can be written."""
     there = db.catalogue(app_tables.TABLES)
     found = [*_missing(db, there), *_unlike(db, there)]
-    unsafe = set()              # what is tried there might stay
+    unsafe = set()              # what is tried there might stay, or says nothing new
     if db.dialect.views:        # SQLite leaves foreign keys alone, and has one engine
         views = {row["name"].lower(): row for row in db.query(db.dialect.views)}
         bases = {name: _bases(db.name(name).lower(), views) for name in there}
@@ -71,10 +71,10 @@ def look(db) -> list[Finding]:
             name for name in bases if not bases[name] or bases[name] - engines.keys()}
     if db.readonly:
         return found
-    wrong = {each.table for each in found if each.act == READ}
+    unsafe |= {each.table for each in found if each.act == READ}
     with suppress(Missing, NotGranted, *probe.NOBODY):
         db.execute("UPDATE {meta} SET value = value WHERE 1 = 0")   # else no job can run
-        for name in there.keys() - wrong - unsafe:
+        for name in (name for name in there if name not in unsafe):
             found += [Finding(name, *each) for each in probe.look(db, name, there[name])]
     return found
 
@@ -90,12 +90,11 @@ def _missing(db, there: dict):
         columns = [column for column in ours.columns if column.name not in there[name]]
         if columns:
             lacks = ", ".join(column.name for column in columns)
+            kind, fix = "table", PRINTED
+            statements = [ddl.add_column(db, ours, column) for column in columns]
             if _is_view(there[name]):
                 kind, fix = "view", "show that in the view, as NULL where your app has none"
                 statements = []
-            else:
-                kind, fix = "table", PRINTED
-                statements = [ddl.add_column(db, ours, column) for column in columns]
             yield Finding(name, READ, f"the {kind} {theirs} has no {lacks}", fix, statements)
 
 
