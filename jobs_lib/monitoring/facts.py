@@ -75,8 +75,8 @@ def collect(config, db, now) -> Facts:
     able, cron = [job for job in usable if job.name not in missing], looks.cron
     return Facts(
         now, zone, looks.alerts, jobs, _queues(db, config, able, now, jobs, cron.first),
-        relay.pause_now(db, now) if _is_right(config, "mail") else None,
-        relay.of_everybody(db, now), _disks(config), cron.last_run, cron.stopped, cron.gap,
+        relay.pause_now(db, now), relay.of_everybody(db, now), _disks(config),
+        cron.last_run, cron.stopped, cron.gap,
         problems, _recorded(config), access.unusable(config), _doubt(db, now),
         [(job, each) for job, state in looks.states.items()
          for each in guard.reported(state["last_options"], now)])
@@ -84,14 +84,6 @@ def collect(config, db, now) -> Facts:
 
 def _problem(name: str, error: ConfigError, jobs) -> Problem:
     return Problem(name, short_error("; ".join(error.problems)), tuple(jobs))
-
-
-def _is_right(config, section: str) -> bool:
-    try:
-        config.section(section)
-    except ConfigError:  # a Problem
-        return False
-    return True
 
 
 def _sections(db, config, jobs) -> list[Problem]:
@@ -209,14 +201,12 @@ def _disks(config) -> list[dict]:
     """A folder that is not there yet has no disk."""
     found: dict = {}
     for (section, option), holds in FOLDERS.items():
-        if not _is_right(config, section):
-            continue
-        path = getattr(config.section(section), option) or ""
-        if option == "database":
-            path = os.path.dirname(file_of(path, config.folder))
         try:
+            path = getattr(config.section(section), option) or ""
+            if option == "database":
+                path = os.path.dirname(file_of(path, config.folder))
             device, space = os.stat(path).st_dev, os.statvfs(path)
-        except OSError:  # of "" and of a URL, too
+        except (ConfigError, OSError):  # a Problem; "" and a URL are no folders
             continue
         found.setdefault(device, {
             "holds": [], "free": space.f_bavail * space.f_frsize,
