@@ -1,3 +1,1 @@
-"""Mechanisms that several features share: queues, mail sending, fair turns, relay limits, purges,
-the spool. They may import the runner and below, and no feature.
-"""
+"""What several jobs share. It may import the runner and what is below it."""

@@ -93,9 +93,8 @@ def _kind(name: str, queue=None) -> Kind:
 
 def _values(options, now) -> dict:
     """What the kinds count by, of a job with these options."""
-    after = getattr(options, "remove_after", None)
     return {"first": clock.FIRST, "now": now, "day_ago": now - DAY,
-            "announced": announced(options, now, after)}
+            "announced": announced(options, now, getattr(options, "remove_after", None))}
 
 
 def announced(options, now, after: timedelta | None):

@@ -102,8 +102,7 @@ class Ring:
 
     def _due(self, order: str, most: int, behind=START) -> list[dict]:
         """Rows that are due and may be taken, of owners behind that one."""
-        # `+`: not by the index of times,
-        # where owners are looked for
+        # `+`: not by the index of times, where owners are looked for
         by = "" if order == self.queue.time else "+"
         rule, bound = self.work.due_rule(by)
         rule += f" AND priority = {URGENT}" if self.ahead else ""
