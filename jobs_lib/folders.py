@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from .errors import NoAccess, WrongUser
+from .errors import ConfigError, NoAccess, WrongUser
 
 VERSION = "0.1.0"
 # the folder of jobs.py, jobs_lib and vendor
@@ -14,6 +14,9 @@ HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(HOME, "jobs.py")
 LINK = (errno.ELOOP, errno.EMLINK)  # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
 DRAFT = ".part"  # at the end of the name of what is being written: NAME.<hex>.part
+# options whose folders must not meet
+SEPARATE = (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"),
+            ("export", "dir"))
 HTACCESS = """\
 <IfModule mod_authz_core.c>
 Require all denied
@@ -82,6 +85,35 @@ def private(path: str) -> str:
     os.makedirs(path, mode=0o700, exist_ok=True)
     write(os.path.join(path, ".htaccess"), HTACCESS)
     return path
+
+
+def misplaced(section_of, section: str, option: str, files=()) -> str | None:
+    """Why the folder of this option cannot be used, in a sentence; None for a folder of its own,
+    and for what is no folder of this host. What is in one is swept, rotated or replaced without a
+    look at whose it is.
+
+    `section_of("core")` has a section's values; `files`: (name, path) of what else must not be in
+    it.
+    """
+    path = getattr(section_of(section), option)
+    if not os.path.isabs(path):
+        return None
+    others = [("the program's folder", os.path.join(HOME, "jobs_lib")), *files]
+    for of, name in SEPARATE:
+        if (of, name) != (section, option):
+            try:
+                others.append((f"[{of}] {name}", getattr(section_of(of), name)))
+            except ConfigError:  # reported to the job that needs that section
+                continue
+    ours = os.path.realpath(path)
+    for name, folder in others:
+        other = os.path.realpath(folder)
+        both = os.path.commonpath([ours, other])
+        if os.path.isabs(folder) and both in (ours, other):
+            how = "is" if ours == other else "is in" if both == other else "holds"
+            return (f"[{section}] {option} = {path}: that {how} {name} ({folder}); give it a "
+                    "folder of its own")
+    return None
 
 
 def as_user(number: int, command: str) -> str:

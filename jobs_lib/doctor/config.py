@@ -7,11 +7,10 @@ from contextlib import suppress
 from jobs_lib.addresses import LOCAL, LOOPBACK
 from jobs_lib.config import Config, settings, variable_name
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
-from jobs_lib.folders import program
+from jobs_lib.folders import misplaced, program
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
 from jobs_lib.text import did_you_mean
 

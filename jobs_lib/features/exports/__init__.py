@@ -13,10 +13,9 @@ from contextlib import suppress
 from hashlib import sha256
 
 from jobs_lib import clock
-from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.spool import database_id, mark, mark_folder
 from jobs_lib.errors import ConfigError, JobsError
-from jobs_lib.folders import HTACCESS, write
+from jobs_lib.folders import HTACCESS, misplaced, write
 from jobs_lib.records import namedtuple
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
