@@ -199,7 +199,8 @@ def _refuse(config, section: str, name: str, value: str, jobs: list) -> None:
     before = {finding.what for finding in mistakes(config, jobs)}
     after = mistakes(config.changed(FILE, {(section, name): value}), jobs)
     if new := [finding.what for finding in after if finding.what not in before]:
-        raise ConfigError(*(f"{words} (nothing was changed)" for words in new))
+        raise ConfigError(*(f"{words.replace(f' ({FILE})', '')} (nothing was changed)"
+                            for words in new))
 
 
 def with_option(text: str, section: str, name: str, value: str) -> str:
