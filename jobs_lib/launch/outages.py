@@ -1,9 +1,8 @@
 """What keeps jobs from running, as a tick of cron meets it: an incident that is printed and alerted
 once, and printed once when it is over.
 
-Files remember it (runner/incident_files.py); e-mail and webhook are sent from here, without a row
-or a queue: no database, lock or room on the disk is needed. Loaded only when something is wrong, or
-was.
+Files remember it (runner/incident_files.py); e-mail and webhook are sent from here: no database,
+lock or room on the disk is needed. Loaded only when something is wrong, or was.
 """
 from __future__ import annotations
 
@@ -41,17 +40,15 @@ class Outages:
 
     # An incident begins, or lasts
 
-    def record_error(self, error, alert: bool = True) -> Recorded:
-        """Of the database, or of a file that cannot be used."""
+    def record_error(self, error) -> Recorded:
+        """Of the database, or of a file that cannot be used. Another writer is an incident only
+        after PATIENCE."""
         is_of_database = isinstance(error, DatabaseError)
-        name = incident_files.DATABASE if is_of_database else incident_files.FILES
-        return self.record_incident(name, error, alert)
+        return self._record(incident_files.DATABASE if is_of_database else incident_files.FILES,
+                            error, alert=True)
 
-    def record_incident(self, name: str, error, alert: bool = True) -> Recorded:
-        """Remember the incident, and alert immediately, then once each `[alerts] remind`.
-
-        Another writer that holds the database is an incident only after PATIENCE.
-        """
+    def _record(self, name: str, error, alert: bool) -> Recorded:
+        """Remember the incident, and alert immediately, then once each `[alerts] remind`."""
         now = self._ports.now()
         file, remind = IncidentFile(self._core, name), DAY
         since = file.record_error(now, incidents.short_error(str(error)))
@@ -70,7 +67,7 @@ class Outages:
 
     def report(self, name: str, sentences: list[str], alert: bool = False) -> None:
         """Record it, and print it when due, or for a person."""
-        recorded = self.record_incident(name, "; ".join(sentences), alert)
+        recorded = self._record(name, "; ".join(sentences), alert)
         if recorded.print_now or self._console.level > 0:
             for each in sentences:
                 self._print(each)
