@@ -146,12 +146,15 @@ def database_name(db, core, job: str) -> str:
 
 def database_holder(db, name: str) -> str:
     """`connection 17 of this user`, or `of another user`; "" where nobody has this lock."""
-    number = db.value("SELECT IS_USED_LOCK(:name)", name=name)
+    used = "SELECT IS_USED_LOCK(:name)"
+    number = db.value(used, name=name)
     if number is None:
         return ""
     # an account without the right PROCESS sees its own connections alone
     is_ours = db.value("SELECT user = SUBSTRING_INDEX(USER(), '@', 1) FROM "
                        "information_schema.processlist WHERE id = :number", number=number)
+    if not is_ours and db.value(used, name=name) != number:
+        return ""  # it has ended in between, so it was seen nowhere
     return f"{CONNECTION}{number} of {'this user' if is_ours else STRANGER}"
 
 
