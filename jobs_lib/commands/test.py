@@ -11,8 +11,8 @@ from jobs_lib import catalogue, clock, schedule
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.output.console import Paint
 from jobs_lib.output.layout import wrapped
+from jobs_lib.output.listing import dry_lines
 from jobs_lib.output.screen import Screen, jobs
-from jobs_lib.output.tables import dry_lines
 from jobs_lib.runner import access, history, outcome, runner
 from jobs_lib.text import positive
 

@@ -158,7 +158,7 @@ def _run_job(job, args, launch: Launch, by_cron: bool) -> int:
         samples = {"samples": console.samples} if args.dry_run else {}
         console.document({**outcome.as_json(result), **samples})
     elif args.dry_run:
-        from jobs_lib.output.tables import dry_run
+        from jobs_lib.output.listing import dry_run
         console.answer(dry_run(result, console.samples))
     show(console, result, request, quiet=args.json or args.dry_run)
     if by_cron:

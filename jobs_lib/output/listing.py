@@ -1,5 +1,5 @@
-"""What `status`, `list` and `history` print: what needs the operator, queues, jobs and their runs,
-as wide as the terminal; 80 columns are enough."""
+"""What `status`, `list`, `history` and dry runs print: what needs the operator, queues, jobs and
+their runs, as wide as the terminal; 80 columns are enough."""
 from __future__ import annotations
 
 import sys
@@ -7,16 +7,17 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database import stored
+from jobs_lib.database.stored import one_line
 from jobs_lib.engines.due import in_words
 from jobs_lib.runner.outcome import counts_words
 from jobs_lib.text import counted, size, span, took
 
 from .findings import in_full, of_incident
-from .layout import cut, one_line, wrapped
+from .layout import GAP, table, wrapped
 from .screen import INDENT, Screen
-from .tables import GAP, joined, padded, total_width
 
 SHORT = slice(5, 16)  # of `2026-11-24 13:00:00`
+WIDTH, SAMPLE_CELL = 80, 34  # columns: of a dry run's tables, of their cells
 COLOURS = {"ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan",
            "skipped": "dim"}
 STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "worker": "worker"}
@@ -39,15 +40,14 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
 
 
 def _cut_below(text: str, screen: Screen) -> str:
-    return INDENT + cut(one_line(text), screen.width - len(INDENT))
+    return INDENT + one_line(text, screen.width - len(INDENT))
 
 
 def _queues(found: dict, screen: Screen) -> list[str]:
     rows = [[queue["what"], in_words(queue["depth"]), in_words(queue["due"]), _oldest(queue),
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
-    head, *lines = map(joined, padded([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""],
-                                       *rows], "lrrrll"))
+    head, *lines = table([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""], *rows], "lrrrll")
     return [screen.paint("bold", head), *(
         part for queue, line in zip(found["queues"], lines) for part in (
             screen.paint("red" if queue["stalled_since"] else "", line),
@@ -70,10 +70,10 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
         if job["last"]:
             outcome, began = job["last"]["status"], screen.at(job["last"]["started_at"] or "")
         rows.append([job["name"], outcome, began, _next(job, screen)])
-    head, *table = map(joined, padded([["JOB", "LAST", "BEGAN", "NEXT"], *rows]))
+    head, *each_job = table([["JOB", "LAST", "BEGAN", "NEXT"], *rows])
     lines = [screen.paint("bold", head)]
     reported = {name for each in found["incidents"] for name in each["jobs"]}
-    for job, line in zip(found["jobs"], table):
+    for job, line in zip(found["jobs"], each_job):
         lines.append(screen.paint(_colour(job["last"]), line))
         lines += [_cut_below(note, screen) for note in _notes(job, screen, reported)]
     return lines
@@ -126,9 +126,10 @@ def _host(found: dict, screen: Screen) -> list[str]:
 def listing(jobs: list[dict], notes: list[str], screen: Screen) -> str:
     """Each job in a line; on a terminal too narrow for it, without its schedule."""
     rows = [["JOB", "WHEN", "LAST", "AGO", "NEXT"], *(_line(job, screen) for job in jobs)]
-    if total_width(rows) > screen.width and sys.stdout is not None and sys.stdout.isatty():
-        rows = [[row[0], *row[2:]] for row in rows]
-    head, *lines = map(joined, padded(rows))
+    found = table(rows)
+    if (max(map(len, found)) > screen.width and sys.stdout is not None and sys.stdout.isatty()):
+        found = table([[row[0], *row[2:]] for row in rows])
+    head, *lines = found
     lines = [screen.paint(_colour(job["last_run"]), line) for job, line in zip(jobs, lines)]
     return "\n".join([*(line for note in notes for line in [*wrapped(note, screen.width), ""]),
                       screen.paint("bold", head), *lines])
@@ -160,7 +161,7 @@ def _what(run: dict) -> str:
     """What a run did, or how far it is: counts, a reason, an error."""
     if run["status"] == "running":
         return counts_words(run["progress"])
-    reason = one_line(run["error"] or run["stop_reason"] or "")
+    reason = one_line(run["error"] or run["stop_reason"] or "", sys.maxsize)
     found = "; ".join(filter(None, (counts_words(run["counts"]), reason)))
     return found or ("nothing to do" if run["status"] == "ok" else "")
 
@@ -173,18 +174,19 @@ def history(runs: list[dict], screen: Screen, width: int | None) -> str:
     """
     rows = [["STARTED", "JOB", "BY", "OUTCOME", "TOOK"],
             *(_cells(run, screen) for run in runs)]
-    if width and total_width(rows) > width:
+    if width and max(map(len, table(rows))) > width:
         rows = [rows[0], *([row[0][SHORT], *row[1:]] for row in rows[1:])]
-    head, *table = padded(rows)
-    room = (width or sys.maxsize) - total_width(rows) - len(GAP)
-    lines = [joined([*head, "WHAT"] if len("WHAT") <= room else head)]
-    for cells, run in zip(table, runs):
+    head, *each_run = table(rows)
+    full = max(map(len, (head, *each_run)))
+    room = (width or sys.maxsize) - full - len(GAP)
+    lines = [f"{head:<{full}}{GAP}WHAT" if len("WHAT") <= room else head]
+    for line, run in zip(each_run, runs):
         what = _what(run)
-        cells[-2] = screen.paint(COLOURS.get(run["status"], "red"), cells[-2])
+        line = screen.paint(_colour(run), f"{line:<{full}}")
         if not width or len(what) <= room:
-            lines.append(joined([*cells, what]))
+            lines.append(f"{line}{GAP}{what}".rstrip())
         else:
-            lines += [joined(cells), INDENT + cut(what, width - len(INDENT))]
+            lines += [line.rstrip(), INDENT + one_line(what, width - len(INDENT))]
     return "\n".join([*lines, "", f"Times are in {screen.zone_name}."])
 
 
@@ -195,3 +197,28 @@ def _cells(run: dict, screen: Screen) -> list[str]:
             run["job"],
             STARTED_BY.get(run["trigger_type"], run["trigger_type"] or stored.UNKNOWN),
             run["status"], took(run["duration_ms"])]
+
+
+# dry runs
+
+def dry_run(result: dict, samples: list[dict]) -> str:
+    """What a dry run would do, under a heading of its own."""
+    return "\n".join([f"{result['job']}, dry run: nothing is changed", *dry_lines(result, samples)])
+
+
+def dry_lines(result: dict, samples: list[dict]) -> list[str]:
+    """What a dry run would do: a title a step, then a small table of rows."""
+    lines = []
+    for sample in samples:
+        lines += ["", f"  {sample['step']}"]
+        if sample["note"]:
+            lines += wrapped(sample["note"], WIDTH, "  ", "  ")
+        if rows := sample["rows"]:
+            values = [[row.get(name) for name in rows[0]] for row in rows]
+            lines += [f"    {line}" for line in table([[*rows[0]], *values], width=WIDTH - 4,
+                                                      widest=SAMPLE_CELL)]
+    if result["status"] == "failed":
+        return [*lines, "", f"  it would fail: {result['error']}"]
+    counts = counts_words(result["counts"])
+    reason = f" ({result['stop_reason']})" if result["stop_reason"] else ""
+    return [*lines, "", f"  would be: {counts}{reason}" if counts else f"  nothing to do{reason}"]

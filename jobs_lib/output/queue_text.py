@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 from jobs_lib.database import stored
+from jobs_lib.database.stored import one_line
 from jobs_lib.engines.due import in_words
 from jobs_lib.text import span
 
-from .layout import one_line, pairs, wrapped
+from .layout import cell, pairs, table, wrapped
 from .screen import Screen
-from .tables import cell, table
 
 WIDEST, LEAST = 60, 60          # columns of a cell, and of the table behind the ids
 COLOURS = {"due": "yellow", "failed": "red", "invalid": "red", "cancelled": "dim"}
@@ -16,10 +16,9 @@ SAID = ("id", "user_id", "status", "attempts")      # of what is stored, above i
 
 def summary(found: list[dict], screen: Screen) -> str:
     """A line a queue, and below it what holds it up."""
-    head, *lines = table([{
-        "QUEUE": each["queue"], "WAITING": _number(each["waiting"]),
-        "DUE": _number(each["due"]), "FAILED": _number(each["failed"]),
-        "DUE FOR": _since(each, screen), "JOB": each["job"]} for each in found])
+    head, *lines = table([["QUEUE", "WAITING", "DUE", "FAILED", "DUE FOR", "JOB"], *(
+        [each["queue"], _number(each["waiting"]), _number(each["due"]), _number(each["failed"]),
+         _since(each, screen), each["job"]] for each in found)])
     text = [screen.paint("bold", head)]
     for line, each in zip(lines, found):
         text.append(line)
@@ -48,11 +47,10 @@ def listing(found: dict, screen: Screen) -> str:
                           f"`jobs.py queue {name} --failed` lists what has failed for good."])
     # an id is shown whole: it is to be typed
     room = max(2, *(len(str(each["id"])) for each in items))
-    head, *rows = table([{
-        "OWNER": each["owner"], "TO": each["to"], "STATE": each["state"],
-        "TRIES": _tries(each), "SINCE": screen.at(each["since"]),
-        "NEXT": screen.at(each["next_at"])} for each in items], WIDEST,
-        max(screen.width - room - 2, LEAST))
+    head, *rows = table([["OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"], *(
+        [each["owner"], each["to"], each["state"], _tries(each), screen.at(each["since"]),
+         screen.at(each["next_at"])] for each in items)],
+        width=max(screen.width - room - 2, LEAST), widest=WIDEST)
     lines.append(screen.paint("bold", f"{'ID':>{room}}  {head}"))
     for row, each in zip(rows, items):
         line = f"{each['id']:>{room}}  {row}"
