@@ -64,7 +64,8 @@ def test_an_idle_run_loads_nothing_heavy(idle):         # R10
 # What a job does without that finds nothing to do, though the runner needs some of HEAVY.
 WORK = ("json", "re", "enum", "signal", "argparse", "textwrap", "gettext", "locale", "contextlib",
         "hashlib", "hmac", "email", "smtplib", "ssl", "logging", "typing",
-        "jobs_lib.output.listing", "urllib", "ipaddress", "pkgutil", "unicodedata", "glob", "jobs_lib.masking",
+        "jobs_lib.output.listing", "urllib",
+        "ipaddress", "pkgutil", "unicodedata", "glob", "jobs_lib.masking",
         "jobs_lib.database.schema.tables", "jobs_lib.engines.mail_sending",
         "jobs_lib.features.accounts.batches", "jobs_lib.features.notifications.render",
         "jobs_lib.features.exports.requests", "jobs_lib.engines.queue",

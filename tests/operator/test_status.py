@@ -112,7 +112,7 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
         "run10", "run9"]
     seen = line.on_terminal("history")
     assert max(map(len, seen)) <= 80
-    assert any(each.startswith("    the relay cannot be used: no route") and each.endswith("...")
+    assert any(each.startswith("    the relay cannot be used: no route") and each.endswith("\u2026")
                for each in seen)
 
 
