@@ -185,7 +185,7 @@ def test_a_worker_without_a_database_alerts_as_cron_does_and_says_it_in_a_line(s
     _, said = worker.communicate(timeout=60)
     assert "Traceback" not in said
     line, = [line for line in said.splitlines() if "jobs.py: " in line]
-    assert line.startswith("jobs.py: the database server 127.0.0.1")
+    assert line.startswith("jobs.py: database none on 127.0.0.1:")
 
 
 def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R1
