@@ -15,7 +15,7 @@ from jobs_lib.engines.relay import EVERYBODY
 from jobs_lib.runner import incident_files
 from jobs_lib.text import size
 
-from .incidents import DOUBTS, Incident, of_file, short_error, short_time, without_digits
+from .incidents import DOUBTS, OUTAGES, Incident, of_file, short_error, short_time, without_digits
 
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
@@ -49,7 +49,7 @@ def _recorded(facts, _):
         since, _ = known.get(incident_files.FILES, (facts.now, ""))
         known[incident_files.FILES] = since, f"{'; '.join(facts.unusable)}."
     for name, (since, error) in known.items():
-        if name != incident_files.CONFIGURATION:  # found below, by itself
+        if name in OUTAGES:  # a mistake in config.ini is found below
             yield of_file(name, error, since)
 
 

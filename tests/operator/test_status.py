@@ -187,6 +187,8 @@ def test_check_jobs_replaces_the_page_though_a_job_could_not_run(service):
     service.known(JOB, "check_jobs", since=clock.now() - timedelta(days=1))
     service.run("run-due", code=78)
     assert "1 thing needs you" in page.read_text()
+    service.run("check_jobs")                       # by now a file records the mistake, too
+    assert "1 thing needs you" in service.run("status", code=1)
 
 
 # The page and the metrics
