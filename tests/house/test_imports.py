@@ -28,20 +28,12 @@ LAYERS = (
      "jobs_lib.schedule", "jobs_lib.text"),
 )
 LEAVES = LAYERS[-1]
-FEATURES, QUEUES = "jobs_lib.features.", "jobs_lib.features.queues"         # all of them as data
-# One feature imports no other, but for these; `items` is how an operator sees the rows of them all.
-BESIDE = {
-    "jobs_lib.features.accounts": ("jobs_lib.features.exports", "jobs_lib.features.notifications"),
-    "jobs_lib.features.domains": ("jobs_lib.features.notifications",),
-    "jobs_lib.features.expiry": ("jobs_lib.features.notifications",),
-    "jobs_lib.features.exports": ("jobs_lib.features.notifications",),
-    "jobs_lib.features.forwards": ("jobs_lib.features.notifications",),
-    "jobs_lib.features.items": ("jobs_lib.features.accounts", "jobs_lib.features.domains"),
-    "jobs_lib.features.message_logs": ("jobs_lib.features.rollup",),
-    "jobs_lib.features.queues": ("jobs_lib.features.notifications",),
-    "jobs_lib.features.thresholds": ("jobs_lib.features.notifications",),
-    "jobs_lib.features.webhooks": ("jobs_lib.features.notifications",),
-}
+FEATURES = "jobs_lib.features."
+# What every feature may import beside it (`queues` has all of them as data), and what some may;
+# `items` is how an operator sees the rows of them all.
+FOR_ALL = {"notifications", "queues"}
+BESIDE = {("accounts", "exports"), ("items", "accounts"), ("items", "domains"),
+          ("message_logs", "rollup")}
 DRIVERS = ("sqlite3", "pymysql", "smtplib", "ssl", "http.client", "urllib.request", "dns", "ftplib")
 
 
@@ -78,14 +70,11 @@ def test_imports_point_down():
 
 
 def test_one_feature_imports_no_other_but_where_it_is_said():
-    met: dict = {}
-    for name in modules():
-        for target in [found.module for found in own(name)]:
-            mine, theirs = (".".join(each.split(".")[:3]) for each in (name, target))
-            if mine.startswith(FEATURES) and theirs.startswith(FEATURES) and mine != theirs and (
-                    theirs != QUEUES):
-                met.setdefault(mine, set()).add(theirs)
-    assert {name: tuple(sorted(others)) for name, others in met.items()} == BESIDE
+    met = {(name.split(".")[2], found.module.split(".")[2]) for name in modules()
+           for found in own(name)
+           if name.startswith(FEATURES) and found.module.startswith(FEATURES)}
+    assert {(mine, theirs) for mine, theirs in met
+            if mine != theirs and theirs not in FOR_ALL} == BESIDE
 
 
 def test_no_job_imports_another_and_only_ports_and_the_database_know_a_driver():

@@ -7,31 +7,21 @@ import re
 from tests.house.source import is_in, modules, tree, where
 
 STATEMENT = re.compile(r"\b(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\b|UPDATE\s+\S+\s+SET\b"
-                       r"|DELETE\s+FROM\b|CREATE\s+\w+|ALTER\s+TABLE\b|DROP\s+\w+\s"
-                       r"|REPLACE\s+INTO\b|PRAGMA\s|VACUUM\b|OPTIMIZE\s+TABLE\b|WHERE\s"
-                       r"|ON\s+(CONFLICT|DUPLICATE)\b|ORDER\s+BY\b|RETURNING\b|FOR\s+UPDATE\b)")
+                       r"|DELETE\s+FROM\b|CREATE\s+\w+|ALTER\s+TABLE\b|DROP\s+\w+\s|WHERE\s"
+                       r"|ON\s+(CONFLICT|DUPLICATE)\b|ORDER\s+BY\b|RETURNING\b)")
+# What today's engines take, on which all tests run, and older ones do not, or in another sense.
 FORBIDDEN = {
-    "a CTE":                            r"\bWITH\s+(RECURSIVE\s+)?\w+\s*(\([^)]*\)\s*)?AS\s*\(",
     "a window function":                r"\bOVER\s*(\(|\w+\b)",
     "RETURNING":                        r"\bRETURNING\b",
     "SKIP LOCKED, NOWAIT":              r"\bSKIP\s+LOCKED\b|\bNOWAIT\b",
-    "INSERT ... AS new":                r"\)\s*AS\s+\w+\s+ON\s+DUPLICATE\b",
-    "a JSON function":                  r"\bJSON_\w+\s*\(|->>?\s*'",
     "CHECK":                            r"\bCHECK\s*\(",
     "DROP COLUMN, RENAME COLUMN":       r"\b(DROP|RENAME)\s+COLUMN\b",
-    "STRICT tables":                    r"\)\s*STRICT\b",
     "a generated column":               r"\bGENERATED\s+ALWAYS\b"
                                         r"|\)\s*(STORED|VIRTUAL|PERSISTENT)\b",
-    "a foreign key":                    r"\bFOREIGN\s+KEY\b|\bREFERENCES\s",
-    "NULLS FIRST, NULLS LAST":          r"\bNULLS\s+(FIRST|LAST)\b",
-    "an aggregate FILTER":              r"\)\s*FILTER\s*\(",
-    "EXCEPT, INTERSECT, FULL JOIN":     r"\b(EXCEPT|INTERSECT|LATERAL|FULL\s+(OUTER\s+)?JOIN)\b",
-    "a function of one engine":         r"\b(IIF|CONCAT|CONCAT_WS|STRING_AGG|GREATEST|LEAST)\s*\(",
-    "a time function of one engine":    r"\b(UNIXEPOCH|JULIANDAY|STRFTIME|DATE_ADD|DATE_SUB"
-                                        r"|UNIX_TIMESTAMP|FROM_UNIXTIME|TIMESTAMPDIFF)\s*\(",
+    "EXCEPT, INTERSECT":                r"\b(EXCEPT|INTERSECT)\b",
+    "a function of one engine":         r"\b(IIF|CONCAT|CONCAT_WS|STRING_AGG)\s*\(",
     "the database's own clock":         r"\b(NOW|UTC_TIMESTAMP|SYSDATE)\s*\(|'now'"
                                         r"|(?<!DEFAULT )\bCURRENT_TIMESTAMP\b",
-    "VACUUM, OPTIMIZE":                 r"\bVACUUM\b|\bOPTIMIZE\s+TABLE\b",
 }
 OUTSIDE_BRACKETS = {
     "UPDATE ... FROM":                  r"\bUPDATE\s+\S+\s+SET\b.*\bFROM\b",
@@ -39,8 +29,7 @@ OUTSIDE_BRACKETS = {
 }
 INNERMOST = re.compile(r"\(([^()]*)\)")
 # Words of one engine that only its own dialect may say.
-DIALECT_WORDS = ("a function of one engine", "a time function of one engine",
-                 "UPDATE/DELETE ... LIMIT", "LIMIT inside IN (...)")
+DIALECT_WORDS = ("a function of one engine", "UPDATE/DELETE ... LIMIT", "LIMIT inside IN (...)")
 # What is used only where the engine is new enough.
 GUARDED = {"jobs_lib.database.dialects.sqlite": ("RETURNING",)}
 
