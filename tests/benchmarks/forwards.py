@@ -92,8 +92,7 @@ def compare(title: str, port: int, number: int, goals: dict) -> None:
 def main() -> None:
     """Measure and print."""
     with Sink(dump=False) as sink:
-        compare("smtp-sink on this machine", sink.port, MESSAGES, {False: NEAR,
-                                                                   True: NEAR_LIMITED})
+        compare("smtp-sink on this machine", sink.port, MESSAGES, {False: NEAR, True: NEAR_LIMITED})
     with Relay(latency=0.02) as relay:
         compare("a relay 20 ms away, with PIPELINING", relay.port, MESSAGES // 10, {False: FAR})
 

@@ -72,8 +72,7 @@ def mode(db):
     return db.value("PRAGMA journal_mode"), db.value("PRAGMA synchronous")
 
 
-@pytest.mark.parametrize("how, expected", [
-    ("usual", ("wal", 1)), ("it fails", ("delete", 2))])
+@pytest.mark.parametrize("how, expected", [("usual", ("wal", 1)), ("it fails", ("delete", 2))])
 def test_wal_where_memory_can_be_shared_else_the_classic_journal(url, tmp_path, how, expected):
     if how == "it fails":
         (tmp_path / "jobs.db-shm").mkdir()       # what a file system does that cannot map a file

@@ -99,8 +99,7 @@ def wrong_command(words: list[str]) -> str:
         args = parser_of(first).parse_args(rest)
         name = first if first in catalogue.names() else getattr(args, "job", None)
         job = catalogue.load(name) if isinstance(name, str) else None
-        load(beside="none", environ={}).with_overrides(
-            getattr(args, "set", []), job)
+        load(beside="none", environ={}).with_overrides(getattr(args, "set", []), job)
     except JobsError as error:
         return str(error)
     return ""

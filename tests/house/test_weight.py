@@ -64,9 +64,9 @@ def test_an_idle_run_loads_nothing_heavy(idle):         # R10
 # An ordinary tick (tests/benchmarks/tick.py): six jobs, none with anything to do, and what they
 # do without, though the runner needs some of HEAVY.
 MODULES, STATEMENTS = 122, 113
-WORK = {"json", "re", "enum", "signal", "argparse", "hashlib", "email", "smtplib", "ssl", "logging",
-        "typing", "urllib", "ipaddress", "unicodedata", "jobs_lib.ports.mail", "jobs_lib.ports.http",
-        "jobs_lib.engines.queue", "jobs_lib.monitoring.publish"}
+WORK = {"json", "re", "enum", "signal", "argparse", "hashlib", "email", "smtplib", "ssl", "typing",
+        "logging", "urllib", "ipaddress", "unicodedata", "jobs_lib.ports.mail",
+        "jobs_lib.ports.http", "jobs_lib.engines.queue", "jobs_lib.monitoring.publish"}
 COUNTED = """
 import sys
 from contextlib import closing

@@ -175,8 +175,7 @@ def test_all_mistakes_are_listed_together_with_their_places(line):          # R6
         assert "[core] lock = 'none'" in answer.err
 
 
-@pytest.mark.parametrize("odd", ["", " ", "-", "--=", "\udcff"],
-                         ids=lambda odd: repr(odd[:5]))
+@pytest.mark.parametrize("odd", ["", " ", "-", "--=", "\udcff"], ids=lambda odd: repr(odd[:5]))
 def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, here, sqlite_url, odd):     # R63
     """In processes of their own where a system's words are not those of Python."""
     ask = Shell(tmp_path) if odd == "\udcff" else here

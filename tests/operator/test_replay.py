@@ -129,8 +129,7 @@ def test_all_that_failed_is_put_back_of_one_owner_or_of_a_time(service):        
 def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service):     # R67 R77
     lost, = rows(service, "forward", raw_path="gone.eml")
     gone, = rows(service, "forward", alias_id=9)
-    bad, = rows(service, "forward",
-                alias_id="abc" if service.url.startswith("sqlite") else -1)
+    bad, = rows(service, "forward", alias_id="abc" if service.url.startswith("sqlite") else -1)
     mine, = rows(service, "forward", status="pending", finished_at=None)
     service.command("cancel", "forward", str(mine))
     good, = rows(service, "forward")

@@ -13,14 +13,7 @@ import pytest
 from tests.servers.dns_servers import Authority, Slow, Unbound
 from tests.servers.ports import free_port
 from tests.support.patience import SOON, quickest
-from tests.support.product import (
-    FOUND,
-    NODATA,
-    NXDOMAIN,
-    UNKNOWN,
-    Answer,
-    Resolver,
-)
+from tests.support.product import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer, Resolver
 from tests.support.shell import ROOT
 
 LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250,

@@ -15,10 +15,8 @@ MB = 1024 ** 2
     (0, ("dig", "--set", "budget=1s", "--set", "items=5", "--set", "pause=400")),        # partial
     (0, ("run-due",)),
     (1, ("fail",)),
-    (1, ("fail", "--set", "how=exit")),
     (2, ("dug",)),
     (2, ("dig", "--set", "holes=3")),
-    (2, ("dig", "--sets", "items=3")),
     (2, ("run-due", "--budget", "soon")),
     (78, ("dig", "--set", "items=many")),
     (124, ("hang", "--set", "budget=1s", "--set", "core.grace=1s")),

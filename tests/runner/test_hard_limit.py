@@ -86,8 +86,7 @@ def test_code_that_hears_no_signal_is_ended_too(site):                       # R
 
 # Where it strikes
 
-@pytest.mark.parametrize("point", ["limits:RunLimits.end", "runner:Run._finish",
-                                   "history:finish"])
+@pytest.mark.parametrize("point", ["limits:RunLimits.end", "runner:Run._finish", "history:finish"])
 def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
     done = site("dig", "--json", alarm=f"jobs_lib.runner.{point}:before")
     assert "Traceback" not in done.err

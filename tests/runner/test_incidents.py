@@ -245,8 +245,7 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     status = tick(site, 42, "status", "--json", **UNPRIVILEGED)
     assert status.code == 1
     incident, = json.loads(status.out)["incidents"]
-    assert (incident["key"], round(incident["seconds"] / 60)) == (
-        "installation:files", 6)
+    assert (incident["key"], round(incident["seconds"] / 60)) == ("installation:files", 6)
     assert f"[core] state_dir: {lock} cannot be used: " in incident["error"]
     ours(lock)
     back = tick(site, 46, **UNPRIVILEGED)
@@ -255,8 +254,7 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     assert tick(site, 51, **UNPRIVILEGED).err == ""
 
 
-@pytest.mark.parametrize("what", ["state/locks", "state/locks/run-due.lock",
-                                  "state/installation"])
+@pytest.mark.parametrize("what", ["state/locks", "state/locks/run-due.lock", "state/installation"])
 # R69
 def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(site, outside, what):
     site.enable("tick_critical", "tick_last")
@@ -266,8 +264,7 @@ def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(s
     strange(site.folder / what)
     done = [tick(site, minute, **UNPRIVILEGED) for minute in (36, 41, 46)]
     assert ".lock`" not in done[0].err or "chown" in done[0].err    # no folder of that name
-    assert [(each.code, bool(each.err)) for each in done] == [
-        (1, True), (1, False), (1, False)]
+    assert [(each.code, bool(each.err)) for each in done] == [(1, True), (1, False), (1, False)]
     assert "Traceback" not in done[0].err
     assert str(site.folder / what) in done[0].err
     calls = [each.line.split()[1] for each in outside.requests]
@@ -343,21 +340,3 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
     site.configure("tick_low", mode="cron")
     back = tick(site, 41, **BARE)
     assert (back.code, back.err.count("\n")) == (0, 1)
-
-
-# A run whose process has been killed
-
-def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_site):      # R59 R69
-    site = any_site
-    site.enable("dig")
-    worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
-    site.working("dig")
-    assert site.json("history", "dig")[0]["status"] == "running"
-    worker.kill()
-    worker.wait()
-    assert site.json("history", "dig")[0]["status"] == "vanished?"
-    for words in ("list", "status", "report"):
-        assert "vanished?" in site(words).out
-    assert site.outcomes("dig") == ["running"]          # whoever looks writes nothing
-    site.job("dig", "--set", "items=1")
-    assert site.outcomes("dig") == ["vanished", "ok"]

@@ -58,8 +58,7 @@ def test_a_waiting_job_hears_the_signal(site):                               # R
 
 def test_a_signal_that_was_ignored_stays_ignored(site):
     """nohup, and a background job of a shell script."""
-    worker = site.start("dig", "--set", "items=5", "--set", "pause=200", "--json",
-                        before=["nohup"])
+    worker = site.start("dig", "--set", "items=5", "--set", "pause=200", "--json", before=["nohup"])
     site.working("dig")
     worker.send_signal(signal.SIGHUP)
     assert ended(worker, 0).code == 0

@@ -54,17 +54,6 @@ def test_migrate_upgrades_an_older_schema_and_refuses_a_newer_one(any_site):    
     any_site.db.upsert("meta", {"name": "schema"}, {"value": str(SCHEMA_VERSION)})
 
 
-def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
-    """The row stays `running`; how it ended is in the log, and the next run calls it vanished."""
-    done = site("dig", "--set", "items=1",
-                bug="jobs_lib.runner.history:finish=DatabaseError:it went away")
-    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-    assert "the outcome could not be stored" in done.err
-    assert site.events("dig")[-1]["status"] == "failed"
-    assert site.job("dig")["status"] == "ok"
-    assert site.outcomes("dig") == ["vanished", "ok"]
-
-
 def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
     """Between two items: the connection is reopened. With the lock in it, the run stops."""
     maria_site.configure(lock="database")

@@ -154,6 +154,5 @@ def test_celery_reads_json_and_knows_our_tasks_alone(small, redis, crew, tmp_pat
 
 def test_a_function_of_ours_called_from_elsewhere_runs_nothing():            # R71
     code = "from jobs_lib.launch.worker import perform\nperform('purge_sessions', False)"
-    done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True,
-                          cwd=ROOT)
+    done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert "start the worker by `jobs.py worker`" in done.stderr

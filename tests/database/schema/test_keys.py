@@ -4,16 +4,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import databases, keyed
-from tests.support.product import (
-    NAMES,
-    DatabaseError,
-    check,
-    connect,
-    fit,
-    keys,
-    migrate,
-    plan,
-)
+from tests.support.product import NAMES, DatabaseError, check, connect, fit, keys, migrate, plan
 
 
 @pytest.fixture(params=keyed.KINDS, ids=lambda kind: kind.name)
