@@ -77,7 +77,7 @@ def program(config_path: str) -> str:
 def private(path: str) -> str:
     """The folder, made 0700 if it is not there, as are those above it; with a `.htaccess` that
     refuses the web, before anything else is in it."""
-    if os.path.isdir(path) and os.listdir(path):
+    if os.path.isdir(path) and any(not name.endswith(DRAFT) for name in os.listdir(path)):
         return path
     above = os.path.dirname(path)
     if above and not os.path.isdir(above):

@@ -30,7 +30,11 @@ def job(ctx):
     error = alerts.check(ctx, ctx.counts)
     if path := ctx.section("status").page:
         from jobs_lib.monitoring import publish
-        publish.replace(path, publish.page(ctx.config, ctx.db, ctx.now))
+        page = publish.page(ctx.config, ctx.db, ctx.now)
+        try:
+            publish.replace(path, page)
+        except JobsError as wrong:  # beside a channel that does not work
+            error = "; ".join(filter(None, (error, str(wrong))))
     if error:
         raise JobsError(error)
     return ctx.counts

@@ -341,12 +341,17 @@ def test_a_broken_channel_makes_the_run_fail_and_the_other_one_says_so_once(benc
 
 
 def test_with_all_channels_broken_each_run_fails_and_nothing_is_lost(bench):  # R60
+    """Nor hidden by a page that cannot be written."""
+    setup(bench, status={"page": "none/status.html"})
     bench.outbox.answer = broken_mail
     bench.web.answer = lambda request: Response(FAILED, text="no connection")
     fails(bench, "retry_forwards")
     for _ in range(2):
-        assert bench.fails(JOB).endswith("alerts by the webhook do not arrive: no connection")
+        error = bench.fails(JOB)
+        assert "alerts by the webhook do not arrive: no connection; " in error
+        assert "none/status.html cannot be written: No such file" in error
         later(bench, minutes=5)
+    setup(bench)
     bench.outbox.answer = bench.web.answer = None
     bench.web.clear()
     assert check(bench) == [f"new {FAILS}"]
