@@ -61,7 +61,7 @@ MARIADB = {
         "app_aliases.domain_id: ", "expire_aliases"),
     "an audit log that wants more": (
         "ALTER TABLE app_audit_logs ADD COLUMN tenant VARCHAR(9) NOT NULL", "expire_aliases",
-        "app_audit_logs: ", "archive_audit_logs"),
+        "or let [tables] audit_logs name a table that is not there", "archive_audit_logs"),
     "keys of two kinds": (
         ("ALTER TABLE app_users MODIFY id CHAR(36) NOT NULL; ALTER TABLE app_sessions MODIFY id "
         "VARCHAR(64) CHARACTER SET ascii NOT NULL"), "purge_sessions",
@@ -126,7 +126,7 @@ def refuse(tmp_path, url: str, sql: str, job: str, said: str, other: str) -> Non
         # a dry run cannot try what is written
         assert said in told or (dry_run and "is not as the jobs need it" in told), told
         # and what to do
-        assert ": " in told.partition(said)[2] or ": " in said or dry_run
+        assert told.count(": ") > 1 or dry_run
     assert bench.attempt(other)["status"] == "ok", bench.result["error"]
     bench.db.close()
 
@@ -221,19 +221,3 @@ def test_no_row_is_changed_through_a_view_of_tables_that_cannot_be_seen(mariadb,
     assert db.value("SELECT COUNT(*) FROM {sessions}") == 1
     db.close()
     mariadb.drop(other)
-
-
-def test_an_audit_log_of_its_own_is_made_as_the_refusal_says(tmp_path, url):           # R75
-    run_sql(url, "ALTER TABLE app_audit_logs ADD COLUMN tenant VARCHAR(9) NOT NULL;\n")
-    bench = Bench(tmp_path, url, adopted.TABLES)
-    assert "or let [tables] audit_logs name a table that is not there" in bench.fails(
-        "expire_aliases")
-    bench.db.close()
-    bench = Bench(tmp_path, url, {**adopted.TABLES, "audit_logs": "jobs_own_log"})
-    printed = bench.command("migrate")
-    assert ("the database has no table jobs_own_log: name yours in [tables], or run the SQL that "
-            "`jobs.py migrate` prints") in printed
-    for sql in re.findall(r"(?ms)^((?:CREATE|ALTER) .*?);$", printed):
-        bench.db.execute(sql)
-    assert bench.run("expire_aliases")["expired"] == 0
-    bench.db.close()

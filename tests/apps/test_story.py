@@ -100,11 +100,3 @@ def test_other_names_pause_the_jobs_again(shop):                   # R74
     assert refused.code != 0
     assert "the names in [tables] are others than at the last `jobs.py migrate`" in refused.err
     assert "All jobs but check_jobs are paused" in " ".join(shop.run("migrate").split())
-
-
-def test_words_that_no_job_knows_are_named(shop):                  # R74 R75
-    run_sql(shop.url, "CREATE TABLE jobs_failed_emails (id INTEGER PRIMARY KEY, status "
-            "VARCHAR(20));\nINSERT INTO jobs_failed_emails VALUES (1, 'queued'), (2, 'sent');\n")
-    shop.run("migrate")
-    assert ("jobs_failed_emails.status has words that no job knows: 'queued' in 1 of"
-            in " ".join(shop("migrate", "--check").out.split()))

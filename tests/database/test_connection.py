@@ -184,17 +184,6 @@ def test_a_connection_thrown_away_within_a_transaction_stores_nothing_of_it(db, 
     assert addresses(db) == addresses(other) == []
 
 
-def test_a_transaction_that_a_signal_left_open_is_forgotten(db, other):
-    # a signal can strike between `with` and its block, where no __exit__ is called
-    db.transaction().__enter__()
-    alias(db, "a@example.org")
-    db.invalidate()
-    alias(db, "b@example.org")
-    db.invalidate()
-    transact(db, lambda: alias(db, "c@example.org"))
-    assert addresses(other) == ["b@example.org", "c@example.org"]
-
-
 def test_neither_ping_nor_a_closed_database_opens_another_connection(db, other):
     db.ping()
     db.invalidate()

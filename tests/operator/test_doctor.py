@@ -15,7 +15,7 @@ import pytest
 from tests.servers.misbehaving import Relay
 from tests.servers.ports import free_port
 from tests.support.product import clock
-from tests.support.shell import Shell
+from tests.support.shell import Shell, copy_program
 
 SECRET = "hunter2hunter2"
 HEALTHY = {"core": {"app_url": "https://mail.alias.example", "secret_key": "k" * 40},
@@ -278,10 +278,7 @@ def test_files_of_another_user_are_reported_and_root_is_sent_to_the_right_one(li
 def upload(tmp_path, lite):
     """A copy of the program, to be spoilt."""
     folder = tmp_path / "jobs"
-    root = lite.script.parent
-    shutil.copytree(root / "jobs_lib", folder / "jobs_lib",
-                    ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(root / "jobs.py", folder)
+    copy_program(folder)
     folder.chmod(0o755)
     lite.script = folder / "jobs.py"
     return lite

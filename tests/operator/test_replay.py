@@ -143,21 +143,6 @@ def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service
     assert replay(service, "forward", str(mine))["replayed"] == [mine]
 
 
-def test_what_another_puts_back_meanwhile_is_not_put_back_again(service):     # R77
-    """Which there are is asked before they are locked."""
-    other, mine = rows(service, "forward", 2)
-
-    def put_back(sql, values):
-        if sql.startswith("SELECT id FROM {failed_emails} WHERE +status"):
-            service.on_statement = None
-            service.db.execute("UPDATE {failed_emails} SET status = 'pending', attempts = 3 "
-                               "WHERE id = :id", id=other)
-    service.on_statement = put_back
-    assert mine in replay(service, "forward", "--all")["replayed"]
-    assert service.db.row("SELECT status, attempts FROM {failed_emails} WHERE id = :id",
-                          id=other) == {"status": "pending", "attempts": 3}
-
-
 def test_what_a_kill_leaves_is_put_back_by_the_same_again(tmp_path, sqlite_url):       # R77
     service = Shell(tmp_path, sqlite_url, mail={"transport": "maildir"})
     service.forwards(1200, status="failed", finished_at=clock.now() - timedelta(hours=1))
