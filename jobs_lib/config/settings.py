@@ -41,7 +41,7 @@ def _archive_store(value: str) -> str:
         return ""
     if "://" not in value:
         return kind.path.parse(value)
-    from jobs_lib.ports.storage.store import parse_url
+    from jobs_lib.ports.storage import parse_url
     parse_url(value)  # its form alone, reported with all other mistakes
     return value
 

@@ -22,8 +22,7 @@ from jobs_lib.database.stored import words
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError
-from jobs_lib.ports.storage import open_store
-from jobs_lib.ports.storage.store import ArchiveError, place_of
+from jobs_lib.ports.storage import ArchiveError, open_store, place_of
 from jobs_lib.text import counted
 
 TABLE = "audit_logs"

@@ -1,10 +1,12 @@
-"""What can become of an item of a queue: one list of names, and what each means for its row.
+"""What can become of an item of a queue, and what a name server can say: one list of names each.
 
-A transport gives one of them for a message, the webhooks for a delivery, and the queue stores it.
+A transport gives an outcome for a message, the webhooks for a delivery, and the queue stores it.
 """
 from __future__ import annotations
 
 import errno
+
+from jobs_lib.records import namedtuple
 
 SENT = "sent"                # accepted by the other side
 RETRY = "retry"              # refused for now
@@ -19,6 +21,18 @@ LOST = "lost"
 UNREADABLE = "unreadable"
 # nothing was sent, for a reason that has nothing to do with the item
 GIVEN_BACK = "given back"
+
+# Of a question to a name server: all that is no answer (SERVFAIL, REFUSED, silence, no resolver) is
+# unknown, and says nothing about the name.
+FOUND, NXDOMAIN, NODATA, UNKNOWN = "found", "nxdomain", "nodata", "unknown"
+
+Answer = namedtuple("Answer", "outcome records why", defaults=((), ""))
+Answer.__doc__ = """What came of one question.
+
+outcome  FOUND, NXDOMAIN, NODATA or UNKNOWN        why  of UNKNOWN, in words
+records  TXT: a text each, its strings joined; MX: (preference, host); CNAME: a name. Names are in
+         lower case and without the dot at their end; the root itself is "."
+"""
 
 # This host has no file handle or memory left: no fault of the other side, nor of an item. A look-up
 # has numbers of its own.

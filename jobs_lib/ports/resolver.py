@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from jobs_lib.errors import JobsError
 
-from .dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
+from .outcomes import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 try:
     import dns.asyncresolver

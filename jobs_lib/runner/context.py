@@ -119,7 +119,7 @@ class Context:
         return self._outside().trusted_http()
 
     def dns(self):
-        """A resolver (ports/dns.py)."""
+        """A resolver (ports/outcomes.py)."""
         return self._outside().dns(self.section("dns"))
 
     def _outside(self):

@@ -330,8 +330,8 @@ class Web(list):
 
 
 class Zone(dict):
-    """What is in DNS: {(name, type): records as in ports/dns.py, or an Answer}; `asked` keeps the
-    questions.
+    """What is in DNS: {(name, type): records as in ports/outcomes.py, or an Answer}; `asked`
+    keeps the questions.
 
     A name of which nothing is known, nor of one below it, is not there; `down` answers everything.
     """

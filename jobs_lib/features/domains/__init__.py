@@ -20,7 +20,7 @@ from jobs_lib.database.stored import one_line
 from jobs_lib.engines import due as engine
 from jobs_lib.features.queues import DOMAINS
 
-PASS, FAIL = "pass", "fail"  # of a record; the third is ports.dns.UNKNOWN
+PASS, FAIL = "pass", "fail"  # of a record; the third is ports.outcomes.UNKNOWN
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"
 # an event alone: still verified, and its owner is warned
 WARNED = "warned"

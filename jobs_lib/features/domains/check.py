@@ -20,7 +20,7 @@ from jobs_lib.features import domains
 from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.features.queues import DOMAINS
-from jobs_lib.ports.dns import UNKNOWN
+from jobs_lib.ports.outcomes import UNKNOWN
 from jobs_lib.text import counted
 
 from . import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due, records

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 
 from jobs_lib.addresses import ascii_form
-from jobs_lib.ports.dns import UNKNOWN
+from jobs_lib.ports.outcomes import UNKNOWN
 
 from . import FAIL, PASS
 

@@ -12,10 +12,11 @@ import os
 import stat
 from itertools import chain
 
+from jobs_lib.addresses import AddressError, check
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, UNREADABLE, is_exhausted
 
-from . import reasons
-from .message import IN_MEMORY, Message
+from . import IN_MEMORY, Envelope, Message, Result, reasons
+from .replies import plain
 
 CHUNK = 65536
 _HOPELESS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO)
@@ -28,6 +29,26 @@ class Unsendable(Exception):
         self.outcome = outcome
         self.text = reason.format(**values)
         super().__init__(self.text)
+
+
+class Transport:
+    """What both kinds share: an address or a content that must not leave is a Result."""
+
+    def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object):
+        """The Result of one message to one recipient, whatever happens. deadline: monotonic
+        seconds; item_id: unique over all queues, like `forward-12`."""
+        try:
+            sender = check(envelope.sender) if envelope.sender else ""
+            checked = Envelope(sender, check(envelope.recipient))
+            return self.deliver(checked, message, deadline, item_id)
+        except AddressError as error:
+            return Result(FINAL, None, "5.1.3", plain(str(error)))
+        except Unsendable as error:
+            return Result(error.outcome, None, "", plain(error.text))
+
+    def deliver(self, envelope: Envelope, message: Message, deadline: float, item_id: object):
+        """The same for addresses that are fit for the wire."""
+        raise NotImplementedError
 
 
 def open_message(message: Message):

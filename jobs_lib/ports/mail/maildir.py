@@ -9,35 +9,27 @@ from __future__ import annotations
 import os
 import re
 
-from jobs_lib.addresses import AddressError, check
 from jobs_lib.folders import open_own, publish
-from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RELAY, SENT, is_exhausted
+from jobs_lib.ports.outcomes import GIVEN_BACK, RELAY, SENT, is_exhausted
 
-from . import reasons
-from .content import Unsendable, chunks, open_message
-from .message import Envelope, Message, Result
+from . import Envelope, Message, Result, reasons
+from .content import Transport, chunks, open_message
 from .replies import plain
 
 
-class MaildirTransport:
+class MaildirTransport(Transport):
     """Writes into `[mail] maildir`, which it makes when it is missing."""
 
     def __init__(self, mail) -> None:
         self.folder = mail.maildir
         self.read: set | None = None     # names in cur/ without their flags, once looked up
 
-    def send(self, envelope: Envelope, message: Message, deadline: float,
-             item_id: object) -> Result:
-        """Stores one message. `item_id` is unique over all queues, like `forward-12`."""
+    def deliver(self, envelope: Envelope, message: Message, deadline: float,
+                item_id: object) -> Result:
+        """Store one message."""
         try:
-            sender = check(envelope.sender) if envelope.sender else ""
-            recipient = check(envelope.recipient)
             with open_message(message) as file:
-                return self._store(sender, recipient, message.head or b"", file, item_id)
-        except AddressError as error:
-            return Result(FINAL, None, "5.1.3", plain(str(error)))
-        except Unsendable as error:
-            return Result(error.outcome, None, "", plain(error.text))
+                return self._store(envelope, message.head or b"", file, item_id)
         except OSError as error:
             if is_exhausted(error):
                 return Result(GIVEN_BACK, None, "", reasons.EXHAUSTED.format(error=error.strerror))
@@ -47,7 +39,7 @@ class MaildirTransport:
     def close(self) -> None:
         """Does nothing: no connection is kept."""
 
-    def _store(self, sender: str, recipient: str, head: bytes, file, item_id) -> Result:
+    def _store(self, envelope: Envelope, head: bytes, file, item_id) -> Result:
         if self.read is None:
             self.read = self._prepare()
         name = re.sub(r"[^A-Za-z0-9._-]", "_", str(item_id)).lstrip(".") + ".jobs"
@@ -55,8 +47,8 @@ class MaildirTransport:
             return Result(SENT, None, "", "stored before")
         draft = os.path.join(self.folder, "tmp", name)      # a repeat replaces one that is left
         with open(draft, "wb", opener=open_own) as target:
-            target.write(f"X-Envelope-From: <{sender}>\r\n"
-                         f"X-Envelope-To: <{recipient}>\r\n".encode() + head)
+            target.write(f"X-Envelope-From: <{envelope.sender}>\r\n"
+                         f"X-Envelope-To: <{envelope.recipient}>\r\n".encode() + head)
             target.writelines(chunks(file))
             target.flush()
             os.fsync(target.fileno())

@@ -11,20 +11,18 @@ import smtplib
 import ssl
 import time
 
-from jobs_lib.addresses import AddressError, check
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, LOST, RELAY, is_exhausted
 
-from . import reasons
-from .content import Content, Unsendable
-from .message import Envelope, Message, Result
+from . import Envelope, Message, Result, reasons
+from .content import Content, Transport, Unsendable
 from .replies import WHEN_LOST, Reply, digest, judge, judge_loss, plain
 from .session import LIMITS, Session, in_words
 
 RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
 
 
-class SmtpTransport:
+class SmtpTransport(Transport):
     """Sends over one connection, made at the first message and again when it has broken."""
 
     def __init__(self, mail, step=None) -> None:
@@ -33,20 +31,12 @@ class SmtpTransport:
         self.session: Session | None = None
         self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
 
-    def send(self, envelope: Envelope, message: Message, deadline: float,
-             item_id: object) -> Result:
-        """One message to one recipient, whatever the relay does. deadline: monotonic seconds. Every
-        phase ends a margin before it, so that the result can still be stored."""
-        deadline -= self.limits["margin"]
-        try:
-            sender = check(envelope.sender) if envelope.sender else ""
-            recipient = check(envelope.recipient)
-            with Content(message) as content:
-                return self._deliver((sender, recipient, content), deadline)
-        except AddressError as error:
-            return Result(FINAL, None, "5.1.3", plain(str(error)))
-        except Unsendable as error:
-            return Result(error.outcome, None, "", plain(error.text))
+    def deliver(self, envelope: Envelope, message: Message, deadline: float,
+                item_id: object) -> Result:
+        """Send one message. Every phase ends a margin before the deadline, so that the result can
+        still be stored."""
+        with Content(message) as content:
+            return self._deliver((*envelope, content), deadline - self.limits["margin"])
 
     def close(self) -> None:
         """QUIT, politely and briefly; whatever comes of it changes nothing."""

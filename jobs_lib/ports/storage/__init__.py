@@ -1,12 +1,126 @@
-"""Where archives are kept: a folder, or a server that speaks FTP over TLS."""
+"""Where archives are kept: a folder, or a server that speaks FTP over TLS (ftps.py).
+
+A store has
+
+    place             where it is, in words and without a login
+    put(name, data)   write a file under a temporary name, made durable, then rename it
+    read(name)        its bytes
+    has(name)         whether it is there
+    remove(name)      delete it under both names; a missing one is fine
+
+All that fails is an ArchiveError, one sentence that names the place. Names are ours: letters,
+digits, dots and dashes, and none is used twice.
+"""
 from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+
+from jobs_lib.errors import JobsError
+from jobs_lib.folders import HTACCESS, new_file, private, publish, write
+from jobs_lib.records import namedtuple
+
+PARTIAL = ".part"            # at the end of a temporary name
+PORT = 21
+EXPECTED = ("expected ftps://user:password@host:21/folder; in user and password write % as %25, "
+            "@ as %40, : as %3A, / as %2F")
+
+Login = namedtuple("Login", "user password host port folder place")
+
+
+class ArchiveError(JobsError):
+    """The store refused, broke off, or does not hold what it should."""
 
 
 def open_store(section, make: bool = False):
     """The store that `[archive]` names. `make`: a folder that is not there may be made, since
     nothing is in it yet."""
-    from .store import FolderStore, parse_url
     if "://" not in section.store:
         return FolderStore(section.store, make)
     from .ftps import FtpsStore
     return FtpsStore(parse_url(section.store), section.ca_file)
+
+
+def place_of(section) -> str:
+    """Where the store is, without a login; nothing is opened."""
+    return parse_url(section.store).place if "://" in section.store else section.store
+
+
+def parse_url(url: str) -> Login:
+    """The parts of `ftps://user:password@host:21/folder`, decoded. ValueError says what was
+    expected."""
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        parts = urlsplit(url if url.isprintable() else "")
+        port = PORT if parts.port is None else parts.port
+    except ValueError:
+        raise ValueError(EXPECTED) from None
+    user, password, folder = (unquote(part or "") for part in (
+        parts.username, parts.password, parts.path[1:].rstrip("/")))
+    if (parts.scheme != "ftps" or not user or parts.password is None or ":" in parts.password
+            or not parts.hostname or not port or parts.query or parts.fragment
+            or not f"{user}{password}{folder}".isprintable()):
+        raise ValueError(EXPECTED)
+    place = f"ftps://{parts.netloc.rpartition('@')[2]}/{folder}".rstrip("/")
+    return Login(user, password, parts.hostname, port, folder, place)
+
+
+class Store:
+    """What both kinds of stores share."""
+
+    place: str
+
+    def location(self, name: str) -> str:
+        """A file's path or URL, without a login: what `audit_archives.location` holds."""
+        return f"{self.place}/{name}"
+
+
+class FolderStore(Store):
+    """A folder of private files, which are on the disk for good before anybody relies on them. It
+    is made 0700 where `make` allows it. One that is missing later is not made again: a disk that is
+    not mounted looks like that."""
+
+    def __init__(self, folder: str, make: bool = False) -> None:
+        self.place = folder
+        with self._named():
+            if make:
+                private(folder)
+            if not os.path.isdir(folder):
+                raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives "
+                                   "should be in it: see whether its disk is mounted")
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a new file, mode 0600."""
+        path, htaccess = self.location(name), self.location(".htaccess")
+        with self._named():
+            if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
+                write(htaccess, HTACCESS)
+            with new_file(path + PARTIAL) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            publish(path + PARTIAL, path)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of the file."""
+        with self._named(), open(self.location(name), "rb") as file:
+            return file.read()
+
+    def has(self, name: str) -> bool:
+        """Whether the store has this file."""
+        return os.path.isfile(self.location(name))
+
+    def remove(self, name: str) -> None:
+        """Delete the file in both its names."""
+        for path in (self.location(name) + PARTIAL, self.location(name)):
+            with self._named(), suppress(FileNotFoundError):
+                os.unlink(path)
+
+    @contextmanager
+    def _named(self):
+        """What the system refuses becomes an ArchiveError that names the store."""
+        try:
+            yield
+        except OSError as error:
+            raise ArchiveError(f"[archive] store {self.place}: {error}") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from jobs_lib.ports.deadline import in_words, tls_context
 
-from .store import PARTIAL, ArchiveError, Login, Store
+from . import PARTIAL, ArchiveError, Login, Store
 
 SECONDS = 60                                # to connect, for each answer and for each block
 GONE = "550"                                # no such file, of a server that is asked for its size
