@@ -11,7 +11,7 @@ import os
 from jobs_lib.addresses import check
 from jobs_lib.config import option_types
 from jobs_lib.engines import mime
-from jobs_lib.ports.mail import Envelope
+from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import one_of
 

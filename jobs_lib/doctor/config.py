@@ -177,7 +177,7 @@ def _required_records(config: Config, job, options):
 def _short_runs(config: Config, job, options):
     """Runs too short for a message, or a request: none is begun so close to the end."""
     from jobs_lib.features.webhooks.deliveries import MARGIN
-    from jobs_lib.ports.mail import MESSAGE_MINIMUM
+    from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
 
     core, least = config.section("core"), 0.0
     if "mail" in job.sections:

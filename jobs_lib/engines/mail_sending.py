@@ -17,7 +17,8 @@ from jobs_lib.addresses import AddressError
 from jobs_lib.database.stored import words
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import outcomes
-from jobs_lib.ports.mail import MESSAGE_MINIMUM, Result, reasons
+from jobs_lib.ports.mail import reasons
+from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
 
 from . import attempts, relay
 from .attempts import POSTPONED, REFUSED, RETRY, SENT

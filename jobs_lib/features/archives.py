@@ -22,7 +22,7 @@ from jobs_lib.database.stored import words
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError
-from jobs_lib.ports.storage import ArchiveError, open_store, place_of
+from jobs_lib.ports.storage import ArchiveError, FolderStore, parse_url, place_of
 from jobs_lib.text import counted
 
 TABLE = "audit_logs"
@@ -66,6 +66,15 @@ def _preview(ctx, due) -> None:
     ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}; "
              f"remove {counted(expired, 'old archive')} from it", [])
     ctx.counts.update(archived=rows, archives=files, expired=expired)
+
+
+def open_store(section, make: bool = False):
+    """The store that `[archive]` names. `make`: a folder that is not there may be made, since
+    nothing is in it yet."""
+    if "://" not in section.store:
+        return FolderStore(section.store, make)
+    from jobs_lib.ports.storage.ftps import FtpsStore
+    return FtpsStore(parse_url(section.store), section.ca_file)
 
 
 class Archiver:

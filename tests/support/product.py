@@ -35,7 +35,7 @@ INSIDE = {
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly "
               "Stopped UsageError",
-    "features.accounts.batches": "ORDER",
+    "features.archives": "open_store", "features.accounts.batches": "ORDER",
     "features.domains.records": ".",
     "features.exports.writer": "KINDS cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
@@ -51,10 +51,10 @@ INSIDE = {
     "ports.http.client": "Poster is_own",
     "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",
     "ports.http.url": "UrlError described parse",
-    "ports.mail": "Envelope IN_MEMORY Message Result open_transport",
+    "ports.mail": "open_transport", "ports.mail.message": "Envelope IN_MEMORY Message Result",
     "ports.mail.content": "Content .",
     "ports.mail.replies": "speaks_of", "ports.mail.session": "LIMITS is_loopback .",
-    "ports.storage": "ArchiveError FolderStore open_store parse_url place_of",
+    "ports.storage": "ArchiveError FolderStore parse_url place_of",
     "ports.storage.ftps": "",
     "ports.resolver": "Resolver",
     "ports.outcomes": "Answer FINAL FOUND LOST NODATA NXDOMAIN RELAY RETRY SENT UNCERTAIN "

@@ -5,7 +5,7 @@ from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.stored import words
 from jobs_lib.engines import attempts, mime
-from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message
+from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from . import PORTER
 

@@ -15,7 +15,8 @@ from itertools import chain
 from jobs_lib.addresses import AddressError, check
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, UNREADABLE, is_exhausted
 
-from . import IN_MEMORY, Envelope, Message, Result, reasons
+from . import reasons
+from .message import IN_MEMORY, Envelope, Message, Result
 from .replies import plain
 
 CHUNK = 65536

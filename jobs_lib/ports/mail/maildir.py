@@ -12,8 +12,9 @@ import re
 from jobs_lib.folders import open_own, publish
 from jobs_lib.ports.outcomes import GIVEN_BACK, RELAY, SENT, is_exhausted
 
-from . import Envelope, Message, Result, reasons
+from . import reasons
 from .content import Transport, chunks, open_message
+from .message import Envelope, Message, Result
 from .replies import plain
 
 

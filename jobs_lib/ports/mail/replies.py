@@ -7,7 +7,7 @@ from jobs_lib import masking
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 
-from . import DENIED_PATTERNS, Result
+from .message import DENIED_PATTERNS, Result
 
 MAX_TEXT = 512
 CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)

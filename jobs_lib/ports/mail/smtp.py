@@ -14,8 +14,9 @@ import time
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, LOST, RELAY, is_exhausted
 
-from . import Envelope, Message, Result, reasons
+from . import reasons
 from .content import Content, Transport, Unsendable
+from .message import Envelope, Message, Result
 from .replies import WHEN_LOST, Reply, digest, judge, judge_loss, plain
 from .session import LIMITS, Session, in_words
 

@@ -32,15 +32,6 @@ class ArchiveError(JobsError):
     """The store refused, broke off, or does not hold what it should."""
 
 
-def open_store(section, make: bool = False):
-    """The store that `[archive]` names. `make`: a folder that is not there may be made, since
-    nothing is in it yet."""
-    if "://" not in section.store:
-        return FolderStore(section.store, make)
-    from .ftps import FtpsStore
-    return FtpsStore(parse_url(section.store), section.ca_file)
-
-
 def place_of(section) -> str:
     """Where the store is, without a login; nothing is opened."""
     return parse_url(section.store).place if "://" in section.store else section.store
