@@ -35,6 +35,7 @@ budget     seconds that `run-due` has left, or None
 # seconds that a lease, or the lock's connection, outlives the hard limit
 LOCK_MARGIN = 60.0
 STORE_SECONDS = 2.0  # for the outcome, past the hard limit
+SKIP_SECONDS = 0.5  # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
 BUSY = "busy"  # the stop reason where others need the database
 NO_MEMORY = "there was not enough memory: give it more, or let fewer jobs run at once"
@@ -167,7 +168,8 @@ class Run:
     def _skip(self, holder: str) -> None:
         """Record that the lock is held, and by whom."""
         try:
-            self._open_database()
+            self.db = self.ports.connect(timeout=SKIP_SECONDS)
+            version.check(self.db)
             if holder.startswith(locks.CONNECTION):
                 holder = history.holder(self.db, self.job.name, holder, self.ports.now())
             self._not_started(outcome.HELD + holder)

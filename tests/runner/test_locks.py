@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import re
+import sqlite3
 import time
 
 import pytest
@@ -82,6 +83,18 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
 
 
 # Two hosts
+
+def test_it_does_so_while_another_writer_has_the_database(site):             # R1
+    alone = site("dig").seconds
+    with (open(site.folder / "state/locks/dig.lock") as file,
+          contextlib.closing(sqlite3.connect(site.url.partition("///")[2])) as other):
+        fcntl.flock(file, fcntl.LOCK_EX)
+        other.execute("BEGIN IMMEDIATE")
+        tries = [site("dig") for _ in range(3)]
+    assert {each.code for each in tries} == {0}
+    assert tries[0].err.startswith("dig: not started: the lock is held by ")
+    assert min(each.seconds for each in tries) < alone + 2         # a busy machine
+
 
 def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R3
     one, two = hosts

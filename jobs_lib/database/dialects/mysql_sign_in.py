@@ -52,6 +52,14 @@ class _Connection(Connection):
     where = ""
     _secure = False  # what is sent reaches the server alone
 
+    def query(self, sql, unbuffered=False):
+        """As PyMySQL's, which gives no file of this machine to a server that asks for one."""
+        try:
+            return super().query(sql, unbuffered)
+        except RuntimeError:
+            raise DatabaseError(f"the database server {self.where} asked for a file of this "
+                                "machine, and was given none") from None
+
     @property
     def server_public_key(self):
         """None: so PyMySQL asks for one, and sets it here before it sends anything."""
