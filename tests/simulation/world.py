@@ -5,6 +5,7 @@ Acts write plain rows and files, as docs/data-model.md has it, and never through
 """
 from __future__ import annotations
 
+import functools
 import os
 import random
 from contextlib import suppress
@@ -18,15 +19,22 @@ ACTS: list[tuple] = []
 MINUTE, HOUR, DAY = 60, 3600, 86400
 # Of a cycle, in which a user has some 50 messages of 30 kB: most cross a threshold twice
 EMAIL_LIMITS, BYTE_LIMITS = (12, 24, 40, 60), (2 * 10 ** 5, 6 * 10 ** 5, 10 ** 6)
+ACTIVE = "status = 'active'"            # of a user
+OF_ACTIVE = "user_id IN (SELECT id FROM {users} WHERE status = 'active')"
 # Of a mailbox; see outside.py
 NATURES = ("good", "good", "good", "good", "flaky", "flaky", "full", "gone")
 
 
-def act(per_day: float):
-    """Mark a function as something that happens so often a day."""
+def act(per_day: float, of: str = "", where: str = "1 = 1"):
+    """Mark a function as something that happens so often a day; `of`: to one of the rows of that
+    table, which it is given, and not at all where there is none."""
     def mark(function):
-        ACTS.append((per_day, function))
-        return function
+        @functools.wraps(function)
+        def happens(world, chosen, *more) -> str:
+            row = world.pick(chosen, of, where, now=world.text())
+            return function(world, chosen, row, *more) if row else ""
+        ACTS.append((per_day, happens if of else function))
+        return ACTS[-1][1]
     return mark
 
 
@@ -118,10 +126,6 @@ class World:
         """One of the rows, or None."""
         rows = self.db.query(f"SELECT * FROM {{{table}}} WHERE {where} ORDER BY {order}", **values)
         return chosen.choice(rows) if rows else None
-
-    def user(self, chosen) -> dict | None:
-        """An active user."""
-        return self.pick(chosen, "users", "status = 'active'")
 
     def hash(self) -> str:
         """Of a token."""

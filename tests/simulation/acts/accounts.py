@@ -1,17 +1,16 @@
 """Accounts that end, wait or come back; exports; and the app's own notices."""
 from __future__ import annotations
 
-from ..world import act
+from ..world import ACTIVE, act
 
 FEWEST_USERS = 4
 CLOSED = "the account is deleted"        # docs/deletion.md
 
 
-@act(per_day=0.16)
-def account_deleted(world, chosen) -> str:
+@act(0.16, "users", "status <> 'deleted'")
+def account_deleted(world, _chosen, user) -> str:
     """A user deletes the account."""
-    user = world.pick(chosen, "users", "status <> 'deleted'")
-    if not user or _are_few(world):
+    if _are_few(world):
         return ""
     _set(world, user, "deleted", world.text())
     return f"user {user['id']} deletes the account"
@@ -33,50 +32,41 @@ def account_restored(world, chosen) -> str:
     return f"user {user['id']} is restored"
 
 
-@act(per_day=0.12)
-def account_suspended(world, chosen) -> str:
+@act(0.12, "users", ACTIVE)
+def account_suspended(world, _chosen, user) -> str:
     """The operator suspends an account."""
-    user = world.user(chosen)
-    if not user or _are_few(world):
+    if _are_few(world):
         return ""
     _set(world, user, "suspended", None)
     return f"user {user['id']} is suspended"
 
 
-@act(per_day=0.4)
-def account_reactivated(world, chosen) -> str:
+@act(0.4, "users", "status = 'suspended'")
+def account_reactivated(world, _chosen, user) -> str:
     """And lets it go on."""
-    if not (user := world.pick(chosen, "users", "status = 'suspended'")):
-        return ""
     _set(world, user, "active", None)
     return f"user {user['id']} is active again"
 
 
-@act(per_day=0.6)
-def export_asked(world, chosen) -> str:
+@act(0.6, "users", ACTIVE)
+def export_asked(world, chosen, user) -> str:
     """A user asks for an export, or for several."""
-    if not (user := world.user(chosen)):
-        return ""
     number = chosen.choice((1, 1, 1, 1, 2, 4))
     for _ in range(number):
         world.add("export_requests", user_id=user["id"], requested_at=world.text())
     return f"user {user['id']} asks for an export" + f", {number} times" * (number > 1)
 
 
-@act(per_day=1.5)
-def notice_of_app(world, chosen) -> str:
+@act(1.5, "users", ACTIVE)
+def notice_of_app(world, chosen, user) -> str:
     """The app has a notice for somebody."""
-    if not (user := world.user(chosen)):
-        return ""
     priority = chosen.choice((0, 1, 1, 1, 2))
     return f"notice {_notice(world, user, priority)} of the app, priority {priority}"
 
 
-@act(per_day=0.03)
-def many_notices(world, chosen) -> str:
+@act(0.03, "users", ACTIVE)
+def many_notices(world, _chosen, user) -> str:
     """The app writes to somebody very often."""
-    if not (user := world.user(chosen)):
-        return ""
     for _ in range(60):
         _notice(world, user, 2)
     return f"60 notices of the app for user {user['id']}"
@@ -91,8 +81,7 @@ def _notice(world, user: dict, priority: int) -> int:
 
 
 def _are_few(world) -> bool:
-    return world.db.value(
-        "SELECT COUNT(*) FROM {users} WHERE status = 'active'") <= FEWEST_USERS
+    return world.db.value(f"SELECT COUNT(*) FROM {{users}} WHERE {ACTIVE}") <= FEWEST_USERS
 
 
 def _set(world, user: dict, status: str, deleted_at) -> None:

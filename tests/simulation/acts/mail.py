@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import random
 
-from ..world import BYTE_LIMITS, EMAIL_LIMITS, NATURES, World, act
+from ..world import ACTIVE, BYTE_LIMITS, EMAIL_LIMITS, NATURES, OF_ACTIVE, World, act
 
 FIRST_USERS = 6
 
@@ -35,11 +35,9 @@ def sign_up(world, chosen) -> str:
     return f"user {id} signs up"
 
 
-@act(per_day=0.4)
-def new_alias(world, chosen) -> str:
+@act(0.4, "users", ACTIVE)
+def new_alias(world, chosen, user) -> str:
     """An alias, often with an end."""
-    if not (user := world.user(chosen)):
-        return ""
     ends = chosen.choice((None, 2, 5, 20))
     address = f"a{next(world.numbers)}@alias.example"
     alias = world.add("aliases", user_id=user["id"], address=address, active=1,
@@ -51,12 +49,10 @@ def new_alias(world, chosen) -> str:
     return f"user {user['id']} makes alias {alias}" + (f" for {ends} days" if ends else "")
 
 
-@act(per_day=7)
-def forward_fails(world, chosen) -> str:
+@act(7, "aliases", f"active = 1 AND {OF_ACTIVE}")
+def forward_fails(world, chosen, alias) -> str:
     """The mail hook could not hand a message over, and leaves it to the jobs."""
-    alias = world.pick(chosen, "aliases", "active = 1 AND user_id IN "
-                       "(SELECT id FROM {users} WHERE status = 'active')")
-    destination = alias and world.pick(
+    destination = world.pick(
         chosen, "destinations", "id IN (SELECT destination_id FROM {alias_destinations} "
         "WHERE alias_id = :alias)", alias=alias["id"])
     if not destination:

@@ -9,12 +9,12 @@ import os
 import random
 from datetime import timedelta
 
-from ..world import BYTE_LIMITS, DAY, EMAIL_LIMITS, HOUR, act
+from ..world import ACTIVE, BYTE_LIMITS, DAY, EMAIL_LIMITS, HOUR, OF_ACTIVE, act
 
 HISTORY = 34                    # days before the first one of which there are rows
 STATUSES = ("delivered",) * 6 + ("blocked", "held", "spam", "bounced", "failed")
 KINDS = ("usage_threshold", "alias_expiring", "alias_expired", "destination_reminder")
-OF_ACTIVE = "user_id IN (SELECT id FROM {users} WHERE status = 'active')"
+UNVERIFIED = f"verified_at IS NULL AND {OF_ACTIVE}"
 # table: when a message came in
 STORED = {"overflow_hold": "held_at", "spam_quarantine": "quarantined_at"}
 
@@ -58,11 +58,9 @@ def _now(world, chosen) -> str:
 
 # Messages
 
-@act(per_day=12)
-def message_passes(world, chosen, days: float = 0) -> str:
+@act(12, "users", ACTIVE)
+def message_passes(world, chosen, user, days: float = 0) -> str:
     """A message came through, or was stopped: a row in the log, with its headers or without."""
-    if not (user := world.user(chosen)):
-        return ""
     alias = world.pick(chosen, "aliases", "user_id = :user", user=user["id"])
     late = chosen.randrange(1, 240) / 24 if chosen.random() < 0.06 else 0
     size = -5 if chosen.random() < 0.02 else int(10 ** chosen.uniform(2.5, 5.3))
@@ -79,18 +77,16 @@ def message_passes(world, chosen, days: float = 0) -> str:
     return f"user {user['id']} has a message {log} of {size} bytes" + (" (late)" if late else "")
 
 
-@act(per_day=0.4)
-def message_is_logged_late(world, chosen) -> str:
+@act(0.4, "users", ACTIVE)
+def message_is_logged_late(world, chosen, user) -> str:
     """The hook's transaction is open for an hour, in which a higher id is stored."""
-    if not (user := world.user(chosen)):
-        return ""
     row = {"user_id": user["id"], "direction": "forward", "status": "delivered",
            "bytes_used": chosen.randrange(300, 5000), "created_at": world.text()}
     late = world.add("message_logs", **row) + 1
     world.add("message_logs", id=late + 1, **row)
 
     def commits() -> str:
-        if not world.pick(chosen, "users", "id = :id AND status = 'active'", id=user["id"]):
+        if not world.pick(chosen, "users", f"id = :id AND {ACTIVE}", id=user["id"]):
             return f"the message {late} of user {user['id']} is not logged"
         world.add("message_logs", id=late, **row)
         return f"the message {late} of user {user['id']} is logged an hour late"
@@ -123,11 +119,10 @@ def message_quarantined(world, chosen, days: float = 0) -> str:
     return _stored(world, chosen, "spam_quarantine", days)
 
 
-@act(per_day=0.3)
-def second_recipient(world, chosen) -> str:
+@act(0.3, "failed_emails", f"status = 'pending' AND {OF_ACTIVE}")
+def second_recipient(world, chosen, row) -> str:
     """A message that waits was for another destination too: two rows name its file."""
-    row = world.pick(chosen, "failed_emails", f"status = 'pending' AND {OF_ACTIVE}")
-    if not row or not (world.spool / row["raw_path"]).exists():
+    if not (world.spool / row["raw_path"]).exists():
         return ""
     id = world.add("failed_emails", user_id=row["user_id"], alias_id=row["alias_id"],
                    envelope_from=row["envelope_from"],
@@ -167,7 +162,7 @@ def file_without_row(world, chosen) -> str:
 @act(per_day=3)
 def something_is_audited(world, chosen, days: float = 0) -> str:
     """The app notes what somebody did."""
-    user = world.user(chosen)
+    user = world.pick(chosen, "users", ACTIVE)
     severity = chosen.choice(("info",) * 6 + ("warning", "warning", "critical", "critical"))
     id = world.add("audit_logs", user_id=user["id"] if user and chosen.random() < 0.9 else None,
                    actor="app", event=chosen.choice(("login", "alias.created", "password.changed")),
@@ -176,56 +171,43 @@ def something_is_audited(world, chosen, days: float = 0) -> str:
     return f"audit row {world.number('audit_logs', id)} ({severity})"
 
 
-@act(per_day=2)
-def asks_for_link(world, chosen) -> str:
+@act(2, "users", ACTIVE)
+def asks_for_link(world, chosen, user) -> str:
     """A link to sign in."""
-    if not (user := world.user(chosen)):
-        return ""
     id = world.add("magic_links", user_id=user["id"], token_hash=world.hash(),
                    created_at=world.text(),
                    expires_at=_time(world, chosen, -chosen.choice((0.1, 1, 1, 3))))
     return f"user {user['id']} asks for link {id}"
 
 
-@act(per_day=1)
-def uses_link(world, chosen) -> str:
+@act(1, "magic_links", f"used_at IS NULL AND expires_at > :now AND {OF_ACTIVE}")
+def uses_link(world, chosen, link) -> str:
     """It is good once."""
-    link = world.pick(chosen, "magic_links", "used_at IS NULL AND expires_at > :now "
-                      f"AND {OF_ACTIVE}", now=world.text())
-    if not link:
-        return ""
     world.db.execute("UPDATE {magic_links} SET used_at = :now WHERE id = :id",
                      now=_now(world, chosen), id=link["id"])
     return f"link {link['id']} is used"
 
 
-@act(per_day=1.5)
-def signs_in(world, chosen, days: float = 0) -> str:
+@act(1.5, "users", ACTIVE)
+def signs_in(world, chosen, user, days: float = 0) -> str:
     """A session, with an absolute limit."""
-    if not (user := world.user(chosen)):
-        return ""
     id = world.add("sessions", user_id=user["id"], token_hash=world.hash(),
                    created_at=world.text(days=days), last_seen_at=_time(world, chosen, days),
                    expires_at=_time(world, chosen, days - chosen.choice((1, 14, 90, 90))))
     return f"user {user['id']} signs in: session {id}"
 
 
-@act(per_day=1.5)
-def comes_back(world, chosen) -> str:
+@act(1.5, "sessions", f"expires_at > :now AND {OF_ACTIVE}")
+def comes_back(world, chosen, session) -> str:
     """A session is seen again."""
-    session = world.pick(chosen, "sessions", f"expires_at > :now AND {OF_ACTIVE}", now=world.text())
-    if not session:
-        return ""
     world.db.execute("UPDATE {sessions} SET last_seen_at = :now WHERE id = :id",
                      now=_now(world, chosen), id=session["id"])
     return f"session {session['id']} is seen again"
 
 
-@act(per_day=0.3)
-def changes_choices(world, chosen) -> str:
+@act(0.3, "users", ACTIVE)
+def changes_choices(world, chosen, user) -> str:
     """A user's own retention, a limit, or the day of the bill."""
-    if not (user := world.user(chosen)):
-        return ""
     column, values = chosen.choice((
         ("log_retention_days", (None, 0, 3, 5, 30, 400)), ("email_limit", (None, *EMAIL_LIMITS)),
         ("bandwidth_limit_bytes", (None, 0, *BYTE_LIMITS)),
@@ -236,11 +218,9 @@ def changes_choices(world, chosen) -> str:
     return f"user {user['id']} has {column} = {value}"
 
 
-@act(per_day=0.06)
-def opts_out(world, chosen) -> str:
+@act(0.06, "users", ACTIVE)
+def opts_out(world, chosen, user) -> str:
     """Of one kind of notice."""
-    if not (user := world.user(chosen)):
-        return ""
     kind = chosen.choice(KINDS)
     if not world.pick(chosen, "notification_optouts", "user_id = :id AND kind = :kind", "user_id",
                       id=user["id"], kind=kind):
@@ -250,11 +230,9 @@ def opts_out(world, chosen) -> str:
 
 # Destinations and aliases
 
-@act(per_day=0.6)
-def adds_destination(world, chosen, days: float = 0) -> str:
+@act(0.6, "users", ACTIVE)
+def adds_destination(world, chosen, user, days: float = 0) -> str:
     """An address that is to be verified."""
-    if not (user := world.user(chosen)):
-        return ""
     id = world.add("destinations", user_id=user["id"], email=world.mailbox(chosen, user["id"]),
                    created_at=_time(world, chosen, days))
     _token(world, chosen, id, days)
@@ -266,22 +244,17 @@ def _token(world, chosen, destination: int, days: float = 0) -> None:
               created_at=world.text(days=days), expires_at=_time(world, chosen, days - 1))
 
 
-@act(per_day=0.2)
-def asks_for_token(world, chosen) -> str:
+@act(0.2, "destinations", UNVERIFIED)
+def asks_for_token(world, chosen, row) -> str:
     """The mail is sent again."""
-    if not (row := world.pick(chosen, "destinations", f"verified_at IS NULL AND {OF_ACTIVE}")):
-        return ""
     _token(world, chosen, row["id"])
     return f"destination {row['id']} gets another token"
 
 
-@act(per_day=0.25)
-def verifies(world, chosen) -> str:
+@act(0.25, "destination_verifications", "expires_at > :now AND destination_id "
+     f"IN (SELECT id FROM {{destinations}} WHERE {OF_ACTIVE})")
+def verifies(world, _chosen, token) -> str:
     """A token comes back in time."""
-    token = world.pick(chosen, "destination_verifications", "expires_at > :now AND destination_id "
-                       f"IN (SELECT id FROM {{destinations}} WHERE {OF_ACTIVE})", now=world.text())
-    if not token:
-        return ""
     world.db.execute("UPDATE {destinations} SET verified_at = :now WHERE id = :id",
                      now=world.text(), id=token["destination_id"])
     world.db.execute("DELETE FROM {destination_verifications} WHERE destination_id = :id",
@@ -289,11 +262,10 @@ def verifies(world, chosen) -> str:
     return f"destination {token['destination_id']} is verified"
 
 
-@act(per_day=0.5)
-def uses_destination(world, chosen) -> str:
+@act(0.5, "destinations", UNVERIFIED)
+def uses_destination(world, chosen, row) -> str:
     """An alias is to forward to a destination that is not verified, or no longer."""
-    row = world.pick(chosen, "destinations", f"verified_at IS NULL AND {OF_ACTIVE}")
-    alias = row and world.pick(chosen, "aliases", "user_id = :user", user=row["user_id"])
+    alias = world.pick(chosen, "aliases", "user_id = :user", user=row["user_id"])
     if not alias:
         return ""
     link = {"alias": alias["id"], "destination": row["id"]}
@@ -303,12 +275,9 @@ def uses_destination(world, chosen) -> str:
     return f"alias {alias['id']} and destination {row['id']}"
 
 
-@act(per_day=0.25)
-def changes_end(world, chosen) -> str:
+@act(0.25, "aliases", f"expires_at IS NOT NULL AND {OF_ACTIVE}")
+def changes_end(world, chosen, row) -> str:
     """An alias gets another end, or none; the app switches it on again."""
-    row = world.pick(chosen, "aliases", f"expires_at IS NOT NULL AND {OF_ACTIVE}")
-    if not row:
-        return ""
     days = chosen.choice((None, 1, 2, 4, 10))
     end = None if days is None else _time(world, chosen, -days)
     world.db.execute("UPDATE {aliases} SET expires_at = :end, expiry_notified_at = NULL, "

@@ -3,7 +3,7 @@ and name servers of others behave."""
 from __future__ import annotations
 
 from ..outside import Spell
-from ..world import DAY, HOUR, act
+from ..world import ACTIVE, DAY, HOUR, OF_ACTIVE, act
 
 FOR_EVER = 10 ** 9
 MOST_ENDPOINTS, MOST_DOMAINS = 10, 10
@@ -14,69 +14,43 @@ AILMENTS = (("away", 3 * HOUR), ("away", 14 * HOUR), ("broken", 2 * HOUR), ("bro
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-@act(per_day=0.7)
-def new_endpoint(world, chosen) -> str:
+@act(0.7, "users", ACTIVE)
+def new_endpoint(world, _chosen, user) -> str:
     """A user registers an endpoint."""
-    if (user := world.user(chosen)) and _count(world, "webhooks") < MOST_ENDPOINTS:
-        id = world.add("webhooks", user_id=user["id"], secret=SECRET, created_at=world.text(),
-                       url=f"https://h{next(world.numbers)}.example/hook")
-        return f"user {user['id']} makes endpoint {id}"
-    return ""
-
-
-@act(per_day=0.4)
-def endpoint_ails(world, chosen) -> str:
-    """An endpoint does not work for a while, or says that it is gone."""
-    endpoint = world.pick(chosen, "webhooks", "active = 1")
-    if not endpoint:
+    if _count(world, "webhooks") >= MOST_ENDPOINTS:
         return ""
+    id = world.add("webhooks", user_id=user["id"], secret=SECRET, created_at=world.text(),
+                   url=f"https://h{next(world.numbers)}.example/hook")
+    return f"user {user['id']} makes endpoint {id}"
+
+
+@act(0.4, "webhooks", "active = 1")
+def endpoint_ails(world, chosen, endpoint) -> str:
+    """An endpoint does not work for a while, or says that it is gone."""
     how, seconds = chosen.choice(AILMENTS)
     _spell(world, endpoint["url"].split("/")[2], how, seconds)
     return f"endpoint {endpoint['id']} is {how}" + _for(seconds)
 
 
-@act(per_day=0.3)
-def endpoint_enabled(world, chosen) -> str:
+@act(0.3, "webhooks", f"active = 0 AND {OF_ACTIVE}")
+def endpoint_enabled(world, _chosen, endpoint) -> str:
     """An owner has repaired an endpoint, and enables it again in the app."""
-    endpoint = world.pick(chosen, "webhooks", "active = 0 AND user_id IN "
-                          "(SELECT id FROM {users} WHERE status = 'active')")
-    if not endpoint:
-        return ""
     world.db.execute("UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL,"
                      " failing_since = NULL WHERE id = :id", id=endpoint["id"])
     _spell(world, endpoint["url"].split("/")[2], "good", DAY)
     return f"endpoint {endpoint['id']} is enabled again"
 
 
-@act(per_day=0.05)
-def endpoint_deleted(world, chosen) -> str:
+@act(0.05, "webhooks")
+def endpoint_deleted(world, _chosen, endpoint) -> str:
     """An owner deletes an endpoint; what waits for it is left to the jobs."""
-    endpoint = world.pick(chosen, "webhooks")
-    if not endpoint:
-        return ""
     world.db.execute("DELETE FROM {webhooks} WHERE id = :id", id=endpoint["id"])
     return f"endpoint {endpoint['id']} is deleted"
 
 
-@act(per_day=6)
-def event(world, chosen) -> str:
+@act(6, "webhooks", "active = 1")
+def event(world, chosen, endpoint) -> str:
     """Something happens, and the app leaves its delivery to the jobs, often after a first try."""
-    endpoint = world.pick(chosen, "webhooks", "active = 1")
-    return _event(world, chosen, endpoint) if endpoint else ""
-
-
-@act(per_day=0.08)
-def many_events(world, chosen) -> str:
-    """Much happens at once to one endpoint."""
-    endpoint = world.pick(chosen, "webhooks", "active = 1")
-    if not endpoint:
-        return ""
-    for _ in range(15):
-        _event(world, chosen, endpoint)
-    return f"15 events for endpoint {endpoint['id']}"
-
-
-def _event(world, chosen, endpoint: dict) -> str:
     tried = chosen.random() < 0.6
     number = next(world.numbers)
     id = world.add("webhook_deliveries", webhook_id=endpoint["id"], user_id=endpoint["user_id"],
@@ -86,11 +60,18 @@ def _event(world, chosen, endpoint: dict) -> str:
     return f"delivery {id} to endpoint {endpoint['id']} waits" + ", tried once" * tried
 
 
-@act(per_day=0.4)
-def new_domain(world, chosen) -> str:
+@act(0.08, "webhooks", "active = 1")
+def many_events(world, chosen, endpoint) -> str:
+    """Much happens at once to one endpoint."""
+    for _ in range(15):
+        event.__wrapped__(world, chosen, endpoint)
+    return f"15 events for endpoint {endpoint['id']}"
+
+
+@act(0.4, "users", ACTIVE)
+def new_domain(world, chosen, user) -> str:
     """A user adds a domain; its records are right after some hours, or days, or never."""
-    user = world.user(chosen)
-    if not user or _count(world, "domains") >= MOST_DOMAINS:
+    if _count(world, "domains") >= MOST_DOMAINS:
         return ""
     name = f"d{next(world.numbers)}.example"
     id = world.add("domains", user_id=user["id"], name=name, created_at=world.text(),
@@ -105,23 +86,18 @@ def new_domain(world, chosen) -> str:
                                                    f", right{_for(after, 'after')}")
 
 
-@act(per_day=0.2)
-def domain_breaks(world, chosen) -> str:
+@act(0.2, "domains", "status = 'verified'")
+def domain_breaks(world, chosen, domain) -> str:
     """A verified domain loses its records, and gets them back after a while."""
-    domain = world.pick(chosen, "domains", "status = 'verified'")
-    if not domain:
-        return ""
     seconds = chosen.choice((2 * HOUR, 10 * HOUR, 40 * HOUR, 5 * DAY, 9 * DAY))
     how = chosen.choice(("wrong", "missing"))
     _spell(world, domain["name"], how, seconds)
     return f"domain {domain['id']} is {how}{_for(seconds)}"
 
 
-@act(per_day=0.3)
-def recheck_asked(world, chosen) -> str:
+@act(0.3, "domains")
+def recheck_asked(world, _chosen, domain) -> str:
     """An owner wants a domain to be checked now."""
-    if not (domain := world.pick(chosen, "domains")):
-        return ""
     world.db.execute("UPDATE {domains} SET recheck_requested_at = :now WHERE id = :id",
                      now=world.text(), id=domain["id"])
     return f"a check of domain {domain['id']} is asked for"
