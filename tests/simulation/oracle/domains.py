@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, is_calm_tick, new, seconds
+from . import DAY, HOUR, changed, is_calm_tick, new, seconds
+from .ages import Aged
 
 GRACE, GIVE_UP = 3 * DAY, 30 * DAY
 FAILURES = 3
@@ -19,18 +20,19 @@ class Spell:
         self.since, self.failures, self.warned = None, 0, None
 
 
-class Domains(Rule):
+class Domains(Aged):
     """Verified only if its records were right, failed only after a warning and three days, each
     change with one notice; looked at as often as its age says."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.spells: dict[int, Spell] = {}
         self.looked: dict[int, int] = {}
-        self.active_since: dict[int, float] = {}
         self.last_answers: dict[int, str] = {}
 
     def check(self, step):
         """Answers, changes, notices, and what should have been looked at."""
+        self.look(step)
         answers = self._answers(step)
         events: Counter = Counter()
         for was, row in changed(step, "domains"):
@@ -101,12 +103,6 @@ class Domains(Rule):
             yield f"domain {id} was verified and is pending again"
 
     def _overdue(self, step):
-        users = step.after["users"]
-        for id, user in users.items():
-            if user["status"] != "active":
-                self.active_since.pop(id, None)
-            else:
-                self.active_since.setdefault(id, step.ended)
         if not is_calm_tick(step):
             return
         for id, row in step.after["domains"].items():
@@ -119,7 +115,7 @@ class Domains(Rule):
             elif row["status"] == "failed":
                 continue
             since = max(self.looked.get(id, 0), seconds(row["created_at"]),
-                        self.active_since.get(row["user_id"], step.ended), step.quiet_since,
+                        self.active_since(row["user_id"]) or step.ended, step.quiet_since,
                         seconds(asked) if asked else 0, step.clock_right_since)
             if step.ended - since > wait:
                 yield (f"domain {id}, {row['status']}, was not looked at for "

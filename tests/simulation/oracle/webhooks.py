@@ -3,23 +3,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import (
-    DAY,
-    HOUR,
-    Rule,
-    changed,
-    gone,
-    is_calm_tick,
-    is_held,
-    new,
-    ran_well,
-    seconds,
-    was_tried,
-)
+from . import DAY, HOUR, Rule, changed, gone, is_calm_tick, is_held, new, seconds, was_tried
+from .ages import Aged
+from .mail import is_good
 
 DELAYS = (60, 300, 1800, 7200)      # after each attempt
 RETRY_AFTER = 5400                  # what a busy endpoint asks for (outside.py)
-TOGETHER = 8                        # requests that are open at once
 FAILING, WARNED = 5 * DAY, 3 * DAY  # how long an endpoint may fail, and when its owner is warned
 GIVE_UP = 7 * DAY
 WHY = ("cancelled: the endpoint is disabled", "cancelled: the endpoint was disabled",
@@ -35,40 +24,26 @@ def requests(step) -> list[tuple[int, dict]]:
             if entry["what"] == "request" and entry["item"].startswith("webhook-")]
 
 
-def is_good(entry: dict) -> bool:
-    """Whether the endpoint took it."""
-    return 200 <= (entry["status"] or 0) < 300
-
-
 class Deliveries(Rule):
     """Each is delivered, or has visibly failed: with its attempts used up, or for a reason."""
 
     def __init__(self) -> None:
-        self.accepted: Counter = Counter()
-        self.allowed: Counter = Counter()
+        self.accepted: set[int] = set()
 
     def check(self, step):
         """What was sent, then what is final, then what should be."""
         rows, before = step.after["webhook_deliveries"], step.before["webhook_deliveries"]
-        for id, row in rows.items():
-            was = before.get(id)
-            if was and was["status"] in ("delivered", "failed") and row["status"] == "pending":
-                if step.words[:2] != ("replay", "webhook"):
-                    yield f"delivery {id} was {was['status']} and is pending again"
-                self.allowed[id] += 1
         for id, entry in requests(step):
             row = rows.get(id) or before.get(id)
             if row and entry["id"] != row["event_id"]:
                 yield f"delivery {id} was sent as {entry['id']}, and its event is {row['event_id']}"
-            if not is_good(entry):
-                continue
-            if self.accepted[id] > self.allowed[id]:
-                yield (f"delivery {id} was taken {self.accepted[id] + 1} times, of which "
-                       f"{self.allowed[id]} are excused")
-            self.accepted[id] += 1
-        yield from self._in_the_air(step)
+            if is_good(entry):
+                self.accepted.add(id)
         for was, row in changed(step, "webhook_deliveries"):
-            if row["status"] != was["status"]:
+            if (row["status"] == "pending" and was["status"] in ("delivered", "failed")
+                    and step.words[:2] != ("replay", "webhook")):
+                yield f"delivery {row['id']} was {was['status']} and is pending again"
+            elif row["status"] != was["status"]:
                 yield from self._ended(step, row)
         for id, row in gone(step, "webhook_deliveries").items():
             owner = step.after["users"].get(row["user_id"])
@@ -77,25 +52,9 @@ class Deliveries(Rule):
                     and not step.skew and not was_tried(step, "webhook_deliveries", id)):
                 yield f"delivery {id} was deleted while it was {row['status']}"
 
-    def _in_the_air(self, step):
-        found = [id for id, row in step.after["webhook_deliveries"].items()
-                 if row["status"] == "sending"]
-        if step.struck or step.trouble:
-            begun = [id for id in found if step.after["webhook_deliveries"][id]
-                     != step.before["webhook_deliveries"].get(id)]
-            self.allowed.update(begun)
-            if len(begun) > TOGETHER * max(1, len(step.struck)):
-                yield f"{len(begun)} deliveries are in the air after one strike"
-        if ran_well(step, "retry_webhooks"):
-            for id in found:
-                if step.before["webhook_deliveries"].get(id) != step.after[
-                        "webhook_deliveries"][id]:
-                    continue
-                yield f"delivery {id} is still marked as being sent after a whole run"
-
     def _ended(self, step, row: dict):
         id, error = row["id"], str(row["last_error"])
-        if row["status"] == "delivered" and not self.accepted[id]:
+        if row["status"] == "delivered" and id not in self.accepted:
             yield f"delivery {id} is marked as delivered, and no endpoint has taken it"
         age = step.ended + step.skew - seconds(row["created_at"])
         if (row["status"] == "failed" and row["attempts"] <= len(DELAYS) and age < GIVE_UP
@@ -103,16 +62,17 @@ class Deliveries(Rule):
             yield f"delivery {id} has failed after {row['attempts']} attempts: {error}"
 
 
-class DeliveryTimes(Rule):
+class DeliveryTimes(Aged):
     """No attempt before its time; none much after it, when all is quiet."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.last: dict[int, int] = {}          # when a delivery was last sent
         self.not_before: dict[str, int] = {}    # until when an endpoint has asked to wait
-        self.active_since: dict[int, float] = {}
 
     def check(self, step):
         """What was sent; then what should have been."""
+        self.look(step)
         before = step.before["webhook_deliveries"]
         is_right = step.ended - step.clock_right_since > DAY
         for id, entry in requests(step):
@@ -134,9 +94,6 @@ class DeliveryTimes(Rule):
             # of a process that was struck nobody may have heard the answer
             if entry["status"] == 429 and not step.struck:
                 self.not_before[url] = at + RETRY_AFTER
-        for id, user in step.after["users"].items():
-            if user["status"] == "suspended":       # what has waited with its owner is due now
-                self.active_since[id] = step.ended
         if not is_calm_tick(step) or step.ended - step.quiet_since < 12 * HOUR:
             return
         for id, row in step.after["webhook_deliveries"].items():
@@ -147,7 +104,8 @@ class DeliveryTimes(Rule):
             if due is None:
                 wait = DELAYS[row["attempts"] - 1] if row["attempts"] else 0
                 due = seconds(row["last_attempt_at"] or row["created_at"]) + wait
-            due = max(due, self.active_since.get(row["user_id"], 0))
+            # what has waited with its owner is due when that is over
+            due = max(due, self.active_since(row["user_id"]))
             hook = step.after["webhooks"].get(row["webhook_id"])
             # an endpoint that fails has a few of its deliveries tried in each run
             if (step.ended - due > SLACK and not (hook and hook["failing_since"])
