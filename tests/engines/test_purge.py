@@ -163,30 +163,6 @@ def test_a_batch_that_meets_a_lock_is_tried_again_in_halves(bench):             
     assert min(widths) < 500
 
 
-@on_mariadb
-@pytest.mark.slow
-def test_the_deletion_of_an_account_is_tried_again_in_halves(bench):               # R16
-    user = bench.table("users", [{"status": "deleted", "deleted_at": bench.ago(days=30)}])[0]
-    bulk(bench.db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
-         [(id, user, "forward", "delivered", bench.ago(days=1, seconds=id))
-          for id in range(1, 3001)])
-    widths: list[int] = []
-    tries: list[int] = []
-    with locked(bench, "message_logs", 1500) as let_go:
-        def hear(sql, values) -> None:
-            if "FROM {message_logs}" in sql and "OFFSET :skipped" in sql:
-                widths.append(values["skipped"] + 1)
-            if sql.startswith("DELETE FROM {message_logs}"):
-                tries.append(widths[-1])
-                if len(tries) == 5:
-                    let_go()
-        bench.on_statement = hear
-        assert bench.run("delete_accounts")["erased"] == 1
-    # by the fourth: the fifth meets the lock no more
-    assert any(after == before // 2 for before, after in zip(tries, tries[1:4]))
-    assert (bench.result["status"], bench.ids("message_logs")) == ("ok", [])
-
-
 @on_sqlite
 def test_what_a_batch_waits_for_another_writer_makes_it_smaller(bench):            # R16
     audit(bench, dict.fromkeys(range(1, 3001), OLD))
@@ -238,25 +214,6 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
 
 
 # The end
-
-@pytest.mark.parametrize("apart", [1, 9])
-def test_whole_pages_of_rows_that_change_before_they_go_are_passed_once(bench, apart):
-    audit(bench, dict.fromkeys(range(apart, apart * 1800 + 1, apart), OLD))
-    found, age = batches(bench), "UPDATE {audit_logs} SET created_at = :at"
-    hear = bench.on_statement
-    with closing(connect(bench.url)) as other:
-        def tease(sql, values) -> None:
-            """Another program makes them young before each batch, and old again."""
-            hear(sql, values)
-            if re.match("BEGIN|START", sql):
-                other.execute(age, at=bench.now)
-            elif "ORDER BY created_at" in sql:
-                other.execute(age, at=bench.ago(days=OLD))
-        bench.on_statement = tease
-        assert bench.run(JOB) == {"deleted": 0}
-    assert bench.result["status"] == "ok"
-    assert 2 <= len(found) <= 4
-
 
 def test_rows_that_changed_after_they_were_found_stay(bench):
     audit(bench, {1: OLD, 2: OLD})

@@ -301,13 +301,6 @@ def test_a_request_that_is_running_and_was_never_claimed_is_left_to_the_app(benc
         theirs: "running", ours: "ready"}
 
 
-def test_a_dry_run_shows_a_page_of_a_backlog(bench):                 # R11
-    bench.bulk("users", [{"id": id, "email": f"u{id}@home.example"} for id in range(1, 351)])
-    bench.bulk("export_requests", [{"user_id": id, "requested_at": bench.ago(minutes=5)}
-                                   for id in range(1, 351)])
-    assert bench.run("export_accounts", dry_run=True)["exported"] == 200
-
-
 def test_a_deleted_account_gets_none(bench):
     requested(bench, "deleted")
     assert bench.run("export_accounts", dry_run=True)["refused"] == 1

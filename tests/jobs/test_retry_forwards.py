@@ -353,16 +353,6 @@ def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench
 
 # Whose mail it is
 
-@pytest.mark.parametrize("status", ["suspended", "deleted"])
-def test_a_suspended_or_deleted_owners_mail_waits(bench, forward, status):
-    bench.table("users", [{"id": 2, "status": status}])
-    forward(1, user_id=2), forward(2)
-    assert bench.run("retry_forwards")["sent"] == 1
-    assert column(bench) == ["pending", "sent"]
-    bench.db.execute("UPDATE {users} SET status = 'active' WHERE id = 2")
-    assert bench.run("retry_forwards")["sent"] == 1
-
-
 @pytest.mark.parametrize("missing, why", [
     ("users", "the account is missing"), ("aliases", "the alias is missing"),
     ("destinations", "the destination is missing")])

@@ -159,18 +159,6 @@ def test_no_mail_after_deletion_but_the_one_that_names_the_date(bench, owner):
     assert row(bench, gone)["last_error"] == "cancelled: the account is missing"
 
 
-def test_who_is_deleted_while_others_are_served_gets_nothing_any_more(bench, owner):        # R56
-    for _ in range(5):
-        notice(bench)
-
-    def slow(_envelope):
-        bench.db.execute("UPDATE {users} SET status = 'deleted'")
-        bench.clock.sleep(6)
-        return TAKEN
-    bench.outbox.answer = slow
-    assert (bench.run(JOB)["sent"], row(bench, 5)["status"]) == (1, "pending")
-
-
 def test_repeats_come_after_5_15_minutes_1_4_12_24_and_48_hours(bench, owner):     # R24 R27
     id, start, minutes = notice(bench), bench.now, []
     bench.outbox.answer = lambda _: LATER if len(minutes) < 7 else NO

@@ -96,18 +96,6 @@ def test_what_cannot_be_put_on_record_is_not_sent(owner):     # R77
     assert owner.outbox == []
 
 
-@pytest.mark.parametrize("values", [
-    {"claim_run": b"\xff\xfe", "user_id": "abc", "last_attempt_at": "soon"},
-    {"claim_run": "", "user_id": -2**63, "last_attempt_at": b"\x00"}])
-def test_a_hostile_row_that_was_lost_in_flight_stops_nothing(owner, values):       # R67, R77
-    if owner.db.dialect.name == "mysql":
-        values = {"user_id": -5}
-    forward(owner, status="sending", **values)
-    good = forward(owner)
-    owner.run("retry_forwards")
-    assert (good, "sent") in recorded(owner, "item_id", "outcome")
-
-
 def test_what_was_tried_is_known_even_when_the_row_is_gone(owner):      # R77
     id = forward(owner)
     for answer in (Result(RETRY, 452, "4.2.2", "full"), Result(FINAL, 550, "5.1.1", "no")):

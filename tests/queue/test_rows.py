@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from tests.support.engines import on_sqlite
-from tests.support.plans import analyse, explain
 from tests.support.product import SENT, Busy, Result, ddl, table
 
 
@@ -143,28 +142,6 @@ def test_a_row_of_an_unknown_status_is_left(bench, job):     # R67
     for dry_run in (True, False, False):
         bench.run(job, dry_run=dry_run)
     assert [row["status"] for row in bench.rows(table)][1:] == statuses
-
-
-# R15: SQLite went through all that waited
-def test_times_are_given_to_rows_by_their_ids(bench):
-    bench.table("users", [{"id": 1}])
-    bench.bulk("notifications",
-               [{"user_id": 1, "kind": "overflow_warning", "created_at": bench.ago(hours=1),
-                 "status": "pending", "attempts": 1,
-                 "next_attempt_at": bench.ahead(days=3000) if number < 20 else None}
-                for number in range(2000)])
-    if bench.db.dialect.name == "mysql":
-        # SQLite plans as it does where nobody has run ANALYZE
-        analyse(bench.db, ("notifications",))
-    heard: dict = {}
-    bench.on_statement = heard.setdefault
-    bench.run("send_notifications", limit=1)
-    given = [each for each in heard.items()
-             if each[0].startswith("UPDATE {notifications} SET next_attempt_at")]
-    assert given
-    for step in (step for sql, values in given for step in explain(bench.db, sql, **values)):
-        assert "USING INTEGER PRIMARY KEY" in step.get("detail",
-                                                       "") or step.get("key") == "PRIMARY", step
 
 
 def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4

@@ -137,20 +137,6 @@ def test_an_urgent_flood_of_one_owner_takes_the_reserve_and_its_turns(shared):  
     assert (found.pop("u1"), Counter(found.values())) == (12, {1: 28})
 
 
-@both
-def test_what_comes_in_while_a_run_is_at_work_is_found_by_it_or_the_next(shared, job):     # R66
-    fill(shared, job, 1, 3)
-
-    def arrive(_):
-        shared.outbox.answer = None
-        fill(shared, job, 2)
-        return TAKEN
-    shared.outbox.answer = arrive
-    shared.run(job)
-    shared.run(job)
-    assert sent(shared) == {"u1": 3, "u2": 1}
-
-
 def test_an_urgent_notice_that_comes_in_during_a_long_run_goes_ahead(shared):     # R38
     fill(shared, NOTICES, 1, 60)
 

@@ -35,7 +35,7 @@ INSIDE = {
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly "
               "Stopped UsageError",
-    "features.archives": "open_store", "features.accounts.batches": "ORDER",
+    "features.archives": "open_store",
     "features.domains.records": ".",
     "features.exports.writer": "KINDS cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
