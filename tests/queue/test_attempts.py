@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.queue.filling import FORWARDS, fill, owners
 from tests.support.hooks import SECRET
 from tests.support.product import (
     ANSWERED,
@@ -23,20 +24,10 @@ from tests.support.product import (
 
 @pytest.fixture
 def owner(bench):
-    bench.table("users", [{"id": 1, "email": "ann@home.example"}])
-    bench.table("aliases", [{"id": 1, "user_id": 1, "address": "shop@alias.example"}])
-    bench.table("destinations", [{"id": 1, "user_id": 1}])
+    """One owner with a forward, 1, that is due."""
+    owners(bench, (1,))
+    fill(bench, FORWARDS, 1)
     return bench
-
-
-def forward(bench, **values) -> int:
-    name = f"{len(bench.spooled())}.eml"
-    bench.spool(name)
-    id, = bench.table("failed_emails", [{
-        "user_id": 1, "alias_id": 1, "destination_id": 1, "envelope_to": "ann@home.example",
-        "envelope_from": "shop@shop.example", "raw_path": name, "created_at": bench.ago(hours=2),
-        **values}])
-    return id
 
 
 def recorded(bench, *names: str) -> list[tuple]:
@@ -51,12 +42,11 @@ def recorded(bench, *names: str) -> list[tuple]:
     (Result(RELAY, None, "", "no route"), "postponed", None, "no route"),
     (Result(LOST, None, "", "x" * 5000), "postponed", None, "x" * 512)])
 def test_an_attempt_is_recorded_with_its_answer(owner, result, outcome, code, answer):     # R77
-    id = forward(owner)
     if result:
         owner.outbox.answer = lambda envelope: result
     owner.attempt("retry_forwards")
     assert recorded(owner, "kind", "item_id", "user_id", "outcome", "code", "answer") == [
-        ("forward", id, 1, outcome, code, answer)]
+        ("forward", 1, 1, outcome, code, answer)]
     assert recorded(owner, "run_id", "began_at") == [(owner.result["run_id"],
                                                       clock.text(owner.now))]
 
@@ -83,8 +73,6 @@ def test_notices_deliveries_domains_and_exports_are_recorded_too(owner):       #
 
 
 def test_what_cannot_be_put_on_record_is_not_sent(owner):     # R77
-    forward(owner)
-
     def breaks(sql, values):
         if "INSERT INTO {attempts}" in sql:
             raise DatabaseError("the disk is full")
@@ -97,13 +85,12 @@ def test_what_cannot_be_put_on_record_is_not_sent(owner):     # R77
 
 
 def test_what_was_tried_is_known_even_when_the_row_is_gone(owner):      # R77
-    id = forward(owner)
     for answer in (Result(RETRY, 452, "4.2.2", "full"), Result(FINAL, 550, "5.1.1", "no")):
         owner.outbox.answer = lambda envelope, answer=answer: answer
         owner.run("retry_forwards")
         owner.now += timedelta(hours=7)
     owner.db.execute("DELETE FROM {failed_emails}")
-    assert owner.command("queue", "forwards", str(id)).startswith(f"forward {id}: purged\n")
-    gone = json.loads(owner.command("queue", "forwards", str(id), "--json"))
+    assert owner.command("queue", "forwards", "1").startswith("forward 1: purged\n")
+    gone = json.loads(owner.command("queue", "forwards", "1", "--json"))
     assert (gone["state"], [event["outcome"] for event in gone["events"]]) == (
         "purged", ["retry", "refused"])

@@ -1,5 +1,6 @@
-"""Runs that end badly: killed at the same row each time, or cut off from the database until the
-hard limit."""
+"""Runs that end badly: killed at the same row each time, cut off from the database until the hard
+limit, or judged dead while they live. Only what was in flight is sent once more, with an attempt on
+record for each copy."""
 from __future__ import annotations
 
 import os
@@ -8,12 +9,23 @@ from collections import Counter
 
 import pytest
 
+from tests.queue.filling import BOTH, fill, owners, statuses
 from tests.support.forks import is_killed
 from tests.support.hooks import SECRET
-from tests.support.product import ANSWERED, SENT, Lost, Response, Result, clock
+from tests.support.product import (
+    ANSWERED,
+    RETRY,
+    SENT,
+    UNCERTAIN,
+    Lost,
+    Response,
+    Result,
+    clock,
+)
 
 TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
           "retry_webhooks": "webhook_deliveries"}
+TAKEN = Result(SENT, 250, "2.0.0", "taken")
 ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 8, "retry_webhooks": 5}
 
 
@@ -23,11 +35,11 @@ def queue(bench, request):
     called with each that is sent, `sent` lists them, also those that a child has sent."""
     job, log = request.node.callspec.params["job"], bench.folder / "sent"
     bench.config(mail={"per_hour": "off", "per_minute": "off", "per_day": "off"})
-    owners = [1, 2, 3]
-    bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in owners])
-    bench.table("aliases", [{"id": id, "user_id": id} for id in owners])
+    ids = [1, 2, 3]
+    bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in ids])
+    bench.table("aliases", [{"id": id, "user_id": id} for id in ids])
     bench.table("webhooks", [{"id": id, "user_id": id, "url": f"https://h{id}.example/",
-                              "secret": SECRET} for id in owners])
+                              "secret": SECRET} for id in ids])
     for id in range(1, ROWS + 1):
         bench.spool(f"{id}.eml")
     bench.table(TABLES[job], [{
@@ -47,7 +59,7 @@ def queue(bench, request):
 
     def take_mail(envelope) -> Result:
         hear(int(envelope.recipient.partition("@")[0].strip("r")))
-        return Result(SENT, 250, "2.0.0", "taken")
+        return TAKEN
 
     def take_request(request) -> Response:
         hear(int(request.item_id.rpartition("-")[2]))
@@ -120,3 +132,54 @@ def test_a_result_that_is_not_stored_by_the_hard_limit_costs_one_copy(queue, job
     assert {*lost} <= again <= {*first}
     assert max(queue.sent().values()) == 2
     assert {*uncertain(queue)} == again
+
+
+def outcomes(bench) -> list[str]:
+    """Of all attempts, in order."""
+    return [row["outcome"] for row in bench.rows("attempts")]
+
+
+@pytest.mark.parametrize("answer, other, status", [
+    (SENT, None, "sent"), (SENT, "in flight", "sent"), (RETRY, "in flight", "sent"),
+    (RETRY, None, "pending")])
+@pytest.mark.parametrize("job", BOTH)
+def test_a_run_that_was_judged_dead_stores_what_it_has_sent(bench, job, answer, other, status):
+    # R2 R22
+    owners(bench, (1,))
+    fill(bench, job, 1)
+    host = bench.second_host()
+
+    def take_over(_):
+        bench.outbox.answer = lambda _: TAKEN
+        host.now = bench.ahead(hours=2)
+        host.run(job)                           # finds what the frozen run was sending
+        assert host.result["counts"]["uncertain"] == 1
+        if other:
+            host.now = bench.ahead(hours=2, minutes=6)
+            host.run(job)
+        return Result(answer, 250 if answer == SENT else 451, "", "")
+    bench.outbox.answer = take_over
+    bench.run(job)
+    assert statuses(bench, job) == {status: 1}
+    assert len(bench.outbox) == (answer == SENT) + bool(other)
+    assert len(outcomes(bench)) == 1 + bool(other)
+    assert bench.db.value(f"SELECT attempts FROM {{{TABLES[job]}}}") == 1
+
+
+@pytest.mark.parametrize("job", BOTH)
+def test_what_was_lost_is_sent_once_more_as_the_same_attempt(bench, job):     # R22 R26
+    owners(bench, (1,))
+    fill(bench, job, 1)
+    bench.outbox.answer = lambda _: Result(UNCERTAIN, None, "", "lost after the dot")
+    for minutes, attempts in ((0, 1), (4, 1), (6, 1)):
+        bench.now = bench.ahead(minutes=minutes)
+        bench.run(job)
+        assert bench.db.value(f"SELECT attempts FROM {{{TABLES[job]}}}") == attempts
+    assert outcomes(bench) == ["uncertain", "uncertain"]
+    bench.now = bench.ahead(minutes=4)
+    bench.run(job)
+    assert len(outcomes(bench)) == 2         # lost again, it waits for its schedule
+    bench.now = bench.ahead(days=1)
+    bench.outbox.answer = None
+    bench.run(job)
+    assert bench.db.value(f"SELECT attempts FROM {{{TABLES[job]}}}") == 2

@@ -1,4 +1,5 @@
-"""A dry run of mail is the run without its writes: its counts are those of the run that follows."""
+"""A dry run of mail is the run without its writes: its counts are those of the run that follows,
+when a limit is used up, the relay is paused, or a stored message is missing."""
 from __future__ import annotations
 
 import pytest
@@ -97,3 +98,11 @@ def test_a_limit_of_items_ends_it_where_it_ends_the_run(shared):       # R11
     assert not any("is reached" in sample["note"] for sample in shared.samples)
     done = shared.run(FORWARDS, limit=2)
     assert (said["sent"], said["failed"]) == (done["sent"], done["failed"]) == (1, 1)
+
+
+@pytest.mark.parametrize("job", BOTH)
+def test_a_paused_relay_is_said_before(shared, job):       # R11 R27
+    fill(shared, job, 1, 3)
+    shared.table("relay_state", [{"id": 1, "paused_until": shared.ahead(minutes=20)}])
+    assert both(shared, job) == {}
+    assert "the relay is paused until" in shared.notes

@@ -9,24 +9,33 @@ from datetime import timedelta
 import pytest
 
 from tests.support.engines import on_sqlite
+from tests.support.hooks import SECRET
 from tests.support.product import SENT, Busy, Result, ddl, table
 
+QUEUES = {"retry_forwards": ("failed_emails", "sent"),
+          "send_notifications": ("notifications", "sent"),
+          "retry_webhooks": ("webhook_deliveries", "delivered")}
+MAIL = ("retry_forwards", "send_notifications")
+# what a row of each has of its own
+ROWS = {"failed_emails": {"alias_id": 1, "raw_path": "one.eml"},
+        "notifications": {"kind": "overflow_warning"},
+        "webhook_deliveries": {"webhook_id": 1, "event_id": "e", "payload": "{}"}}
 
-def forwards(bench, number: int) -> None:
-    """Forwards that are due, with all that they need."""
+
+def due(bench, table: str, number: int) -> list[int]:
+    """Rows of a queue that are due, with all that they need."""
     bench.table("users", [{"id": 1}])
     bench.table("aliases", [{"id": 1, "user_id": 1}])
-    for id in range(1, number + 1):
-        bench.spool(f"{id}.eml")
-        bench.table("failed_emails",
-                    [{"id": id, "user_id": 1, "alias_id": 1, "raw_path": f"{id}.eml",
-                      "created_at": bench.ago(hours=1)}])
+    bench.table("webhooks", [{"id": 1, "user_id": 1, "secret": SECRET}])
+    bench.spool("one.eml")
+    return bench.table(table, [{"user_id": 1, "created_at": bench.ago(hours=2), **ROWS[table]}]
+                       * number)
 
 
 # One bad row is one bad row
 
 def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
-    forwards(bench, 2)
+    due(bench, "failed_emails", 2)
     bench.db.execute("UPDATE {failed_emails} SET attempts = -100 WHERE id = 1")
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "invalid": 1}
     ended = bench.rows("failed_emails")[0]
@@ -46,7 +55,7 @@ def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R
     for sql in statements:
         bench.db.execute(re.sub(r"(?m)^(  .(alias_id|attempts|envelope_from|status|uncertain). .*"
                                 r") NOT NULL.*,$", r"\1 NULL,", sql))
-    forwards(bench, 3)
+    due(bench, "failed_emails", 3)
     bench.db.execute("UPDATE {failed_emails} SET attempts = NULL, envelope_from = NULL, "
                      "uncertain = NULL, next_attempt_at = :due, status = 'pending' WHERE id = 1",
                      due=bench.ago(minutes=1))
@@ -71,29 +80,6 @@ def test_an_apps_own_priority_counts_as_the_nearest_of_ours(bench, priority, ord
                                                                                        - number)}])
     assert bench.run("send_notifications")["sent"] == 3
     assert [mail.subject for mail in bench.outbox] == [["2", "1", "0"], [], ["1", "0", "2"]][order]
-
-
-QUEUES = {"retry_forwards": ("failed_emails", "sent"), "send_notifications": ("notifications",
-                                                                              "sent"),
-          "retry_webhooks": ("webhook_deliveries", "delivered")}
-
-
-def due(bench, table: str, number: int) -> list[int]:
-    """Rows of a queue that are due, with all that they need."""
-    bench.table("users", [{"id": 1}])
-    bench.table("aliases", [{"id": 1, "user_id": 1}])
-    bench.table("webhooks",
-                [{"id": 1, "user_id": 1, "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}])
-    bench.spool("one.eml")
-    row = {"failed_emails": {"alias_id": 1, "raw_path": "one.eml"},
-           "notifications": {"kind": "overflow_warning"},
-           "webhook_deliveries": {"webhook_id": 1, "event_type": "test", "payload": "{}"}}[table]
-    return bench.table(table, [{"user_id": 1, "created_at": bench.ago(hours=2), **row, **(
-        {"event_id": f"event-{each}"} if table == "webhook_deliveries" else {})}
-                               for each in range(number)])
-
-
-MAIL = ("retry_forwards", "send_notifications")
 
 
 @pytest.mark.parametrize("run", ["x''", "'gone'", "half an emoji"])
@@ -145,9 +131,9 @@ def test_a_row_of_an_unknown_status_is_left(bench, job):     # R67
 
 
 def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
-    forwards(bench, 1)
-    bench.bulk("failed_emails", [{"user_id": 1, "alias_id": 1, "attempts": -1, "raw_path": "1.eml",
-                                  "created_at": bench.ago(hours=2)}] * 300)
+    due(bench, "failed_emails", 1)
+    bench.bulk("failed_emails", [{"user_id": 1, "attempts": -1, "created_at": bench.ago(hours=2),
+                                  **ROWS["failed_emails"]}] * 300)
     bench.clock.step = 0.5
     assert bench.attempt("retry_forwards", budget="100s")["stop_reason"] in (None, "budget")
     assert bench.result["counts"]["invalid"] >= 50
@@ -165,7 +151,7 @@ def test_a_page_of_bad_deliveries_hides_no_good_one(bench):     # R67 R23
 @pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
 def test_what_a_wrong_clock_has_delayed_for_years_is_due(bench, job):     # R68
     table = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}[job]
-    forwards(bench, 3)
+    due(bench, "failed_emails", 3)
     bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later, attempts = 1 "
                      "WHERE id = 1", later=bench.ahead(days=400))
     bench.db.execute("UPDATE {failed_emails} SET created_at = :later WHERE id = 2",
@@ -208,7 +194,7 @@ def test_nothing_is_sent_where_a_trigger_would_have_it_sent_again(bench, job):  
 
 @on_sqlite          # there writers do not wait for each other
 def test_a_message_that_was_taken_is_stored_although_another_writer_holds_the_file(bench):     # R70
-    forwards(bench, 2)
+    due(bench, "failed_emails", 2)
     bench.timeout = 0.1
     other, waits = sqlite3.connect(bench.folder / "jobs.db", isolation_level=None), []
 
