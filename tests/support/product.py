@@ -84,12 +84,6 @@ def check_address(address: str) -> str:
     return check(address)
 
 
-def domain_after(row: dict, verdict: str, now, options, is_warned: bool = True) -> tuple:
-    """What becomes of a domain that was looked at: columns, and what has come to be."""
-    from jobs_lib.features import domains
-    return domains.after(row, verdict, now, options, is_warned)
-
-
 def letter(kind: str, app_url: str, changes: dict):
     """The sample notice that `preview` shows, with these of its values changed."""
     from jobs_lib.features.notifications import SAMPLES, render
