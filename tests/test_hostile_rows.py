@@ -18,6 +18,7 @@ import pytest
 
 from tests.support import databases
 from tests.support.bench import Bench
+from tests.support.hooks import SECRET
 from tests.support.product import DatabaseError, app_tables, catalogue, table
 
 # by the app, the mail hook, an operator
@@ -45,76 +46,61 @@ HOSTILE = (None, b"", b"\x00\xff\xfe'", *NUMBERS, *TIMES, *TEXTS)
 def due(bench, owner: int) -> dict:
     """{table: rows of this owner that a job has something to do with}. The bad ones are made of
     them, too."""
-    ago, ahead = bench.ago, bench.ahead
-    n = owner * 10
+    ago, ahead, n = bench.ago, bench.ahead, owner * 10
+
+    def own(at: int = 0, **values) -> dict:
+        return {"id": n + at, "user_id": owner, **values}
+    address, home = f"user{owner}@example.org", f"new{owner}@home.example"
+    forward = {"alias_id": n, "destination_id": n, "envelope_from": "ann@example.net",
+               "envelope_to": home}
+    logged = {"alias_id": n, "direction": "forward", "status": "delivered", "bytes_used": 1000}
+    event = {"webhook_id": n, "event_type": "test", "payload": "{}"}
+    told = {"kind": "export_failed", "to_email": address, "subject": "Hello"}
     return {
-        "users": [{"id": owner, "email": f"user{owner}@example.org", "bandwidth_limit_bytes": 100,
+        "users": [{"id": owner, "email": address, "bandwidth_limit_bytes": 100,
                    "email_limit": 1, "log_retention_days": 30, "created_at": ago(days=500)}],
-        "aliases": [{"id": n, "user_id": owner, "address": f"old{owner}@alias.example",
-                     "expires_at": ago(days=1)}, {"id": n + 1, "user_id": owner,
-                                                  "address": f"end{owner}@alias.example",
-                                                  "expires_at": ahead(days=1)}],
-        "destinations": [{"id": n, "user_id": owner, "email": f"new{owner}@home.example",
-                          "created_at": ago(days=5)}, {"id": n + 1, "user_id": owner,
-                                                       "email": f"go{owner}@home.example",
-                                                       "created_at": ago(days=29)},
-                         {"id": n + 2, "user_id": owner, "email": f"gone{owner}@home.example",
-                          "created_at": ago(days=70), "reminded_at": ago(days=9),
-                          "removal_notified_at": ago(days=9)}],
+        "aliases": [own(address=f"old{owner}@alias.example", expires_at=ago(days=1)),
+                    own(1, address=f"end{owner}@alias.example", expires_at=ahead(days=1))],
+        "destinations": [
+            own(email=home, created_at=ago(days=5)),
+            own(1, email=f"go{owner}@home.example", created_at=ago(days=29)),
+            own(2, email=f"gone{owner}@home.example", created_at=ago(days=70),
+                reminded_at=ago(days=9), removal_notified_at=ago(days=9))],
         "alias_destinations": [{"alias_id": n, "destination_id": n}],
         "destination_verifications": [{"id": n, "destination_id": n, "expires_at": ago(days=1)}],
-        "domains": [{"id": n, "user_id": owner, "name": f"club{owner}.example",
-                     "ownership_token": "t", "created_at": ago(hours=5)}],
-        "message_logs": [{"id": n, "user_id": owner, "alias_id": n, "direction": "forward",
-                          "status": "delivered", "bytes_used": 1000, "created_at": ago(minutes=5)},
-                         {"id": n + 1, "user_id": owner, "alias_id": n, "direction": "forward",
-                          "status": "delivered", "bytes_used": 1000, "created_at": ago(days=100)}],
-        "header_snapshots": [{"id": n, "message_log_id": n + 900_000, "user_id": owner,
-                              "ciphertext": b"x", "created_at": ago(days=100)}],
+        "domains": [own(name=f"club{owner}.example", ownership_token="t",
+                        created_at=ago(hours=5))],
+        "message_logs": [own(**logged, created_at=ago(minutes=5)),
+                         own(1, **logged, created_at=ago(days=100))],
+        "header_snapshots": [own(message_log_id=n + 900_000, ciphertext=b"x",
+                                 created_at=ago(days=100))],
         "failed_emails": [
-            {"id": n, "user_id": owner, "alias_id": n, "destination_id": n,
-             "envelope_from": "ann@example.net", "envelope_to": f"new{owner}@home.example",
-             "raw_path": f"due{owner}.eml", "created_at": ago(hours=3)},
-            {"id": n + 1, "user_id": owner, "alias_id": n, "destination_id": n,
-             "envelope_from": "ann@example.net", "envelope_to": f"new{owner}@home.example",
-             "raw_path": f"lost{owner}.eml", "status": "failed", "last_code": 550,
-             "last_error": "5.1.1 no such user", "created_at": ago(days=4),
-             "finished_at": ago(hours=1)},
-            {"id": n + 2, "user_id": owner, "alias_id": n, "destination_id": n,
-             "envelope_from": "ann@example.net", "envelope_to": f"new{owner}@home.example",
-             "raw_path": f"sent{owner}.eml", "status": "sent", "created_at": ago(days=30),
-             "finished_at": ago(days=20), "notified_at": ago(days=20)}],
+            own(**forward, raw_path=f"due{owner}.eml", created_at=ago(hours=3)),
+            own(1, **forward, raw_path=f"lost{owner}.eml", status="failed", last_code=550,
+                last_error="5.1.1 no such user", created_at=ago(days=4), finished_at=ago(hours=1)),
+            own(2, **forward, raw_path=f"sent{owner}.eml", status="sent", created_at=ago(days=30),
+                finished_at=ago(days=20), notified_at=ago(days=20))],
         "overflow_hold": [
-            {"id": n, "user_id": owner, "alias_id": n, "raw_path": f"held{owner}.eml",
-             "held_at": ago(days=29, hours=1)},
-            {"id": n + 1, "user_id": owner, "alias_id": n, "raw_path": f"over{owner}.eml",
-             "held_at": ago(days=70), "warned_at": ago(days=9)}],
-        "spam_quarantine": [{"id": n, "user_id": owner, "alias_id": n,
-                             "raw_path": f"spam{owner}.eml", "quarantined_at": ago(days=31)}],
-        "audit_logs": [{"id": n, "user_id": owner, "event": "signed.in",
-                        "created_at": ago(days=400)}],
-        "magic_links": [{"id": n, "user_id": owner, "expires_at": ago(hours=1)},
-                        {"id": n + 1, "user_id": owner, "expires_at": ahead(days=1),
-                         "used_at": ago(days=2)}],
-        "sessions": [{"id": n, "user_id": owner, "created_at": ago(days=9),
-                      "last_seen_at": ago(days=9), "expires_at": ago(hours=1)}],
-        "webhooks": [{"id": n, "user_id": owner, "url": f"https://hook{owner}.example/in",
-                      "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}],
+            own(alias_id=n, raw_path=f"held{owner}.eml", held_at=ago(days=29, hours=1)),
+            own(1, alias_id=n, raw_path=f"over{owner}.eml", held_at=ago(days=70),
+                warned_at=ago(days=9))],
+        "spam_quarantine": [own(alias_id=n, raw_path=f"spam{owner}.eml",
+                                quarantined_at=ago(days=31))],
+        "audit_logs": [own(event="signed.in", created_at=ago(days=400))],
+        "magic_links": [own(expires_at=ago(hours=1)),
+                        own(1, expires_at=ahead(days=1), used_at=ago(days=2))],
+        "sessions": [own(created_at=ago(days=9), last_seen_at=ago(days=9),
+                         expires_at=ago(hours=1))],
+        "webhooks": [own(url=f"https://hook{owner}.example/in", secret=SECRET)],
         "webhook_deliveries": [
-            {"id": n, "webhook_id": n, "user_id": owner, "event_id": f"event{n}",
-             "event_type": "test", "payload": "{}", "attempts": 1, "last_attempt_at": ago(hours=2),
-             "created_at": ago(hours=2)},
-            {"id": n + 1, "webhook_id": n, "user_id": owner, "event_id": f"event{n + 1}",
-             "event_type": "test", "payload": "{}", "status": "delivered",
-             "created_at": ago(days=40), "finished_at": ago(days=40)}],
-        "export_requests": [{"id": n, "user_id": owner, "requested_at": ago(hours=1)}],
+            own(**event, event_id=f"event{n}", attempts=1, last_attempt_at=ago(hours=2),
+                created_at=ago(hours=2)),
+            own(1, **event, event_id=f"event{n + 1}", status="delivered", created_at=ago(days=40),
+                finished_at=ago(days=40))],
+        "export_requests": [own(requested_at=ago(hours=1))],
         "notifications": [
-            {"id": n, "user_id": owner, "kind": "export_failed",
-             "to_email": f"user{owner}@example.org", "subject": "Hello", "body_text": "hello",
-             "created_at": ago(hours=1)},
-            {"id": n + 1, "user_id": owner, "kind": "export_failed",
-             "to_email": f"user{owner}@example.org", "subject": "Hello", "status": "sent",
-             "created_at": ago(days=100), "finished_at": ago(days=100)}],
+            own(**told, body_text="hello", created_at=ago(hours=1)),
+            own(1, **told, status="sent", created_at=ago(days=100), finished_at=ago(days=100))],
         "notification_optouts": [{"user_id": owner, "kind": "domain_verified"}],
     }
 
@@ -338,57 +324,3 @@ def test_no_value_in_our_own_tables_stops_who_looks(bench):      # R67 R69 R77
     writer.close()
     # a pause that is no time is none
     assert bench.run("send_notifications") == bench.result["counts"]
-
-
-# They are memory: where it cannot be read, a run goes on as if there were none
-
-UNREADABLE = ("not json", '{"idle": "x", "keep": [1], "log_row": null}', "5", -2**63, 2**63 - 1,
-              "2026-02-31 10:00:00", "0001-01-01", "", None, b"\xff\xfe")
-# (table, columns, the jobs that read them)
-MEMORY = [("job_state", ("last_options",), JOBS),
-          *(("meta", ("value",), [job]) for job in ("purge_sessions", "purge_failed_emails",
-                                                    "rollup_usage", "purge_message_logs")),
-          ("account_deletions", ("counts", "requested_at", "revoked_at", "erase_after"),
-           ["delete_accounts"]),
-          ("audit_archives", ("location", "created_at"), ["archive_audit_logs"])]
-# of `meta`, by `migrate`
-FOR_LIFE = "name NOT IN ('database_id', 'schema', 'names', 'tables')"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name, columns, jobs", MEMORY, ids=[name for name, _, _ in MEMORY])
-# R67: last_options = 'not json' ended purges
-def test_unreadable_memory_is_no_memory(bench, name, columns, jobs):
-    """Column by column, in each of which the others are as they were."""
-    configured(bench)
-    healthy(bench)
-    for job in JOBS:
-        bench.run(job)
-    before = bench.rows(name)
-    for column in columns:
-        spoil(bench, name, column, jobs)
-        bench.db.execute(f"DELETE FROM {{{name}}}")
-        for row in before:
-            bench.db.insert(name, **row)
-
-
-def spoil(bench, name: str, column: str, jobs: list[str]) -> None:
-    """Let the jobs run with each of these values in a column."""
-    writer, wrong, tried = databases.lax(bench.url), [], 0
-    for value in UNREADABLE:
-        for row in bench.rows("message_logs")[:1] or [{"user_id": 7, "direction": "forward",
-                                                       "status": "delivered"}]:
-            bench.table("message_logs", [{**row, "id": None, "created_at": at} for at in
-                                         (bench.now, bench.ago(days=100))])
-        with suppress(DatabaseError):           # the engine takes no such value: as well
-            tried += writer.execute(f"UPDATE {{{name}}} SET {column} = :value WHERE "
-                                    + (FOR_LIFE if name == "meta" else "1 = 1"), value=value)
-        bench.now += timedelta(minutes=61)
-        for job in jobs:
-            result = bench.attempt(job)
-            if result["status"] != "ok" or result["counts"].get("defects"):
-                wrong.append(f"{column} = {value!r}: {job}: {result['status']}, "
-                             f"{result['stop_reason']}, {result['error']}")
-    writer.close()
-    assert tried
-    assert not wrong, "\n".join(wrong)

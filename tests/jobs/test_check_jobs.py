@@ -252,14 +252,6 @@ def test_a_job_that_is_switched_off_or_paused_is_not_late(bench, options, state)
     assert check(bench) == []
 
 
-def test_what_the_guard_holds_back_is_reported_at_once(bench):                              # R80
-    bench.run("purge_sessions")
-    bench.table("sessions", [{"last_seen_at": bench.ago(days=20), "expires_at": bench.ahead(days=1)}
-                             for _ in range(11)])
-    bench.run("purge_sessions", idle="9d")
-    assert check(bench) == ["new guard:purge_sessions:rule:sessions"]
-
-
 @pytest.mark.parametrize("age, alerts", [({"hours": 6}, 0), ({"hours": 6, "seconds": 1}, 1)])
 def test_items_that_are_due_for_too_long_are_reported(bench, age, alerts):            # R59
     forward(bench, bench.ago(**age))

@@ -5,16 +5,19 @@ import errno
 import hashlib
 import json
 import re
+import signal
 import stat
 from datetime import timedelta
 
 import pytest
 
 import jobs_lib
+from tests.support.databases import bulk
 from tests.support.databases import rows as whole_database
 from tests.support.engines import on_sqlite
 from tests.support.exports import account, ask, check, members, rows, table, token, zips
-from tests.support.product import KINDS, DatabaseError, Transaction
+from tests.support.product import KINDS, DatabaseError, Transaction, clock
+from tests.support.shell import Shell, at_sql
 
 APP = {"app_url": "https://mail.example.org"}
 
@@ -425,3 +428,76 @@ def test_one_that_is_out_of_time_loses_no_attempt_and_says_what_to_do(bench):
     assert "let [export_accounts] budget be more" in row["error"]
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
     assert zips(bench) == []
+
+
+# Killed, nothing can be downloaded that is not whole, and the next run finishes the work or gives
+# up. That each file is whole wherever a kill struck: tests/storm
+
+ROWS = 2500
+HALF_WRITTEN = f"jobs_lib.features.exports.writer:_encode:before:{ROWS // 2}"
+IS_READY = at_sql("SET status = 'ready'", 2)            # the first is the rehearsal
+
+
+@pytest.fixture
+def service(tmp_path, engine_url):
+    """An account with many rows, whose first export was made."""
+    made = Shell(tmp_path, engine_url, export={"dir": "exports"},
+                 core={"app_url": "https://mail.example.org", "secret_key": "k" * 40})
+    now, user = clock.now(), made.owner()["user_id"]
+    bulk(made.db, "message_logs", ["user_id", "direction", "status", "created_at"],
+         [(user, "forward", "delivered", now - timedelta(seconds=number // 3))
+          for number in range(ROWS)])
+    made.db.insert("export_requests", user_id=user, requested_at=now)
+    made.job("export_accounts")
+    yield made
+    made.close()
+
+
+def ask_again(service) -> int:
+    """The time of what was made is over, and its owner asks for another: its id."""
+    service.db.execute("UPDATE {export_requests} SET started_at = :ago, finished_at = :ago, "
+                       "expires_at = :ago", ago=clock.now() - timedelta(days=2))
+    return service.db.insert("export_requests", requested_at=clock.now(),
+                             user_id=service.db.value("SELECT id FROM {users}"))
+
+
+def files(service) -> list[str]:
+    return [path.name for path in service.folder.glob("exports/export-*")]
+
+
+@pytest.mark.slow
+def test_killed_three_times_it_has_failed_and_its_owner_is_notified(service):
+    # R2 R52, proven by kill
+    ask_again(service)
+    for _ in range(3):
+        service.run("export_accounts", code=-signal.SIGKILL, kill=IS_READY)
+        assert "ready" not in service.statuses("export_requests")
+    assert service.job("export_accounts")["counts"]["failed"] == 1
+    assert service.statuses("export_requests") == {"expired": 1, "failed": 1}
+    assert [row["kind"] for row in service.db.query(
+        "SELECT kind FROM {notifications} ORDER BY id")] == ["export_ready", "export_failed"]
+    assert files(service) == []
+
+
+@pytest.mark.slow
+def test_the_file_of_a_killed_run_goes_with_the_account(service):         # R56
+    service.db.insert("export_requests", user_id=service.db.value("SELECT id FROM {users}"),
+                      requested_at=clock.now())
+    service.run("export_accounts", code=-signal.SIGKILL, kill=HALF_WRITTEN)
+    assert len([*service.folder.glob("exports/*export-*")]) == 2
+    service.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :ago",
+                       ago=clock.now() - timedelta(days=30))
+    service.db.execute("UPDATE {job_runs} SET status = 'vanished' WHERE status = 'running'")
+    assert service.job("delete_accounts")["counts"]["files"] == 2
+    assert [*service.folder.glob("exports/*export-*")] == []
+
+
+@pytest.mark.slow
+def test_sigterm_gives_the_attempt_back(service):           # R5
+    asked = ask_again(service)
+    ended = service.job("export_accounts", terminate=HALF_WRITTEN, code=None)
+    assert ended["status"] == "interrupted"
+    row = service.db.row("SELECT * FROM {export_requests} WHERE id = :id", id=asked)
+    assert (row["status"], row["attempts"], row["file_name"], row["claim_run"]) == (
+        "queued", 0, None, None)
+    assert files(service) == []

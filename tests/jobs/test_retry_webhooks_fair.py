@@ -145,16 +145,6 @@ def test_a_backlog_for_one_endpoint_lets_its_owners_others_go_first(bench, numbe
                          if one["status"] == "delivered"}
 
 
-@pytest.mark.parametrize("each", [1, 19, 20])
-def test_what_waits_in_a_crowd_is_looked_for_once(bench, each):     # R66
-    """A lane that is empty keeps nobody else's waiting, and costs no further look."""
-    for owner in range(10, 14):
-        flood(bench, owner, 1, each)
-    assert bench.run(JOB)["delivered"] == 4 * each
-    pages = [sql for sql in bench.statements if "ORDER BY next_attempt_at, id LIMIT" in sql]
-    assert len(pages) == 4 * (1 + each // 20)
-
-
 # R66; all due rows are found at once, or owner by owner
 @pytest.mark.parametrize("per_owner", [9, 200])
 def test_the_next_run_goes_on_behind_the_owner_that_was_last(bench, per_owner):
