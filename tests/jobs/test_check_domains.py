@@ -122,25 +122,11 @@ def test_after_30_days_a_pending_domain_fails_and_the_notice_says_which_record(o
     assert look(owned, 1) == NOTHING
 
 
-def test_a_verified_domain_is_warned_after_six_hours_and_then_loses_its_status(owned):     # R49
-    domain(owned, status="verified", warned_at=owned.ago(days=2))       # it was repaired since
-    owned.dns[NAME, "MX"] = [(5, "mail.other.example"), (10, "mx1.service.example")]
-    look(owned, 0, 1, 4)
-    assert (row(owned)["failures"], kinds(owned)) == (3, [])
-    look(owned, 1)
-    assert kinds(owned) == ["domain_failing"]
-    look(owned, 24, 24, 17)
-    assert (row(owned)["status"], kinds(owned)) == ("verified", ["domain_failing"])
-    look(owned, 1)
-    assert (row(owned)["status"], row(owned)["verified_at"]) == ("failed", None)
-    owned.dns.update(GOOD)
-    look(owned, 24)
-    assert row(owned)["status"] == "verified"           # it came back by itself
-    assert kinds(owned) == ["domain_failing", "domain_failed", "domain_verified"]
-
-
 FAIL, DAY = "fail", 24
 WALKS = {               # {what it shows: (what is found after so many hours, notices and when)}
+    "a warning after six hours, the loss after 72, and it comes back by itself": (
+        [*((hours, FAIL) for hours in (0, 1, 5, 6, 30, 71, 72)), (96, "pass")],
+        [(6, "domain_failing"), (72, "domain_failed"), (96, "domain_verified")]),
     "a number without time is not enough": (
         [(0, FAIL), (0.1, FAIL), (0.2, FAIL), (72, FAIL)], [(72, "domain_failing")]),
     "one pass resets": (

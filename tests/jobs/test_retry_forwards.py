@@ -3,7 +3,6 @@ the latter."""
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -86,21 +85,6 @@ def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench
     forward(2, created_at=bench.ago(minutes=59, seconds=59))
     assert bench.run("retry_forwards") == {**NONE, "sent": 1}
     assert row(bench, 2)["attempts"] == 0
-
-
-@pytest.mark.slow
-def test_attempts_come_1_7_31_and_79_hours_after_the_failure(bench, forward):     # R24
-    forward(1, created_at=bench.now)
-    always(bench, BUSY)
-    tried: list = []
-    start, hours = bench.now, 0.0
-    while row(bench, 1)["status"] == "pending":
-        bench.now = start + timedelta(hours=hours)
-        bench.run("retry_forwards")
-        if row(bench, 1)["attempts"] > len(tried):
-            tried.append(hours)
-        hours += 0.25
-    assert tried == [1, 7, 31, 79]
 
 
 def test_an_attempt_past_the_seventh_day_is_the_last(bench, forward):

@@ -159,27 +159,6 @@ def test_no_mail_after_deletion_but_the_one_that_names_the_date(bench, owner):
     assert row(bench, gone)["last_error"] == "cancelled: the account is missing"
 
 
-def test_repeats_come_after_5_15_minutes_1_4_12_24_and_48_hours(bench, owner):     # R24 R27
-    id, start, minutes = notice(bench), bench.now, []
-    bench.outbox.answer = lambda _: LATER if len(minutes) < 7 else NO
-    while row(bench, id)["status"] == "pending":
-        bench.run(JOB)
-        minutes.append((bench.now - start).total_seconds() / 60)
-        assert row(bench, id)["attempts"] == len(minutes)
-        due = row(bench, id)["next_attempt_at"]
-        if due:
-            bench.now = clock.parse(due) - (clock.parse(due) - bench.now) / 100
-            bench.run(JOB)
-            assert row(bench, id)["attempts"] == len(minutes)       # never early
-            bench.now = clock.parse(due)
-    assert minutes == [0, 5, 20, 80, 320, 1040, 2480, 5360]
-    ended = row(bench, id)
-    assert [ended[name] for name in ("status", "last_code", "last_error", "sent_at")] == [
-        "failed", 550, "5.7.1 no", None]
-    # what failed can still be read, and replayed
-    assert ended["body_text"]
-
-
 def test_a_pause_that_another_process_begins_is_heard_and_stays(bench, owner):      # R27
     for _ in range(60):
         notice(bench)

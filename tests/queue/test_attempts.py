@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.queue.filling import FORWARDS, fill, owners
+from tests.queue.test_rows import QUEUES, due
 from tests.support.hooks import SECRET
 from tests.support.product import (
     ANSWERED,
@@ -32,6 +33,31 @@ def owner(bench):
 
 def recorded(bench, *names: str) -> list[tuple]:
     return [tuple(row[name] for name in names) for row in bench.rows("attempts")]
+
+
+# {job: minutes from when a row is made until each attempt on it}: R24 R27 R41
+SCHEDULES = {"retry_forwards": [60, 7 * 60, 31 * 60, 79 * 60],
+             "send_notifications": [0, 5, 20, 80, 320, 1040, 2480, 5360],
+             "retry_webhooks": [1, 6, 36, 156]}         # the app itself has made the first
+
+
+@pytest.mark.parametrize("job", SCHEDULES)
+def test_attempts_come_on_their_schedule_and_never_early(bench, job):
+    table, start = QUEUES[job][0], bench.now
+    due(bench, table, 1)
+    bench.db.execute(f"UPDATE {{{table}}} SET created_at = :now", now=start)
+    if job == "retry_webhooks":
+        bench.db.execute("UPDATE {webhook_deliveries} SET attempts = 1, last_attempt_at = :now",
+                         now=start)
+    bench.outbox.answer = lambda _: Result(RETRY, 451, "4.7.1", "later")
+    bench.web.answer = lambda _: Response(ANSWERED, 500)
+    for number, minutes in enumerate(SCHEDULES[job], 1):
+        for seconds, tried in ((-1, number - 1), (0, number)):
+            bench.now = max(start, start + timedelta(minutes=minutes, seconds=seconds))
+            if minutes or not seconds:
+                bench.run(job)
+            assert len(bench.rows("attempts")) == tried
+    assert [row["status"] for row in bench.rows(table)] == ["failed"]
 
 
 @pytest.mark.parametrize("result, outcome, code, answer", [
