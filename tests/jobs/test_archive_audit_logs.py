@@ -111,16 +111,6 @@ def test_a_row_that_changed_after_it_was_archived_goes_too(disk):
     assert (disk.ids("audit_logs"), held(disk)) == ([], before)
 
 
-def test_a_new_row_under_an_old_id_stays(disk):
-    """Where a server gives ids again after a restart (MariaDB 10.2, MySQL 5.7)."""
-    before = unfinished(disk)
-    disk.table("audit_logs", [{"id": before[1]["id"], "created_at": disk.ago(days=1)},
-                              {"id": before[2]["id"], "created_at": disk.ago(days=500)}])
-    assert disk.run(JOB)["deleted"] == 1
-    assert disk.ids("audit_logs") == [before[1]["id"]]
-    assert archives(disk)[0]["status"] == "purged"
-
-
 def spoil(path) -> None:
     """One bit in the middle."""
     data = bytearray(path.read_bytes())

@@ -292,18 +292,6 @@ def test_an_account_has_one_running_at_a_time(bench):           # R55
     assert statuses(bench) == ["running", "queued"]
 
 
-def test_a_request_that_is_running_and_was_never_claimed_is_left_to_the_app(bench):     # R74
-    """It may be years old, and nobody waits for it; it keeps no other from being made."""
-    account(bench)
-    theirs = ask(bench, status="running", requested_at=bench.ago(days=800))
-    assert bench.run("export_accounts")["exported"] == 0
-    assert bench.ids("notifications", "kind LIKE 'export%'") == []
-    ours = ask(bench)
-    assert bench.run("export_accounts")["exported"] == 1
-    assert {row["id"]: row["status"] for row in bench.rows("export_requests")} == {
-        theirs: "running", ours: "ready"}
-
-
 def test_a_deleted_account_gets_none(bench):
     requested(bench, "deleted")
     assert bench.run("export_accounts", dry_run=True)["refused"] == 1

@@ -126,14 +126,6 @@ def test_a_refusal_for_now_is_stored_and_tried_again(bench, forward):     # R27
         "pending", 1, 451, "4.3.0 try again later", clock.text(bench.ahead(hours=6)))
 
 
-def test_a_row_that_is_sending_and_was_never_claimed_is_left_to_the_app(bench, forward):     # R2
-    """Which has a sender of its own, and a word of ours for it. A run claims a row before."""
-    forward(1, status="sending", attempts=4, next_attempt_at=bench.ago(days=1))
-    forward(2, status="sending", claim_run=""), forward(3)
-    assert bench.run("retry_forwards") == {**NONE, "sent": 1}
-    assert column(bench) == ["sending", "sending", "sent"]
-
-
 # A failure of the relay costs nobody an attempt
 
 def test_a_relay_that_cannot_be_used_pauses_and_costs_no_attempt(bench, forward):
@@ -266,17 +258,6 @@ def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, f
     assert bench.run("retry_forwards")["sent"] == 1
     assert row(bench, 1)["status"] == "failed"
     assert row(bench, 1)["last_error"].endswith("(UnicodeError: a byte that is no letter)")
-
-
-def test_an_error_of_ours_is_no_messages_own_and_stops_no_other(bench, forward):     # R73
-    forward(1), forward(2)
-    to_first(bench, TypeError("a mistake"))
-    assert bench.fails("retry_forwards").startswith(
-        "items that met an unexpected error: 1, the first: TypeError in test_retry_forwards")
-    assert (bench.result["counts"]["sent"], bench.result["counts"]["defects"]) == (1, 1)
-    assert column(bench) == ["pending", "sent"]
-    assert next(line for line in bench.events("retry_forwards")
-                if line["event"] == "exception")["item"] == "forward 1"
 
 
 def test_loops_end(bench, forward):     # R36

@@ -424,22 +424,6 @@ def test_an_endpoint_whose_secret_is_unusable_fails_like_any_other(bench, hook, 
     assert bench.web == []
 
 
-def test_an_error_of_our_own_fails_the_run_and_stops_nobody(bench, hook):     # R73
-    def answer(sent):
-        if headers(sent)["webhook-id"] == "evt_bad":
-            raise RuntimeError("whatever jo@home.example says")
-        return Response(ANSWERED, 204)
-    bench.web.answer = answer
-    bad, good = delivery(bench, event_id="evt_bad"), [delivery(bench) for _ in range(3)]
-    failure = bench.fails(JOB)
-    assert "error: 1, the first: RuntimeError in test_retry_webhooks.py" in failure
-    assert bench.result["counts"] == {**NONE, "delivered": 3, "retried": 1, "defects": 1}
-    assert column(bench, good) == ["delivered"] * 3
-    assert row(bench, bad)["last_error"] == "it could not be sent: an error of ours"
-    assert row(bench, hook, "webhooks")["failing_since"] is None
-    assert "jo@home" not in str(bench.events(JOB))
-
-
 def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
     bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"})
     ids = [delivery(bench) for _ in range(5)]
