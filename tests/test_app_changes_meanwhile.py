@@ -113,8 +113,7 @@ def test_what_follows_goes_to_the_new_url_of_an_endpoint(bench, during):     # R
     (9, RETRY, ENABLE), (4, RETRY, ENABLE),
     (None, FINAL, "UPDATE {webhooks} SET url = 'https://new.example/'")])
 # R42: by what was known before, it was disabled or its owner warned
-def test_an_endpoint_is_not_blamed_for_what_it_was_before_its_owner_changed_it(
-        bench, during, failing, outcome, change):
+def test_an_endpoint_that_its_owner_changed_is_not_blamed(bench, during, failing, outcome, change):
     due(bench, "webhook_deliveries", 1)
     bench.db.execute("UPDATE {users} SET email = 'jo@home.example'")
     bench.db.execute("UPDATE {webhooks} SET failing_since = :since",

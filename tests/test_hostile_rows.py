@@ -273,8 +273,7 @@ def configured(bench) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITTEN)
-def test_bad_rows_stop_no_job_no_neighbour_and_no_command(bench, name, expected):
-    # R23 R67 R73 R77
+def test_bad_rows_stop_no_job_no_neighbour_and_no_command(bench, name, expected):  # R23 R67 R73 R77
     configured(bench)
     for other, rows in due(bench, MALLORY).items():
         if other != name:

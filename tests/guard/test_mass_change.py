@@ -84,8 +84,7 @@ CAUSES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CAUSES)
-def test_nobody_is_touched_one_alert_says_so_and_mended_all_is_as_in_a_twin(bench, pool, name):
-    # R79
+def test_nobody_is_touched_and_mended_all_is_as_in_a_twin(bench, pool, name):     # R79
     cause = CAUSES[name]
     service = Service(bench, *cause.jobs)
     cause.breaks(service)
@@ -138,8 +137,7 @@ LIMITS = {          # {kind: (job, what it does, (owners, most) twice, what make
 @pytest.mark.parametrize("kind, owners, most", [(kind, *pair) for kind, (*_, small, large, _) in
                                                 LIMITS.items() for pair in (small, large)])
 @pytest.mark.parametrize("more", [0, 1])
-def test_up_to_the_limit_all_are_done_and_beyond_it_nobody(bench, kind, owners, most, more):
-    # R79
+def test_up_to_the_limit_all_are_done_else_nobody(bench, kind, owners, most, more):     # R79
     job, done, *_, state = LIMITS[kind]
     service = Service(bench, owners=owners)
     for number in range(1, owners + 1):

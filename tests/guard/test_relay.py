@@ -118,8 +118,7 @@ def test_what_is_replayed_or_sent_elsewhere_is_asked_for_twice_again(service):
 @pytest.mark.parametrize("domains, subject", [
     ((), "the mail server refuses every message"),
     (("large.example",), "large.example refuses every message")])
-def test_who_refuses_everybody_is_one_incident_that_any_channel_reports(
-        service, job, domains, subject):
+def test_who_refuses_everybody_is_one_incident(service, job, domains, subject):
     service.config(mail={"per_hour": "off"}, alerts={"email": "op@example.org", "webhook": HOOK,
                                                      "disk_free": "off"})
     fill(service, job, OWNERS, 4)

@@ -163,8 +163,7 @@ def test_a_store_that_was_lost_deletes_nothing_and_one_that_moved_is_followed(di
 
 @pytest.mark.parametrize("status, of_run, is_left", [
     ("writing", "running", True), ("verified", "running", True), ("writing", "vanished", False)])
-def test_an_unfinished_archive_is_left_to_its_run_as_long_as_that_lives(bench, status, of_run,
-                                                                        is_left):
+def test_an_unfinished_archive_is_left_to_a_living_run(bench, status, of_run, is_left):
     bench.config(archive=STORE)
     before = old(bench, 3)
     bench.table("job_runs", [{"run_id": "other", "job": JOB, "status": of_run,

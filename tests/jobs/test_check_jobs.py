@@ -282,8 +282,7 @@ def test_a_stalled_queue_is_noticed_within_two_intervals_and_one_that_moves_is_n
      ["new waiting:notifications"]),
     ("webhook_deliveries", [], '{"delivered": 0, "retried": 15, "failed": 5}',
      ["new waiting:webhooks"])])
-def test_a_deep_queue_is_reported_and_one_from_which_nothing_arrives(bench, table, rows, counts,
-                                                                     reported):
+def test_deep_and_fruitless_queues_are_reported(bench, table, rows, counts, reported):
     setup(bench, alerts={"queue_depth": "2"})
     bench.table("users", [{"id": 1, "status": "suspended"}])
     bench.table(table, rows)

@@ -49,8 +49,7 @@ def config(bench) -> str:
 
 # All of it
 
-def test_an_account_with_every_kind_of_row_goes_with_all_of_it_and_no_other(bench):
-    # R56
+def test_an_account_goes_with_every_kind_of_row_and_no_other_does(bench):     # R56
     jane = everything(bench, "jane", status="deleted", deleted_at=bench.ago(**LONG_AGO))
     assert {name for name in bench.db.tables() if bench.db.columns(name) & NAMES_A_ROW} <= {
         *jane.rows}
@@ -117,8 +116,7 @@ def test_from_its_export_to_its_end_nothing_is_left_but_hashes(bench):
 
 # Closed at once
 
-def test_a_newly_deleted_account_is_closed_and_keeps_its_rows(bench):
-    # R56
+def test_a_newly_deleted_account_is_closed_and_keeps_its_rows(bench):     # R56
     jane = everything(bench, "jane", status="deleted", deleted_at=bench.ago(minutes=1))
     sam = everything(bench, "sam")
     theirs, = bench.table("failed_emails", [{       # to a destination of hers
@@ -359,8 +357,7 @@ def test_it_is_retired_whatever_its_letters_and_no_other_address_is(bench):
     assert "shop" not in str(bench.rows("retired_addresses"))
 
 
-def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):
-    # R4, R16
+def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):     # R4 R16
     jane = user(bench, deleted_at=bench.ago(**LONG_AGO))
     bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"}
                                 for _ in range(3000)])
@@ -461,8 +458,7 @@ LATE = {"message_logs": {"direction": "forward", "status": "spam",
 
 
 @pytest.mark.slow
-def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):
-    # R12, R22, R56
+def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):     # R12 R22 R56
     bench.now = clock.now()
     jane = everything(bench, "jane", each=2, status="deleted", deleted_at=bench.ago(days=30))
     boris = everything(bench, "boris", each=2)

@@ -454,7 +454,7 @@ def files(service) -> list[str]:
 
 
 @pytest.mark.slow
-def test_killed_three_times_it_has_failed_and_its_owner_is_notified(service):
+def test_killed_three_times_it_has_failed(service):
     # R2 R52, proven by kill
     ask_again(service)
     for _ in range(3):

@@ -178,8 +178,7 @@ def test_the_relays_own_limit_pauses_it_and_is_no_failure(bench, forward):     #
 
 @pytest.mark.parametrize("words", ["exceeded the max emails per hour", "relay access denied"])
 # R23
-def test_a_message_whose_own_answer_sounds_like_the_relays_goes_behind_the_others(bench, forward,
-                                                                                  words):
+def test_an_answer_that_sounds_like_the_relays_delays_its_message_alone(bench, forward, words):
     forward(1), forward(2, created_at=bench.ago(minutes=59))
     to_first(bench, Result(RELAY, 450, "4.7.1", words))
     bench.attempt("retry_forwards")
@@ -237,8 +236,7 @@ def test_where_no_waiting_row_names_a_file_no_row_is_to_blame(bench, forward, na
     *(({"raw_path": path}, "expected a path below the spool folder")
       for path in ("../../etc/passwd", "/etc/passwd", "a\\b", "", ".jobs-spool")),
     ({"envelope_to": "no address"}, "5.1.3 ")])
-def test_a_path_out_of_the_spool_and_no_address_are_refused_for_good(bench, forward, values, why):
-    # R23 R35
+def test_a_path_out_of_the_spool_and_no_address_are_final(bench, forward, values, why):  # R23 R35
     forward(1, **values), forward(2)
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 1, "notices": 1}
     assert why in row(bench, 1)["last_error"]

@@ -196,8 +196,7 @@ def test_what_waits_for_an_endpoint_and_what_comes_waits_as_long_as_it_asked(ben
     assert bench.run(JOB) == {**NONE, "delivered": 3}
 
 
-def test_410_disables_at_the_end_of_the_run_cancels_its_queue_and_notifies_the_owner(
-        bench, hook):     # R41
+def test_410_disables_cancels_and_notifies_at_the_end_of_the_run(bench, hook):     # R41
     bench.web.answer = answers(410)
     ids = [delivery(bench, next_attempt_at=time)
            for time in (None, None, None, bench.ahead(hours=2))]
@@ -238,8 +237,7 @@ def tried(bench, *hours: float) -> list[str]:
     return [notice["kind"] for notice in bench.rows("notifications")]
 
 
-def test_after_5_days_of_failing_an_endpoint_is_disabled_and_its_owner_was_warned_2_days_before(
-        bench, hook):     # R42
+def test_after_5_days_of_failing_and_a_warning_an_endpoint_is_disabled(bench, hook):     # R42
     since = failing(bench, days=2, hours=23)
     assert tried(bench, 0) == []
     assert tried(bench, 1, 20, 20) == ["webhook_failing"]
@@ -328,8 +326,7 @@ def last_attempts(bench, others: int) -> list[int]:
 
 
 @pytest.mark.parametrize("others, accept, ends", [(0, 0, True), (3, 1, True), (3, 0, False)])
-def test_the_last_attempt_ends_a_delivery_unless_nobody_elses_endpoint_accepts_anything(
-        bench, hook, others, accept, ends):     # R82
+def test_the_last_attempt_ends_it_unless_nobody_accepts(bench, hook, others, accept, ends):  # R82
     first, moments = last_attempts(bench, others)[0], (0, 120)
     accepts = {f"https://h{owner}.example/" for owner in range(20, 20 + accept)}
     bench.web.answer = lambda sent: Response(ANSWERED, 204 if sent.url in accepts else 500)
@@ -343,8 +340,7 @@ def test_the_last_attempt_ends_a_delivery_unless_nobody_elses_endpoint_accepts_a
 
 
 @pytest.mark.parametrize("runs, status", [(11, "delivered"), (13, "failed")])
-def test_an_outage_of_our_network_costs_no_delivery_within_a_day_more(bench, hook, runs, status):
-    # R24 R82
+def test_an_outage_of_ours_costs_nothing_within_a_day(bench, hook, runs, status):     # R24 R82
     ids = last_attempts(bench, 9)
     bench.web.answer = lambda _: TIMED_OUT
     for _ in range(runs):
@@ -357,8 +353,7 @@ def test_an_outage_of_our_network_costs_no_delivery_within_a_day_more(bench, hoo
 
 
 @pytest.mark.slow                   # it waits
-def test_an_endpoint_that_does_not_answer_is_asked_once_a_run_and_its_others_pay_nothing(
-        bench, hook):     # R44
+def test_a_silent_endpoint_is_asked_once_a_run_and_its_others_pay_nothing(bench, hook):     # R44
     bench.web.answer = lambda _: TIMED_OUT
     [silent] = flood(bench, 7, 1, 600)                  # more than one step
     bench.run(JOB)
@@ -390,13 +385,11 @@ def test_an_endpoint_that_answers_nothing_but_errors_is_paused_for_a_minute(benc
     assert Counter(column(bench, ids, "attempts")) == {2: 20, 1: 10}        # others were tried
 
 
-# R47
 @pytest.mark.parametrize("outcome, asked, statuses, attempts, is_blamed, then", [
     (REFUSED, 1, ["pending"] * 3, [2, 1, 1], True, 2),      # on its schedule, and a pause
     (OURS, 1, ["pending"] * 3, [1, 1, 1], False, 3),        # the next would fare alike
     (UNSENDABLE, 3, ["failed"] * 3, [2, 2, 2], False, 0)])
-def test_what_cannot_be_sent_blames_the_endpoint_this_host_or_that_delivery(
-        bench, hook, outcome, asked, statuses, attempts, is_blamed, then):
+def test_who_is_to_blame(bench, hook, outcome, asked, statuses, attempts, is_blamed, then):  # R47
     bench.web.answer = lambda _: Response(outcome, text="in words for its owner")
     ids = [delivery(bench) for _ in range(3)]
     bench.run(JOB)

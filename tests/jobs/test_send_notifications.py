@@ -36,8 +36,7 @@ def content(mail, form: str) -> str:
     return mail.parsed.get_body(form).get_content().replace("\r\n", "\n")
 
 
-def test_a_notice_is_sent_once_with_both_bodies_and_its_bodies_are_emptied(bench, owner):
-    # R12 R61
+def test_a_notice_is_sent_once_and_its_bodies_are_emptied(bench, owner):     # R12 R61
     id = notice(bench, body_html="<p>It <b>has</b>.</p>")
     assert bench.run(JOB) == {"sent": 1, "retried": 0, "failed": 0}
     [mail] = bench.outbox

@@ -143,8 +143,7 @@ def outcomes(bench) -> list[str]:
     (SENT, None, "sent"), (SENT, "in flight", "sent"), (RETRY, "in flight", "sent"),
     (RETRY, None, "pending")])
 @pytest.mark.parametrize("job", BOTH)
-def test_a_run_that_was_judged_dead_stores_what_it_has_sent(bench, job, answer, other, status):
-    # R2 R22
+def test_a_run_judged_dead_stores_what_it_sent(bench, job, answer, other, status):     # R2 R22
     owners(bench, (1,))
     fill(bench, job, 1)
     host = bench.second_host()

@@ -63,8 +63,7 @@ def test_where_more_is_due_than_a_page_nothing_sorts_it(crowd, job, is_counted):
 
 
 @pytest.mark.parametrize("is_timed", [True, False])
-def test_five_deliveries_beside_a_hundred_thousand_are_served_in_the_first_run(crowd, is_timed):
-    # R66
+def test_five_deliveries_beside_a_hundred_thousand_are_served_at_once(crowd, is_timed):     # R66
     timed = {"next_attempt_at": crowd.ago(minutes=90)} if is_timed else {}
     fill(crowd.db, "webhook_deliveries", {**delivery(crowd, FLOOD), **timed}, MANY)
     crowd.table("webhook_deliveries", [{**delivery(crowd, OTHER), **timed}] * OF_OTHER)

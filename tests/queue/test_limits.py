@@ -91,8 +91,7 @@ def test_a_share_of_each_limit_is_kept_for_urgent_mail(shared):     # R38
 
 @pytest.mark.parametrize("first, second", [BOTH, BOTH[::-1]])
 @pytest.mark.parametrize("limit", ["per_hour", "per_day"])
-def test_each_queue_leaves_the_other_half_while_it_has_due_rows(shared, first, second, limit):
-    # R38 R66
+def test_each_queue_leaves_half_to_the_others_due_rows(shared, first, second, limit):     # R38 R66
     shared.config(mail={"per_hour": "off", limit: "100"})
     for job in BOTH:
         fill(shared, job, CROWD)

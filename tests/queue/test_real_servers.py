@@ -207,8 +207,7 @@ def test_a_commit_whose_answer_is_lost_repeats_nothing(tmp_path, server, job, nu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("job", TABLES)
-def test_a_server_killed_between_a_message_and_its_result_repeats_nothing(tmp_path, server, job):
-    # R22 R70
+def test_a_server_killed_before_a_result_repeats_nothing(tmp_path, server, job):     # R22 R70
     service, killed = Shell(tmp_path, server.database()), threading.Event()
 
     def strike(met: int) -> None:
