@@ -27,8 +27,7 @@ def victim(tmp_path):
     assert path.stat().st_nlink == 1
 
 
-# R71
-def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_path, victim):
+def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_path, victim):  # R71
     page = tmp_path / "page.html"
     for number in range(os.getpid() - 3, os.getpid() + 3):
         (tmp_path / f"page.html.{number}.part").symlink_to(victim)
@@ -39,8 +38,7 @@ def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_p
     assert len(list(tmp_path.glob("page.html.*"))) == 7
 
 
-# R71
-def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim):
+def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim):     # R71
     (tmp_path / "dig.log").symlink_to(victim)
     log = Log(SimpleNamespace(log_dir=str(tmp_path)), "dig")
     # a full one is rotated, which renames the link; so it is not full
@@ -54,8 +52,7 @@ def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim):
             use()
 
 
-# R71
-def test_the_record_of_deletions_is_not_written_through_a_link(bench, victim):
+def test_the_record_of_deletions_is_not_written_through_a_link(bench, victim):     # R71
     (bench.folder / "state").mkdir(exist_ok=True)
     (bench.folder / "state" / "deletions.jsonl").symlink_to(victim)
     bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(days=30)}])

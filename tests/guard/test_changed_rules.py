@@ -131,8 +131,7 @@ def test_a_second_host_with_a_shorter_rule_deletes_no_more(known):
     assert left(known) == 20
 
 
-# R11
-def test_a_dry_run_says_what_would_be_held_back(known):
+def test_a_dry_run_says_what_would_be_held_back(known):     # R11
     logs(known, 20, days=30)
     set_keep(known, "9d")
     before = databases.rows(known.db)

@@ -138,8 +138,7 @@ def test_whoever_runs_a_job_by_hand_now_and_then_is_in_no_doubt(bench):         
     assert bench.run(JOB) == {"deleted": 1}
 
 
-# R11, R68
-def test_a_dry_run_says_that_nothing_would_go_and_notes_nothing(known):
+def test_a_dry_run_says_that_nothing_would_go_and_notes_nothing(known):     # R11 R68
     pass_time(known, days=14)
     before = databases.rows(known.db)
     result = known.attempt(JOB, dry_run=True)

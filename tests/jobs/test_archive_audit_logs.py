@@ -124,8 +124,7 @@ def spoil(path) -> None:
     (lambda path: os.rename(path.parent, path.parent.with_name("unmounted")),
      "there is no folder"),
 ])
-# R57
-def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, act, said):
+def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, act, said):     # R57
     before = unfinished(disk)
     disk.table("audit_logs", before)
     act(disk.folder / "archives" / files(disk)[0])

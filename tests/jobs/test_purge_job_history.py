@@ -104,8 +104,7 @@ def carried_on(bench, *statuses: str) -> list[int]:
     ("failed", ["failed", "vanished", "vanished", "failed"]),
     ("vanished", ["partial"] * 30 + ["ok"]),
 ])
-# R6
-def test_a_slot_that_was_done_is_not_run_again_because_its_row_is_old(yearly, first, more):
+def test_a_slot_that_was_done_is_not_run_again_because_its_row_is_old(yearly, first, more):     # R6
     slot_run(yearly, first)
     carried_on(yearly, *more)
     later(yearly, YEARLY, trigger_type="manual")

@@ -177,9 +177,8 @@ def test_how_long_is_an_option_and_it_may_be_off(bench, name):
         bench.run(name, **{case.option: "0d"})
 
 
-# R19, R80
 @by_job
-def test_what_would_go_only_by_a_shorter_limit_stays_until_it_is_confirmed(bench, name):
+def test_what_would_go_only_by_a_shorter_limit_stays_until_it_is_confirmed(bench, name):  # R19 R80
     case = CASES[name]
     limit, age = ("2d", 3) if name == "purge_job_history" else ("1h", 0.5)
     aged = {column: age if value == OLD else value for column, value in case.old.items()}

@@ -79,8 +79,7 @@ def paused_until(bench) -> str:
 
 # The schedule
 
-# R24
-def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench, forward):
+def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench, forward):  # R24
     forward(1, created_at=bench.ago(hours=1))
     forward(2, created_at=bench.ago(minutes=59, seconds=59))
     assert bench.run("retry_forwards") == {**NONE, "sent": 1}
@@ -242,8 +241,7 @@ def test_a_path_out_of_the_spool_and_no_address_are_final(bench, forward, values
     assert why in row(bench, 1)["last_error"]
 
 
-# R23
-def test_files_that_may_not_be_read_cost_no_attempt_and_are_reported(bench, forward):
+def test_files_that_may_not_be_read_cost_no_attempt_and_are_reported(bench, forward):     # R23
     forward(1), forward(2)
     to_first(bench, Result(UNREADABLE, None, "", "the stored message cannot be read: no right"))
     assert bench.fails("retry_forwards").startswith("forward 1: the stored message cannot be read")
@@ -295,8 +293,7 @@ def test_the_sender_is_rewritten_to_our_domain_and_back_again(bench, forward):  
     assert jobs_lib.srs.reverse(sender, SECRET, bench.now) == "orders@shop.example"
 
 
-# R26
-def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench, forward):
+def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench, forward):  # R26
     content = b"Subject: \xff\r\n\r\nraw \x00 bytes\r\n.\r\n\n\n"
     forward(1, content)
     seen, send = [], bench.outbox.send

@@ -135,9 +135,8 @@ def test_failing_endpoints_make_a_run_one_time_limit_longer_at_most(bench):     
     assert len({sent.url for sent in bench.web}) == 12
 
 
-# R66
 @pytest.mark.parametrize("number", [1, 700])
-def test_a_backlog_for_one_endpoint_lets_its_owners_others_go_first(bench, number):
+def test_a_backlog_for_one_endpoint_lets_its_owners_others_go_first(bench, number):     # R66
     flood(bench, 8, 1, number)
     others = flood(bench, 8, 5, 1)
     bench.run(JOB, limit=20)
@@ -158,8 +157,7 @@ def test_the_next_run_goes_on_behind_the_owner_that_was_last(bench, per_owner):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("owners, endpoints", [(1, 20_000), (5000, 1)])
-# R15 R66
-def test_what_waits_for_later_costs_what_is_due_no_time(bench, owners, endpoints):
+def test_what_waits_for_later_costs_what_is_due_no_time(bench, owners, endpoints):     # R15 R66
     """However much there is of it: by the number of statements, each of which is served by an
     index."""
     now, later = clock.text(bench.now), clock.text(bench.ahead(minutes=5))

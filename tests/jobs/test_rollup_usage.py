@@ -307,8 +307,7 @@ def strike(bench, at: str, after: str, act) -> list[bool]:
 @pytest.mark.parametrize("at", ["INSERT INTO {meta}", "INSERT INTO {usage_daily}",
                                 "DELETE FROM {usage_daily}", "INSERT INTO {usage_weekly}",
                                 "COMMIT"])
-# R58
-def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(usage, at):
+def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(usage, at):  # R58
     other = usage.second_host()
     for host in (usage, other):
         host.config(purge_message_logs={"keep": "1d"})
