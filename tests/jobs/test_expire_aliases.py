@@ -89,11 +89,8 @@ def test_all_that_ended_is_in_one_notice(owned):
     owned.table("aliases", [alias(1, owned.ago(hours=1)), alias(2, owned.ago(hours=2))])
     assert owned.run(JOB) == {"expired": 2, "notices": 1}
     [row] = owned.rows("notifications")
-    assert (row["kind"], row["persona"], row["to_email"], row["dedupe_key"]) == (
-        "alias_expired", "porter", "jo@home.example", "alias-expired:2:2026-11-24 12:30:05")
-    assert row["subject"] == "2 of your aliases have expired"
-    assert ("- a2@alias.example\n  expired on 24 November 2026 at 12:30 UTC\n- a1@alias.example"
-            in row["body_text"])
+    assert row["dedupe_key"] == "alias-expired:2:2026-11-24 12:30:05"
+    assert row["body_text"].index("a2@alias.example") < row["body_text"].index("a1@alias.example")
 
 
 # The notice before
@@ -107,10 +104,7 @@ def test_three_days_before_its_end_an_alias_is_announced_once(owned):
         alias(5, owned.ahead(days=1), expiry_notified_at=owned.ago(hours=1)),
     ])
     assert owned.run(JOB) == {"expired": 0, "notices": 1}
-    [row] = owned.rows("notifications")
-    assert (row["kind"], row["persona"], row["dedupe_key"]) == (
-        "alias_expiring", "porter", "alias-expiring:2:2026-11-24 14:30:05")
-    assert row["subject"] == "2 aliases expire soon, the first on 24 November 2026"
+    assert told(owned) == ["alias-expiring:2"]
     assert owned.ids("aliases", "expiry_notified_at = '2026-11-24 14:30:05'") == [1, 2]
     assert owned.run(JOB) == NONE
     assert owned.run(JOB, warn_before="7d") == {"expired": 0, "notices": 1}
