@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs_lib.addresses import AddressError, check, join_local, split_local
+from jobs_lib.addresses import AddressError, ascii_form, check, forms, join_local, split_local
+from jobs_lib.addresses import shown as shown_name
 
 GOOD = ["a@b.example", "A.b+c-d_e=f@Sub.Example.ORG", "o'hara@b.example", "a..b@docomo.example",
         ".a@b.example", "SRS0=abcd=AB=x.example=" + "y" * 90 + "@ours.example", "root@localhost",
@@ -66,3 +67,30 @@ def test_whatever_passes_cannot_break_out_of_a_command(local, domain):     # R35
 def test_quotes_are_taken_off_and_put_on_again(local):
     address = f"{join_local(local)}@b.example"
     assert split_local(check(address)) == (local, "b.example")
+
+
+# The names of domains
+
+@pytest.mark.parametrize("name, made, shown", [
+    ("Example.ORG.", "example.org", "example.org"),
+    ("grüße.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
+    ("xn--gre-6ka8l.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
+    ("GRU\u0308SSE.example", "xn--grsse-lva.example", "grüsse.example (xn--grsse-lva.example)"),
+    ("例え。テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト (xn--r8jz45g.xn--zckzah)"),
+    ("xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example",
+     "xn--zzzzzzzz99999999.example"),
+    ("sub_1.a-b.example", "sub_1.a-b.example", "sub_1.a-b.example"),
+])
+def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
+    assert ascii_form(name) == made
+    assert shown_name(name) == shown
+    assert made in forms(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "example", "a..b", "-a.example", "a b.example",
+                                  "1.2.3.4", "a@b.example", "x" * 64 + ".example",
+                                  ".".join(["x" * 60] * 5), "a\u2028b.example", "☃.example"])
+def test_what_is_no_domain_name(name):
+    with pytest.raises(ValueError, match="not a domain name"):
+        ascii_form(name)
+    assert shown_name(name) == name

@@ -299,6 +299,22 @@ def test_a_domain_needs_no_token_where_ownership_is_not_required(owned):
     assert "ownership" not in results(owned)            # there is none to be shown
 
 
+def test_what_is_not_configured_is_not_asked_for_and_strangers_words_are_kept_short(owned):
+    owned.config(dns={})
+    owned.dns[NAME, "TXT"] = [f"porter-verify={number}" + "x" * 5000 for number in range(99)]
+    domain(owned)
+    owned.run(JOB, require="ownership")
+    assert owned.dns.asked == [(NAME, "TXT"), ("_dmarc." + NAME, "TXT")]
+    assert [len(text) for text in results(owned)["ownership"]["found"]] == [500] * 5
+
+
+def test_a_server_of_ours_may_be_named_as_it_is_read(owned):
+    owned.config(dns={"mx_hosts": "MX.grüße.example"})
+    owned.dns[NAME, "MX"] = [(10, "mx.xn--gre-6ka8l.example")]
+    domain(owned)
+    assert owned.run(JOB)["verified"] == 1
+
+
 # What changes meanwhile
 
 @pytest.mark.parametrize("change", [

@@ -36,7 +36,6 @@ INSIDE = {
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly "
               "Stopped UsageError",
     "features.archives": "open_store",
-    "features.domains.records": ".",
     "features.exports.writer": "KINDS cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
     "features.notifications": "SAMPLES",
