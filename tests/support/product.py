@@ -41,7 +41,7 @@ INSIDE = {
     "features.notifications": "SAMPLES",
     "features.notifications.render": "TemplateError render",
     "features.thresholds": "Cycle cycle elapsed_percent .",
-    "addresses": "", "folders": "way_to .",
+    "folders": "way_to .",
     "monitoring.incidents": "", "monitoring.overview": "",
     "output.console": "Console",
     "ports.deadline": "tls_context",
