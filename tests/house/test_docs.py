@@ -272,7 +272,7 @@ NOT_SAID_BY_US = re.compile(
     r"Connection refused|Name or service|certificate has expired|problems in|unable to get local"
     r"|disk I/O error|WRONG_VERSION|No space left|Disk quota|Traceback|No such file"
     r"|denied to user|Access denied|Unknown database|Can't connect"
-    r"|SSL is required|certificate verify|file is not|Hostname mismatch")
+    r"|SSL is required|certificate verify|file is not|Hostname mismatch|AUTH extension")
 
 
 def test_every_message_that_is_explained_is_one_that_the_program_says():
