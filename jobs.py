@@ -41,4 +41,6 @@ if __name__ == "__main__":
         from jobs_lib.cli.main import leave, main
     except KeyboardInterrupt:
         sys.exit("jobs.py: stopped by Ctrl-C")
+    except (AttributeError, ImportError, NameError, SyntaxError) as error:
+        sys.exit("jobs.py: a file of the program is not whole (%s): upload it again" % error)
     leave(main(sys.argv[1:]))

@@ -126,6 +126,15 @@ def test_a_broken_job_file_is_reported_and_stops_no_other(upload):
                                                         "cannot be loaded")
 
 
+@pytest.mark.parametrize("name", ["cli/main.py", "runner/slots.py", "errors.py"])
+def test_half_of_a_file_is_one_sentence(upload, name):                          # R69
+    path = upload.folder / "jobs_lib" / name
+    path.write_bytes(path.read_bytes()[:len(path.read_bytes()) // 2])
+    answer = upload("run-due")
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert "is not whole" in answer.err
+
+
 @pytest.mark.quick
 def test_a_missing_package_is_got_in_the_way_that_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)         # the system's own Python
