@@ -31,7 +31,8 @@ def figures() -> str:
     """A row for each way to run, and their sum."""
     groups: dict[str, Counter] = {"together": Counter()}
     for run in runs():
-        name = ENGINES[run["engine"]] + (f", {run['hosts']} hosts" if run["hosts"] > 1 else "")
+        name = ENGINES[run["engine"]] + (f", {run['hosts']} hosts" if run["hosts"] > 1 else "") + (
+            ", workers of RQ" if run["workers"] else "")
         for group in (name, "together"):
             groups.setdefault(group, Counter()).update(
                 seeds=1, days=run["days"], ticks=run["counts"]["ticks"], kills=kills(run),

@@ -28,6 +28,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         help="both: one after the other, and their stories have to be equal")
     parser.add_argument("--hosts", type=int, default=1, help="that work on one database, which "
                         "takes MariaDB (default: 1)")
+    parser.add_argument("--workers", action="store_true", help="now and then the operator moves a "
+                        "job to the workers of RQ, and back")
     parser.add_argument("--faults", help=f"only these kinds, of {', '.join(faults.KINDS)}; none: "
                         "nothing goes wrong")
     parser.add_argument("--mutant", default="", choices=("", *mutants.MUTANTS), metavar="NAME",
@@ -43,19 +45,22 @@ def main(argv: list[str]) -> int:
     """Run what is asked for; 1 when a rule was broken."""
     options = arguments(argv)
     seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
-    server = None
+    server, redis = None, ""
     with ExitStack() as stack:
         if options.engine != "sqlite":
             from tests.servers.mariadb import MariaDB
             server = stack.enter_context(MariaDB())
-        found = run(options, seed, server)
+        if options.workers:
+            from tests.servers.brokers import Redis
+            redis = stack.enter_context(Redis()).url
+        found = run(options, seed, server, redis)
     if options.figures:
         with open(FIGURES, "a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
     return int(bool(found["wrong"]))
 
 
-def run(options, seed: int, server) -> dict:
+def run(options, seed: int, server, redis: str) -> dict:
     """One seed, told on the terminal; its figures."""
     kinds = None if options.faults is None else options.faults.split(",")
     planned = faults.draw(seed, options.days, kinds, alike=options.engine == "both")
@@ -65,7 +70,7 @@ def run(options, seed: int, server) -> dict:
 
         def make(some, url=url) -> Simulation:
             return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
-                              mutant=options.mutant)
+                              redis=redis, mutant=options.mutant)
         simulation = make(planned)
         wrong = simulation.run()
         digests.append(simulation.digest)
@@ -92,7 +97,7 @@ def figures(simulation: Simulation, options, began: float) -> dict:
     acts = {"act: " + name.replace("_", " "): simulation.world.did[name]
             for name in sorted(simulation.world.did)}
     return {"seed": simulation.seed, "days": simulation.days, "engine": options.engine,
-            "hosts": options.hosts, "digest": simulation.digest,
+            "hosts": options.hosts, "workers": options.workers, "digest": simulation.digest,
             "seconds": round(time.monotonic() - began, 1), "wrong": (
                 simulation.wrong.sentence if simulation.wrong else ""),
             "counts": {**counts, **acts}}

@@ -46,6 +46,8 @@ class Host:
             "purge_webhook_deliveries": {"keep": "10d"}, "purge_job_history": {"keep": "3d"},
             "rollup_usage": {"keep": "45d"}, "check_jobs": {"schedule": "*/30 * * * *"},
         }
+        if simulation.redis:
+            self.options["worker"] = {"redis": simulation.redis}
         self.stopped: list[int] = []            # processes that were stopped
         self.configure()
 
@@ -58,10 +60,15 @@ class Host:
             for name, values in self.options.items() if name in (only or self.options)))
         (self.folder / "config.ini").chmod(stat.S_IRUSR | stat.S_IWUSR)
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether the workers of RQ do some of the jobs."""
+        return any(values.get("mode") == "rq" for values in self.options.values())
+
     @staticmethod
-    def warm() -> None:
+    def warm(redis: str = "") -> None:
         """Load what the processes need, so that each of them has it."""
-        product.load_all()
+        product.load_all(workers=bool(redis))
         for name in ("encodings.ascii", "encodings.utf_8_sig", "tests.support.databases"):
             importlib.import_module(name)
         zoneinfo.ZoneInfo("Europe/Berlin")
@@ -115,7 +122,8 @@ class Host:
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
         simulation = self.simulation
-        of = simulation.seed, self.folder.name, simulation.tick
+        # a worker's numbers are not those of the tick before it: they name runs
+        of = [simulation.seed, self.folder.name, simulation.tick, *words[:words[0] == "worker"]]
         chosen = random.Random(" ".join(map(str, of)))
         os.urandom = chosen.randbytes
         product.live_in(simulation.clock, simulation.outside, simulation.connecting,

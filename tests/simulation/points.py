@@ -27,8 +27,8 @@ LEFT, ACTION = 64, 112
 # strikes.
 AIM = 256
 # Where the last strike was (the index of its point, plus one), its signal, and the job that it was
-# aimed at; how often a mutant has acted.
-REPORT, SIGNAL, REPORT_JOB, MUTATED = range(208, 212)
+# aimed at; who forks the processes of the product; how often a mutant has acted.
+REPORT, SIGNAL, REPORT_JOB, PARENT, MUTATED = range(208, 213)
 
 
 class Strikes:
@@ -36,6 +36,7 @@ class Strikes:
 
     def __init__(self, shared: Shared) -> None:
         self._counts = shared.counts
+        self._counts[PARENT] = os.getpid()
         self._running = 0               # the number of the job whose run is under way
         self._gate: list | None = None
         # {number of a job: what waits for the one before it to strike}
@@ -116,6 +117,8 @@ class Strikes:
                 self._strike(at, ACTIONS[counts[ACTION + at]])
 
     def _strike(self, at: int, how) -> None:
+        if how == signal.SIGSTOP and os.getppid() != self._counts[PARENT]:
+            how = signal.SIGKILL        # a worker would wait for its stopped run
         self._counts[REPORT], self._counts[SIGNAL] = at + 1, how
         os.kill(os.getpid(), how)
 

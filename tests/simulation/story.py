@@ -69,7 +69,7 @@ class Simulation:
     timeout = 0.05               # seconds that a process waits for another's write
 
     def __init__(self, seed: int, days: int, url=None, faults: list[Fault] | None = None,
-                 hosts: int = 1, mutant: str = "") -> None:
+                 hosts: int = 1, redis: str = "", mutant: str = "") -> None:
         self.seed, self.days, self.mutant = seed, days, mutant
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
@@ -81,6 +81,7 @@ class Simulation:
         self.weather = outside.Weather(self.clock)
         self.outside = outside.Outside(seed, self.clock, self.strikes, self.weather, self.journal)
         self.world = World(self)
+        self.redis = redis
         self.hosts = [Host(self.folder / f"host{number}", self, self.folder)
                       for number in range(1, hosts + 1)]
         self.rules = [rule() for rule in RULES]
@@ -108,7 +109,7 @@ class Simulation:
     def run(self, until: float | None = None) -> Wrong | None:
         """All of it, or as many days as end before `until` on time.monotonic(). The folder is
         removed unless a rule was broken."""
-        Host.warm()
+        Host.warm(self.redis)
         for name in ("spool", "exports", "archive"):
             (self.folder / name).mkdir(mode=0o700)
         if self.hosts[0].run("migrate"):
@@ -309,6 +310,11 @@ class Simulation:
         with self._busy(later) if later or self.database_is("busy") else nullcontext():
             code = host.go_on(child) if child else host.run(*words)
             self._note_strike(host, code, struck)
+            if (host.has_workers and not child and words == ("run-due",)
+                    and code != -signal.SIGSTOP):
+                of_worker = host.run("worker", "--burst")
+                self._note_strike(host, of_worker, struck)
+                code = code or of_worker
         if struck and not any("SIGSTOP" in words for words in struck):
             self._until_cut_off(others)
         if code == -signal.SIGSTOP:

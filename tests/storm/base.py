@@ -38,7 +38,7 @@ class Storm:
     """One job on one database. A kind of queue says by `open` which of its rows have not come to
     their end, adds one by `add`, and yields by `judge` what is wrong in the end."""
 
-    timeout, mutant = 10.0, ""            # as Host asks for them
+    timeout, redis, mutant = 10.0, "", ""            # as Host asks for them
     table, open = "", "status NOT IN ('sent', 'delivered', 'failed')"
     steps = (5, 5, 15, 65)          # minutes between two ticks
     has_second_host = True          # with no lock between them

@@ -115,11 +115,11 @@ def install(folder) -> None:
     db.close()
 
 
-def load_all() -> None:
-    """Load every module of the product but those for workers."""
+def load_all(workers: bool = False) -> None:
+    """Load every module of the product, those for workers only if so asked."""
     import jobs_lib
     for _, name, _ in pkgutil.walk_packages(jobs_lib.__path__, "jobs_lib."):
-        if not name.startswith("jobs_lib.workers"):
+        if workers or not name.startswith("jobs_lib.workers"):
             importlib.import_module(name)
     importlib.import_module("jobs_lib.catalogue").load_all([])
 

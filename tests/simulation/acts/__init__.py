@@ -7,6 +7,6 @@ are given.
 """
 from __future__ import annotations
 
-from . import accounts, mail, operator, upkeep, web
+from . import accounts, mail, operator, upkeep, web, workers
 
-__all__ = ["accounts", "mail", "operator", "upkeep", "web"]
+MODULES = (accounts, mail, operator, upkeep, web, workers)
