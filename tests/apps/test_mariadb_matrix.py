@@ -70,18 +70,12 @@ def triggers() -> list[str]:
                        for name in app_tables.TABLES for when in ("INSERT", "UPDATE", "DELETE"))]
 
 
-def foreign_keys(deleted: str) -> list[str]:
-    """Between the app's tables: `CASCADE` where a row goes with another, `SET NULL` where it need
-    not."""
-    made = []
-    for one in references():
-        if {one.table, one.target} <= set(app_tables.TABLES):
-            is_null = {column.name: column.null for column in table(one.table).columns}[one.column]
-            if deleted == ("CASCADE" if one.goes == "with" else "SET NULL" if is_null else ""):
-                made.append(f"ALTER TABLE {one.table} ADD CONSTRAINT {one.table}_{one.column} "
-                            f"FOREIGN KEY ({one.column}) REFERENCES {one.target} (id) "
-                            f"ON DELETE {deleted}")
-    return ["SET foreign_key_checks = 0", *made]
+def foreign_keys() -> list[str]:
+    """Between the app's tables, where a row goes with another."""
+    return ["SET foreign_key_checks = 0", *(
+        f"ALTER TABLE {one.table} ADD CONSTRAINT {one.table}_{one.column} FOREIGN KEY "
+        f"({one.column}) REFERENCES {one.target} (id) ON DELETE CASCADE" for one in references()
+        if {one.table, one.target} <= set(app_tables.TABLES) and one.goes == "with")]
 
 
 VIEWS = tuple(sql for name in app_tables.TABLES
@@ -101,8 +95,7 @@ VARIANTS = (
     Variant("all_at_once", "sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'",
             odd_types, tables=RESERVED),
     Variant("triggers", after=triggers()),
-    Variant("cascade", after=foreign_keys("CASCADE")),
-    Variant("set_null", after=foreign_keys("SET NULL")),
+    Variant("cascade", after=foreign_keys()),
     Variant("views", after=VIEWS),
 )
 

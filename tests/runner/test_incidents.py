@@ -16,15 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.product import (
-    JobsError,
-    catalogue,
-    connect,
-    load,
-    mark_folder,
-    mysql,
-    overview,
-)
+from tests.support.product import JobsError, catalogue, connect, load, mark_folder, mysql, overview
 from tests.support.shell import utc
 from tests.support.ticks import Ticks
 

@@ -3,7 +3,6 @@ bytecode."""
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -11,17 +10,16 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.shell import ROOT, utc
+from tests.support.shell import copy_program, utc
 
 
 def test_a_fresh_upload_needs_nothing_but_migrate(tmp_path):            # R10 R20
-    shutil.copytree(ROOT / "jobs_lib", tmp_path / "jobs_lib",
-                    ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "jobs.py", tmp_path)
-    var = tmp_path / "var"
+    home = tmp_path / "upload"
+    copy_program(home)
+    var = home / "var"
 
     def jobs_py(*words: str) -> tuple:
-        done = subprocess.run([sys.executable, str(tmp_path / "jobs.py"), *words], cwd=tmp_path,
+        done = subprocess.run([sys.executable, str(home / "jobs.py"), *words], cwd=home,
                               capture_output=True, text=True, env={
                                   "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"})
         return done.returncode, done.stderr
@@ -32,7 +30,7 @@ def test_a_fresh_upload_needs_nothing_but_migrate(tmp_path):            # R10 R2
     for file in ("jobs.db", "state/installation", "spool/.jobs-spool"):
         assert stat.S_IMODE((var / file).stat().st_mode) == 0o600
     # for a cron that may write no bytecode
-    compiled = {path.name.partition(".")[0] for path in (tmp_path / "jobs_lib").rglob("*.pyc")}
+    compiled = {path.name.partition(".")[0] for path in (home / "jobs_lib").rglob("*.pyc")}
     assert {"main", "run_due", "retry_forwards", "sqlite"} <= compiled
     before = {path: path.read_bytes() for path in var.rglob("*") if path.is_file()}
     assert jobs_py("migrate") == (0, "")
