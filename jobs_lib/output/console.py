@@ -59,7 +59,8 @@ class Console:
     def fail(self, words: str) -> None:
         """One clear line on stderr: cron mails it."""
         if self.level >= 0:
-            sys.stdout.flush()          # where both go to one file, in the order of what was said
+            # where both go to one file, in the order of what was said; None: `>&-`
+            print(end="", flush=True)
             text = folded(words, sys.stderr)
             print(text, file=sys.stderr)
 

@@ -64,6 +64,7 @@ def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
 @pytest.mark.parametrize("command, begins", [
     ("config example | head -n 1", "# "),               # a reader that stops early
     ("run-due >&- 2>&-", ""), ("list >&-", ""),         # closed streams
+    ("alerts test 2>&1 >&- | cat", "jobs.py: no alert can be sent"),
     ("config show mail", "Configuration: ")])                    # no such letters: m\u00fcller
 def test_what_a_shell_does_to_the_streams_is_no_error(service, command, begins):
     service.configure("mail", username="m\u00fcller")
