@@ -59,6 +59,10 @@ MARIADB = {
         "NULL AS domain_id, address, active, expires_at, expiry_notified_at, created_at FROM "
         "stored; INSERT INTO stored (user_id, address) VALUES (1, 'a@b')"), "delete_accounts",
         "app_aliases.domain_id: ", "expire_aliases"),
+    "the same without rows": (
+        ("RENAME TABLE app_aliases TO stored; CREATE VIEW app_aliases AS SELECT id, user_id, "
+        "NULL AS domain_id, address, active, expires_at, expiry_notified_at, created_at FROM "
+        "stored"), "delete_accounts", "app_aliases.domain_id: ", "expire_aliases"),
     "an audit log that wants more": (
         "ALTER TABLE app_audit_logs ADD COLUMN tenant VARCHAR(9) NOT NULL", "expire_aliases",
         "or let [tables] audit_logs name a table that is not there", "archive_audit_logs"),

@@ -90,7 +90,7 @@ class _Probe:
     def run(self):
         """(act, what, fix), ..."""
         name = self.db.name(self.ours.name)
-        for column in self.written if self.row else self.written[-1:]:
+        for column in self.written:
             # written by the jobs alone that delete what it refers to
             act = "delete" if column.goes == "unset" else "write"
             for value in values(column):
