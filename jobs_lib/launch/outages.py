@@ -125,18 +125,15 @@ class Outages:
 
     def _end(self, file: IncidentFile) -> None:
         """Print that it is over; check_jobs reports it."""
-        outage, since, words = incidents.OUTAGES.get(file.name), file.time_of(), ""
+        outage, since = incidents.OUTAGES.get(file.name), file.time_of()
         if outage and since and file.time_of(PRINTED):
             now, zone = self._ports.now(), schedule.zone(self._core.timezone)
             past = incidents.past(file.name, since, max(since, now), zone, file.last_error())
             if file.name in incident_files.STOP_ALL_JOBS:
                 from jobs_lib.monitoring import alerts
                 alerts.store_past(self._ports.database(), past, now)
-            words = f"{outage.again}: {past.subject}"
-        # before that is printed, which may fail: else no tick would come to its jobs
+            self._print(f"{outage.again}: {past.subject}")
         file.remove()
-        if words:
-            self._print(words)
 
     def _lasts(self, name: str) -> bool:
         """Whether it does, for any job."""

@@ -62,7 +62,10 @@ class Console:
             # where both go to one file, in the order of what was said; None: `>&-`
             print(end="", flush=True)
             text = folded(words, sys.stderr)
-            print(text, file=sys.stderr)
+            try:  # noqa: SIM105  contextlib is not loaded otherwise
+                print(text, file=sys.stderr)
+            except OSError:  # nobody will ever read it, and the jobs have to go on
+                pass
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
         """Keep what a dry run found; shown at its end, or inside its JSON."""
