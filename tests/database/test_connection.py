@@ -48,17 +48,6 @@ def test_pages_by_several_columns_pass_over_no_row_with_an_equal_first_one(db):
                                                     size=size) for row in page] == list("cfbeadg")
 
 
-def test_pages_know_where_they_were_whatever_becomes_of_a_page(db):
-    for name in "abcde":
-        alias(db, name)
-    found = []
-    for page in db.pages("SELECT id, address FROM {aliases} WHERE active = 1", size=2):
-        db.execute("DELETE FROM {aliases} WHERE id IN (:ids)", ids=[row["id"] for row in page])
-        while page:
-            found.append(page.pop(0)["address"])
-    assert found == list("abcde")
-
-
 @pytest.mark.parametrize("table, row, column, given", [
     ("notifications", {"kind": "k", "to_email": "a@example.org"}, "body_text",
      "it's \"b\" `c` \\ 100% %s :name {x} zwölf 📧 \u202e line\r\nline\t a\0b"),

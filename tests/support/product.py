@@ -47,7 +47,7 @@ INSIDE = {
     "ports.deadline": "tls_context",
     "ports.http": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
                           "UNSENDABLE",
-    "ports.http.client": "Poster is_own",
+    "ports.http.client": "Poster",
     "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",
     "ports.http.url": "UrlError described parse",
     "ports.mail": "open_transport", "ports.mail.message": "Envelope IN_MEMORY Message Result",
