@@ -3,7 +3,6 @@ right again finds all as it was."""
 from __future__ import annotations
 
 import json
-import os
 from datetime import timedelta
 
 import pytest
@@ -207,14 +206,13 @@ def test_a_restore_is_seen_by_a_second_host_whose_folder_was_not_restored(known)
     ticks(known, 1)
     other.now = known.now
     before = backup(known)
-    for name in os.listdir(known.folder / "state"):
-        if name == "witness":
-            kept = (known.folder / "state" / name).read_text()
+    witness = known.folder / "state" / "witness"
+    kept = witness.read_text()
     ticks(known, 1)
     other.now = known.now
     other.run(JOB)                          # it has seen what is lost now
     restore(known, before)
-    (known.folder / "state" / "witness").write_text(kept)
+    witness.write_text(kept)
     known.tick()
     assert incidents(known) == []
     other.now = known.now

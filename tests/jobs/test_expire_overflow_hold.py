@@ -9,7 +9,7 @@ import pytest
 JOB = "expire_overflow_hold"
 NONE = {"notices": 0, "deleted": 0, "files": 0, "bytes_freed": 0}
 ONE = {"deleted": 1, "files": 1, "bytes_freed": 100}
-OLD, SECOND = timedelta(days=31), timedelta(seconds=1)
+OLD = timedelta(days=31)
 
 
 @pytest.fixture

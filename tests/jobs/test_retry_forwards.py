@@ -79,13 +79,6 @@ def paused_until(bench) -> str:
 
 # The schedule
 
-def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench, forward):  # R24
-    forward(1, created_at=bench.ago(hours=1))
-    forward(2, created_at=bench.ago(minutes=59, seconds=59))
-    assert bench.run("retry_forwards") == {**NONE, "sent": 1}
-    assert row(bench, 2)["attempts"] == 0
-
-
 def test_an_attempt_past_the_seventh_day_is_the_last(bench, forward):
     forward(1, created_at=bench.ago(days=7)), forward(2, created_at=bench.ago(days=6, hours=23))
     always(bench, BUSY)

@@ -15,15 +15,7 @@ from tests.support.databases import bulk
 from tests.support.hooks import SECRET, delivery, endpoint, flood
 from tests.support.patience import SOON
 from tests.support.plans import analyse, problems
-from tests.support.product import (
-    ANSWERED,
-    OURS,
-    REFUSED,
-    TIMEOUT,
-    UNSENDABLE,
-    Response,
-    clock,
-)
+from tests.support.product import ANSWERED, OURS, REFUSED, TIMEOUT, UNSENDABLE, Response, clock
 
 JOB = "retry_webhooks"
 OLD = "whsec_" + base64.b64encode(b"the secret before it...").decode()

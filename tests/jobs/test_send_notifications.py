@@ -6,11 +6,11 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from tests.support.product import FINAL, RELAY, RETRY, SENT, UNCERTAIN, Result, clock
+from tests.support.product import RELAY, RETRY, SENT, UNCERTAIN, Result, clock
 
 JOB = "send_notifications"
 TAKEN, LATER = Result(SENT, 250, "2.0.0", "ok"), Result(RETRY, 451, "4.7.1", "later")
-NO, AWAY = Result(FINAL, 550, "5.7.1", "no"), Result(RELAY, None, "", "no answer")
+AWAY = Result(RELAY, None, "", "no answer")
 
 
 @pytest.fixture

@@ -12,16 +12,7 @@ import pytest
 from tests.queue.filling import BOTH, fill, owners, statuses
 from tests.support.forks import is_killed
 from tests.support.hooks import SECRET
-from tests.support.product import (
-    ANSWERED,
-    RETRY,
-    SENT,
-    UNCERTAIN,
-    Lost,
-    Response,
-    Result,
-    clock,
-)
+from tests.support.product import ANSWERED, RETRY, SENT, UNCERTAIN, Lost, Response, Result, clock
 
 TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
           "retry_webhooks": "webhook_deliveries"}
@@ -35,16 +26,12 @@ def queue(bench, request):
     called with each that is sent, `sent` lists them, also those that a child has sent."""
     job, log = request.node.callspec.params["job"], bench.folder / "sent"
     bench.config(mail={"per_hour": "off", "per_minute": "off", "per_day": "off"})
-    ids = [1, 2, 3]
-    bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in ids])
-    bench.table("aliases", [{"id": id, "user_id": id} for id in ids])
+    owners(bench, (1, 2, 3))
     bench.table("webhooks", [{"id": id, "user_id": id, "url": f"https://h{id}.example/",
-                              "secret": SECRET} for id in ids])
-    for id in range(1, ROWS + 1):
-        bench.spool(f"{id}.eml")
+                              "secret": SECRET} for id in (1, 2, 3)])
     bench.table(TABLES[job], [{
         "retry_forwards": {"alias_id": 1 + id % 3, "envelope_to": f"r{id}@home.example",
-                           "raw_path": f"{id}.eml"},
+                           "raw_path": "one.eml"},
         "send_notifications": {"to_email": f"r{id}@home.example", "subject": "Hello"},
         "retry_webhooks": {"webhook_id": 1 + id % 3, "event_id": f"e{id}", "attempts": 1,
                            "payload": "{}"},
