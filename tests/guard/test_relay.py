@@ -57,7 +57,10 @@ def test_a_dead_address_costs_one_more_try(service, job):
     service.now += timedelta(hours=6)
     assert service.run(job)["failed"] == 1
     assert statuses(service, job)["failed"] == 1
-    assert service.rows(TABLE[job])[0]["attempts"] == 2
+    ended = service.rows(TABLE[job])[0]
+    assert (ended["attempts"], ended["last_code"], ended["last_error"]) == (
+        2, 550, "5.7.1 blocked using a list of hosts")
+    assert ended.get("body_text", True)         # what has failed can still be read, and replayed
 
 
 @both
