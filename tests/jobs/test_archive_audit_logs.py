@@ -54,10 +54,6 @@ def unfinished(bench) -> list[dict]:
     return before
 
 
-def archives(bench) -> list[dict]:
-    return bench.rows("audit_archives")
-
-
 def files(bench) -> list[str]:
     return sorted(path.name for path in (bench.folder / "archives").glob("audit-*"))
 
@@ -76,7 +72,7 @@ def test_an_archive_is_json_lines_that_zcat_and_sha256sum_read(bench):       # R
     bench.table("audit_logs", [*ODD, {**ODD[0], "id": 10, "severity": "critical"}, young])
     assert bench.run(JOB) == {**STORED, "archived": 3, "archives": 1, "deleted": 3}
     assert bench.ids("audit_logs") == [10, 11]
-    [archive] = archives(bench)
+    [archive] = bench.rows("audit_archives")
     content = (bench.folder / "archives" / files(bench)[0]).read_bytes()
     assert (archive["location"], archive["sha256"]) == (
         f"{bench.folder}/archives/{files(bench)[0]}", hashlib.sha256(content).hexdigest())
@@ -94,7 +90,7 @@ def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R5
     before = bench.rows("audit_logs")
     assert bench.run(JOB) == {"archived": 10_100, "archives": 2, "deleted": 10_100, "expired": 0}
     check_none_is_lost(bench.db, bench.folder / "archives", before)
-    assert [row["row_count"] for row in archives(bench)] == [10_000, 100]
+    assert [row["row_count"] for row in bench.rows("audit_archives")] == [10_000, 100]
 
 
 # What is not as it should be
@@ -173,11 +169,11 @@ def test_an_unfinished_archive_is_left_to_a_living_run(bench, status, of_run, is
     (folder / f"{OTHERS}.part").write_bytes(b"half")
     bench.table("audit_archives", [{"location": f"{folder}/{OTHERS}", "status": status,
                                     "created_at": bench.ago(minutes=1)}])
-    theirs = archives(bench)
+    theirs = bench.rows("audit_archives")
     counts = bench.run(JOB)
     if is_left:
         assert (counts, bench.result["stop_reason"]) == (STORED, "another run archives")
-        assert (bench.rows("audit_logs"), archives(bench)) == (before, theirs)
+        assert (bench.rows("audit_logs"), bench.rows("audit_archives")) == (before, theirs)
     else:
         assert (counts["archived"], held(bench), len(files(bench))) == (3, before, 1)
         assert theirs[0]["id"] not in bench.ids("audit_archives")
@@ -196,10 +192,11 @@ def test_archives_go_after_their_time_where_they_are(disk):
     for _ in range(3):
         old(disk, 1)
         disk.run(JOB)
-    for row, days in zip(archives(disk), (2554, 2555, 2556)):
+    for row, days in zip(disk.rows("audit_archives"), (2554, 2555, 2556)):
         disk.db.execute("UPDATE {audit_archives} SET created_at = :then WHERE id = :id",
                         then=disk.ago(days=days, seconds=1), id=row["id"])
-    gone, elsewhere = os.path.basename(archives(disk)[1]["location"]), disk.folder / "elsewhere"
+    gone = os.path.basename(disk.rows("audit_archives")[1]["location"])
+    elsewhere = disk.folder / "elsewhere"
     os.rename(disk.folder / "archives", elsewhere)
     disk.config(archive={"store": "new"})
     assert disk.run(JOB)["expired"] == 0        # that store is not ours to see
@@ -209,7 +206,7 @@ def test_archives_go_after_their_time_where_they_are(disk):
     assert disk.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
     assert disk.run(JOB, dry_run=True)["expired"] == 2
     assert disk.run(JOB)["expired"] == 2
-    assert [os.path.basename(row["location"]) for row in archives(disk)] == files(disk)
+    assert [os.path.basename(row["location"]) for row in disk.rows("audit_archives")] == files(disk)
     assert len(files(disk)) == 1
 
 
@@ -221,10 +218,10 @@ def test_rows_go_to_a_server_and_are_read_back_from_it(disk):
         disk.config(archive={"store": server.url("s3same"), "ca_file": server.ca_file})
         error = disk.fails(JOB)
         assert "PASS: 530 " in error
-        assert "s3same" not in error + json.dumps(disk.events(JOB)) + str(archives(disk))
+        assert "s3same" not in error + str(disk.events(JOB)) + str(disk.rows("audit_archives"))
         disk.config(archive={"store": server.url(), "ca_file": server.ca_file})
         assert disk.run(JOB) == {"archived": 500, "archives": 1, "deleted": 500, "expired": 0}
-        [row], [name] = archives(disk), server.names()
+        [row], [name] = disk.rows("audit_archives"), server.names()
         assert row["location"] == f"ftps://localhost:{server.port}/audit/{name}"
         assert sorted(lines(server.archive / name), key=lambda row: row["id"]) == before
         assert PASSWORD not in json.dumps(disk.events(JOB))

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.queue.filling import BOTH, fill, owners, statuses
+from tests.queue.filling import BOTH, fill, outcomes, owners, statuses
 from tests.support.forks import is_killed
 from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, RETRY, SENT, UNCERTAIN, Lost, Response, Result, clock
@@ -119,11 +119,6 @@ def test_a_result_that_is_not_stored_by_the_hard_limit_costs_one_copy(queue, job
     assert {*lost} <= again <= {*first}
     assert max(queue.sent().values()) == 2
     assert {*uncertain(queue)} == again
-
-
-def outcomes(bench) -> list[str]:
-    """Of all attempts, in order."""
-    return [row["outcome"] for row in bench.rows("attempts")]
 
 
 @pytest.mark.parametrize("answer, other, status", [

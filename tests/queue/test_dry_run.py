@@ -24,14 +24,6 @@ def both(bench, job: str, **options) -> dict:
     return {name: done[name] for name in COUNTS if done.get(name)}
 
 
-def bad_rows(bench, job: str) -> None:
-    """Longer due than any other: one whose owner is missing, and one of no use."""
-    fill(bench, job, 99, next_attempt_at=bench.ago(hours=9))
-    odd = "many" if bench.url.startswith("sqlite") else -1
-    fill(bench, job, 1, next_attempt_at=bench.ago(hours=8))
-    bench.db.execute(f"UPDATE {{{TABLE[job]}}} SET attempts = :odd WHERE user_id = 1", odd=odd)
-
-
 def tried(bench, outcome: str, number: int) -> None:
     bench.table("attempts", [{"kind": "forward", "item_id": 9, "outcome": outcome,
                               "began_at": bench.ago(minutes=20)} for _ in range(number)])
@@ -90,7 +82,6 @@ def test_urgent_mail_that_its_share_has_no_room_for_goes_in_its_turn(shared):   
 
 
 def test_a_limit_of_items_ends_it_where_it_ends_the_run(shared):       # R11
-    bad_rows(shared, FORWARDS)
     fill(shared, FORWARDS, 1, raw_path="lost.eml", next_attempt_at=shared.ago(hours=7))
     fill(shared, FORWARDS, 1, 3, next_attempt_at=shared.ago(hours=1))
     shared.config(mail={"per_hour": "80"})
