@@ -42,8 +42,6 @@ def filled(bench) -> None:
                                    "status": "failed", "finished_at": bench.now}])
     bench.table("overflow_hold", [{"user_id": OWNER, "alias_id": 1, "warning_id": 49_000,
                                    "warned_at": bench.now, "held_at": bench.ago(days=29)}])
-    bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": 9_004, "name": "a.example",
-                             "recheck_requested_at": bench.ago(minutes=5)}])
     # Warnings that the owner's address refused: the next one is looked for.
     since = bench.ago(days=6)
     bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": 9_005, "name": "b.example",
@@ -60,8 +58,6 @@ def filled(bench) -> None:
     # More than half of a limit: then the one queue of mail looks whether others wait in the other.
     bench.table("notifications", [{**due(bench, OWNER)["notifications"][0], "id": 50_000 + number}
                                   for number in range(NOTICES)])
-    bench.dns.update({(f"club{OWNER}.example", "TXT"): ["porter-verify=t"],
-                      (f"club{OWNER}.example", "MX"): [(10, "mx.alias.example")]})
     silent = iter([Response(TIMEOUT, text="no answer")])
     bench.web.answer = lambda request: (Response(ANSWERED, 500) if "failing" in request.url
                                         else next(silent, Response(ANSWERED, 410)))
