@@ -277,8 +277,6 @@ def test_a_connection_lost_in_the_commit_is_told_and_never_repeated(db, url, mar
         mine.close()
 
 
-# Signals
-
 def _raise_stopped(*_):
     raise Stopped
 

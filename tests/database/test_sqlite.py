@@ -66,8 +66,6 @@ def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path, url):
     assert UNUSABLE[url] in str(caught.value)
 
 
-# The journal
-
 def mode(db):
     return db.value("PRAGMA journal_mode"), db.value("PRAGMA synchronous")
 

@@ -84,8 +84,6 @@ def test_the_folder_refuses_the_web_by_itself():         # R65
     assert re.search(r"Order .*\n\s*Deny from all", rules)
 
 
-# Jobs
-
 def test_a_job_is_one_file_verb_first_that_exposes_its_job_alone_and_has_a_test():
     """Purges that are no more than their rules are tested in one table."""
     names = catalogue.names()
@@ -120,8 +118,6 @@ def test_what_runs_hourly_or_daily_has_a_minute_of_its_own_never_0_nor_by_midnig
     assert len(set(starts)) == len(starts)
     assert [start for start in starts if start[1] == 0 or start[0] == 0] == []
 
-
-# What the tests know
 
 def test_no_test_knows_more_of_the_inside_than_it_did():
     lines = [line.partition(": ") for line in INSIDE.read_text().splitlines()]

@@ -118,8 +118,6 @@ delays = 1h,
         assert here("config", "check", ini=f"[core]\n{text}\n").code == 0, text
 
 
-# What wins
-
 def test_each_place_wins_over_those_below_it(service):       # R63
     """What a purge would delete says which."""
     now, name = clock.now(), "JOBS_PURGE_SESSIONS_IDLE"

@@ -272,8 +272,6 @@ def test_files_of_another_user_are_reported_and_root_is_sent_to_the_right_one(li
         found["warning"]["fix"])
 
 
-# The program
-
 @pytest.fixture
 def upload(tmp_path, lite):
     """A copy of the program, to be spoilt."""
@@ -349,9 +347,6 @@ def test_a_broker_elsewhere_has_a_password_and_tls(lite):                       
                              (f":{SECRET}@", ["problem", "warning"])):
         lite.configure("worker", redis=f"redis://{password}127.0.0.2:{free_port()}/0")
         assert sorted(each["level"] for each in lite.found()) == levels
-
-
-# Everything at once
 
 
 def test_a_check_that_breaks_or_hangs_is_a_finding_and_stops_no_other(lite):

@@ -65,8 +65,6 @@ def test_all_jobs_are_paused_and_resumed_at_once(service):
     assert service.db.value(paused) == 0
 
 
-# test JOB
-
 @pytest.fixture
 def forwards(service):
     """Four forwards that are due and one whose file is missing; nobody listens at the relay."""

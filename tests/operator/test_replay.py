@@ -51,8 +51,6 @@ def refused(found: dict) -> dict[int, str]:
     return {each["id"]: each["reason"] for each in found["refused"]}
 
 
-# By id
-
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service, kind):       # R41 R77
     [id] = rows(service, kind, last_error="5.1.1 no such user", uncertain=2,

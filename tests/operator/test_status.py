@@ -33,8 +33,6 @@ def of_job(service) -> tuple[dict, str]:
     return jobs(service, "list")[JOB], " ".join(shown.split()[1:])
 
 
-# list and history
-
 def test_a_new_installation_has_no_incident_and_every_job_in_a_line(service):
     assert service.run("status").startswith("No job has run yet.\n")
     found = service.json("status")
@@ -116,9 +114,6 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
                for each in seen)
 
 
-# status
-
-
 def test_a_job_that_is_paused_stands_beside_all_is_well(service):        # R59
     service.run("purge_sessions")
     service.run("pause", "purge_magic_links")
@@ -149,8 +144,6 @@ def test_every_job_shows_its_outcome_lateness_failures_and_unreadable_rows(servi
     for words in ("no route to j***@home.example", "3 invalid rows in its last run: its log says"):
         assert words in shown
 
-
-# Files
 
 def test_page_and_metrics_are_replaced_as_a_whole_and_nothing_else_is(service, tmp_path):  # R62
     for words in ("report --output status.html", "metrics --output jobs.prom"):

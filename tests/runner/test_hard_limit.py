@@ -43,8 +43,6 @@ def assert_ended_by_force(done, within: float = SOON) -> None:
     assert done.seconds < within
 
 
-# What hangs
-
 @pytest.mark.parametrize("engine, how", [
     *(("site", how) for how in ("sleep", "recv", "swallow", "sqlite")), ("maria_site", "mariadb")])
 def test_a_hang_is_ended_at_budget_and_grace(request, engine, how):          # R4
@@ -84,8 +82,6 @@ def test_code_that_hears_no_signal_is_ended_too(site):                       # R
     assert site.outcomes("hang")[0] == "vanished"
 
 
-# Where it strikes
-
 @pytest.mark.parametrize("point", ["limits:RunLimits.end", "runner:Run._finish", "history:finish"])
 def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
     done = site("dig", "--json", alarm=f"jobs_lib.runner.{point}:before")
@@ -114,8 +110,6 @@ def test_a_tick_goes_on_with_the_next_job_after_it(site):                       
     assert done.code == 124
     assert sorted(run["status"] for run in json.loads(done.out)) == ["ok", "timeout"]
 
-
-# Frozen
 
 def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      # R4
     limited(site, "hang")
@@ -156,8 +150,6 @@ def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        
     assert [event["status"] for event in site.events("hang") if event["event"] == "run ended"
             ][:2] == ["timeout"] * 2
 
-
-# A database that another writer holds
 
 def test_a_file_that_is_locked_in_mid_run_holds_it_no_longer_than_its_limit(site):      # R4
     site.configure(grace="2s")

@@ -178,8 +178,6 @@ def test_a_database_held_by_another_for_long_is_an_incident(request, outside, mo
     assert hours.tick() == (0, [], ["ping"])
 
 
-# A clock that was wrong for more than an hour, and is right again
-
 @pytest.mark.parametrize("days", [-2, 400])
 def test_after_a_wrong_clock_nobody_is_late_and_cron_had_not_stopped(hours, days):   # R59
     wrong = timedelta(days=days)
@@ -208,7 +206,6 @@ def test_before_the_first_run_status_says_that_cron_has_not_come(hours):        
 
 
 # Files of another user. Root without its right to open everything is refused what another user may.
-
 UNPRIVILEGED = {"before": ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
                 if os.geteuid() == 0 else ()}
 STRANGER = 65534
@@ -293,8 +290,6 @@ def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_ho
     ours(site.folder / "state")
 
 
-# No room
-
 @pytest.mark.parametrize("engine", ["maria_site", "site"])
 # R69
 def test_a_full_disk_is_said_once_and_stops_no_job_whose_database_is_elsewhere(request, outside,
@@ -321,8 +316,6 @@ def test_a_full_disk_is_said_once_and_stops_no_job_whose_database_is_elsewhere(r
         assert back.err == ("jobs.py run-due: The log can be written again: the log could not be "
                             "written from 14:36 to 14:51 UTC on 24 Nov\n")
 
-
-# A package that is missing
 
 @pytest.mark.parametrize("mode", ["rq", "celery"])
 # R69

@@ -16,8 +16,6 @@ ALL = ("tick_critical", "tick_high", "tick_normal", "tick_low")
 DAY = timedelta(days=1)
 
 
-# What is due
-
 def test_a_job_missed_for_days_runs_once(site, ticks):                       # R7
     site.enable("tick_normal")
     site.began("tick_normal", utc("2026-11-20 14:30"))
@@ -33,8 +31,6 @@ def test_a_rare_cron_still_runs_jobs_whose_minute_it_never_hits(site, ticks, ste
     assert ran == [("tick_normal", "ok", "2026-11-23 03:17"),
                    ("tick_normal", "ok", "2026-11-24 03:17")]
 
-
-# Carrying on
 
 @pytest.mark.parametrize("status", ["partial", "timeout", "interrupted", "vanished"])
 def test_an_unfinished_slot_is_carried_on_in_the_next_ticks(site, ticks, status):            # R4

@@ -65,8 +65,6 @@ def test_a_run_that_cannot_begin_for_another_writer_is_skipped_quietly(site):   
     assert "was writing" in site.events("dig")[-1]["reason"]
 
 
-# What was not stored was not done
-
 def test_a_batch_that_is_tried_again_counts_and_logs_once(bench):               # R73
     tries = []
 
@@ -119,8 +117,6 @@ def test_a_run_that_fails_keeps_what_it_has_counted(bench, error):              
     assert said(bench) == 0
 
 
-# Errors that nobody expects
-
 # R73
 def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_worked(bench):
     def job(ctx):
@@ -154,8 +150,6 @@ def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_agai
     assert bench.result["counts"] == {"defects": 1}
     assert said(bench, "exception") == 1
 
-
-# How far it is
 
 def test_the_last_progress_is_in_the_row_of_the_run(bench):                     # R2
     def job(ctx):

@@ -10,7 +10,6 @@ import pytest
 from tests.support.patience import SOON
 from tests.support.shell import ended, until
 
-# The budget
 
 def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R4
     any_site.configure("dig", budget="2s", pause="200", items="15")

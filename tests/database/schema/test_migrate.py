@@ -74,8 +74,6 @@ def in_a_process(url, at=None):
     return not is_killed(work)
 
 
-# Repeating and killing
-
 def age(db) -> None:
     """As before an update: its tables have more columns and indexes, and one is missing."""
     db.insert("notifications", kind="k", to_email="a@b.example")
@@ -146,8 +144,6 @@ def test_it_ends_although_each_try_is_killed_once_it_has_made_something(fresh, e
     db.close()
 
 
-# The plan
-
 def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):
     # R11
     connect(blank_url, create=True).close()
@@ -165,8 +161,6 @@ def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):
     check(db)
     db.close()
 
-
-# What is not ours
 
 @pytest.mark.parametrize("ours, theirs, names, advice", [
     ("notifications", "notifications", {}, r"\[core\] prefix"),

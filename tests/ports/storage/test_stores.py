@@ -43,8 +43,6 @@ def store(request, tmp_path):
     return made
 
 
-# What both do
-
 def test_what_was_put_is_read_back(store):
     assert not store.has("a.gz")
     store.put("a.gz", DATA)
@@ -176,8 +174,6 @@ def test_a_server_that_says_nothing_is_waited_for_so_long_and_no_longer(monkeypa
         with pytest.raises(ArchiveError, match="no answer in time"):
             open_store(section(f"ftps://me:x@127.0.0.1:{port}/a")).has("a.gz")
 
-
-# The URL
 
 @pytest.mark.parametrize("url", ["ftp://me:x@host/a", "ftps://host/a", "ftps://me@host/a",
                                  "ftps://me:x@/a", "ftps://me:x@host:0/a",
