@@ -1,16 +1,17 @@
 """A threshold is recorded once in a cycle, and its user is notified once, of the highest."""
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
 from tests.support.databases import bulk
-from tests.support.product import ConfigError, clock, thresholds
+from tests.support.product import ConfigError, Cycle, clock, cycle, elapsed_percent, thresholds
 
 JOB = "check_usage_thresholds"
 NONE = {"users": 0, "events": 0, "notices": 0}
 GB = 1024 ** 3
+DAY = timedelta(days=1)
 
 
 def user(id: int = 1, emails=None, bytes=None, anchor="2026-11-15", **values) -> dict:
@@ -213,3 +214,24 @@ def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
     bench.meanwhile("BEGIN", "UPDATE {users} SET email_limit = 1000 WHERE id = 1")
     assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1}
     assert crossed(bench, id=1) == [] != crossed(bench, id=2)
+
+
+# A billing cycle begins on its anchor day, or on the last day of a month that has no such day
+
+@pytest.mark.parametrize("anchor", range(1, 32))
+def test_it_agrees_with_a_calendar_that_is_walked_day_by_day(anchor):
+    walk = [date(2023, 11, 1) + number * DAY for number in range(366 * 9)]
+    firsts = [day for day in walk
+              if day.day == anchor or ((day + DAY).month != day.month and day.day < anchor)]
+    for start, end in zip(firsts, firsts[1:]):
+        day = start
+        while day < end:
+            assert cycle(anchor, day) == (start, end)
+            day += DAY
+
+
+@pytest.mark.parametrize(("day", "second", "percent"), [
+    (1, 0, 0), (15, 86_399, 49), (16, 0, 50), (30, 86_399, 99), (31, 0, 100), (32, 0, 100)])
+def test_how_much_of_it_has_gone(day, second, percent):
+    now = datetime(2026, 11, 1, tzinfo=timezone.utc) + timedelta(days=day - 1, seconds=second)
+    assert elapsed_percent(Cycle(date(2026, 11, 1), date(2026, 12, 1)), now) == percent
