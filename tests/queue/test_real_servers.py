@@ -4,6 +4,7 @@ arrives by its id."""
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import threading
 import time
@@ -16,13 +17,13 @@ from tests.servers.mariadb import ENCODED, USER, MariaDB
 from tests.servers.proxy import CutProxy
 from tests.support.hooks import fill
 from tests.support.product import connect
-from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
 TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
           "retry_webhooks": "webhook_deliveries"}
 WEBHOOKS = "retry_webhooks"
 STRUCK = 2                          # the message during which something happens
+REPEATS = range(int(os.environ.get("JOBS_TEST_REPEATS", "1")))      # of each kill
 LOST = range(4)                     # commits after it: its own result, the next begin and result
 ROWS = {WEBHOOKS: 20}               # the others have five: one is on its way at a time
 TOGETHER = 8                        # requests

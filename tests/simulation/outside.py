@@ -12,26 +12,8 @@ import os
 from collections import namedtuple
 from pathlib import Path
 
-from tests.support.one_by_one import one_by_one
-from tests.support.product import (
-    ANSWERED,
-    FAILED,
-    FINAL,
-    FOUND,
-    IN_MEMORY,
-    LOST,
-    NODATA,
-    NXDOMAIN,
-    RELAY,
-    RETRY,
-    SENT,
-    TIMEOUT,
-    UNCERTAIN,
-    UNKNOWN,
-    Answer,
-    Response,
-    Result,
-)
+from tests.support.one_by_one import OneByOne
+from tests.support.product import IN_MEMORY, Answer, Response, Result
 
 Spell = namedtuple("Spell", "start end kind")
 Spell.__doc__ = "From one second to another something is as `kind` says."
@@ -101,12 +83,12 @@ class Outside:
 # How long one message takes, by the weather of the relay.
 SECONDS = {"good": 0.3, "slow": 25.0, "silent": 65.0}
 ANSWERS = {
-    "refusing": Result(RELAY, None, "", "Connection refused"),
-    "silent": Result(LOST, None, "", "no answer within 60 seconds"),
-    "over quota": Result(RELAY, 452, "4.3.2", "Domain alias.example has exceeded the max emails "
+    "refusing": Result("relay", None, "", "Connection refused"),
+    "silent": Result("lost", None, "", "no answer within 60 seconds"),
+    "over quota": Result("relay", 452, "4.3.2", "Domain alias.example has exceeded the max emails "
                                               "per hour (125/100 (125%)) allowed"),
-    "blocking": Result(FINAL, 554, "5.7.1", "blocked using a list of bad senders"),
-    "denied": Result(RELAY, 535, "5.7.8", "authentication failed"),
+    "blocking": Result("final", 554, "5.7.1", "blocked using a list of bad senders"),
+    "denied": Result("relay", 535, "5.7.8", "authentication failed"),
 }
 
 
@@ -124,19 +106,19 @@ class Relay:
         outside.clock.sleep(SECONDS.get(now, SECONDS["good"]))
         answer = ANSWERS.get(now)
         if answer is None and message.path is not IN_MEMORY and not os.path.exists(message.path):
-            return Result(FINAL, None, "", "the stored message is missing")
+            return Result("final", None, "", "the stored message is missing")
         raw = message.head + (b"" if message.path is IN_MEMORY
                               else Path(message.path).read_bytes())
         # not by its id: a database may leave gaps between them
         about = envelope.recipient, _subject(raw)
         answer = answer or self._answer(*about)
-        if answer.outcome == SENT and now == "breaking" and outside.chance("dot", *about) < 0.3:
-            answer = Result(UNCERTAIN, None, "", "the connection broke after the message")
+        if answer.outcome == "sent" and now == "breaking" and outside.chance("dot", *about) < 0.3:
+            answer = Result("uncertain", None, "", "the connection broke after the message")
         outside.journal.write(
             what="mail", item=str(item_id), to=envelope.recipient, sender=envelope.sender,
             outcome=answer.outcome, code=answer.code, at=int(outside.clock.seconds),
             digest=hashlib.sha256(raw).hexdigest()[:16], subject=about[1])
-        if answer.outcome in (SENT, UNCERTAIN):
+        if answer.outcome in ("sent", "uncertain"):
             outside.strikes.reached("message", 1)
         return answer
 
@@ -144,12 +126,12 @@ class Relay:
         """By the nature of the mailbox, which its name tells."""
         nature = recipient.partition("@")[0].rpartition("-")[2]
         if nature == "gone":
-            return Result(FINAL, 550, "5.1.1", "no such user here")
+            return Result("final", 550, "5.1.1", "no such user here")
         if nature == "full":
-            return Result(RETRY, 452, "4.2.2", "mailbox full")
+            return Result("retry", 452, "4.2.2", "mailbox full")
         if nature == "flaky" and self._outside.chance(recipient, subject) < 0.5:
-            return Result(RETRY, 451, "4.7.1", "greylisted, try again later")
-        return Result(SENT, 250, "2.0.0", "queued")
+            return Result("retry", 451, "4.7.1", "greylisted, try again later")
+        return Result("sent", 250, "2.0.0", "queued")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -175,12 +157,12 @@ class Web:
         now = outside.weather.now(host, outside.weather.now("network"))
         outside.clock.sleep({"silent": 10.0}.get(now, 0.2))
         answer = {
-            "silent": Response(TIMEOUT, text="no answer within 10 seconds"),
-            "away": Response(FAILED, text="connection refused"),
-            "broken": Response(ANSWERED, 500, excerpt="oops"),
-            "gone": Response(ANSWERED, 410, excerpt="gone"),
-            "busy": Response(ANSWERED, 429, retry_after="5400"),
-        }.get(now, Response(ANSWERED, 204))
+            "silent": Response("timeout", text="no answer within 10 seconds"),
+            "away": Response("failed", text="connection refused"),
+            "broken": Response("answered", 500, excerpt="oops"),
+            "gone": Response("answered", 410, excerpt="gone"),
+            "busy": Response("answered", 429, retry_after="5400"),
+        }.get(now, Response("answered", 204))
         headers = {name.lower(): value for name, value in request.headers}
         outside.journal.write(what="request", item=str(request.item_id), url=request.url,
                               id=headers.get("webhook-id"), status=answer.status,
@@ -190,7 +172,7 @@ class Web:
         return answer
 
 
-class Zones:
+class Zones(OneByOne):
     """The DNS of users' domains: `right` or `wrong`, by the weather of their names."""
 
     def __init__(self, outside: Outside) -> None:
@@ -200,7 +182,7 @@ class Zones:
         """The answer to one question."""
         weather = self._outside.weather
         if weather.now("dns") == "silent":
-            return Answer(UNKNOWN, why="no name server answered")
+            return Answer("unknown", why="no name server answered")
         labels = name.split(".")
         domain = ".".join(labels[-2:])
         how = "missing" if weather.now("dns") == "lying" else weather.now(domain, "missing")
@@ -208,13 +190,9 @@ class Zones:
             self._outside.journal.write(what="dns", item=domain, kind=kind, outcome=how,
                                         at=int(self._outside.clock.seconds))
         if how == "missing":
-            return Answer(NXDOMAIN)
+            return Answer("nxdomain")
         if name != domain or how == "wrong":
-            return Answer(NODATA)
+            return Answer("nodata")
         if kind == "TXT":
-            return Answer(FOUND, (f"porter-verify=token-{labels[-2]}",))
-        return Answer(FOUND, ((10, "mx1.service.example"),)) if kind == "MX" else Answer(NODATA)
-
-    def each(self, items, stopped):
-        """One item after the other."""
-        return one_by_one(self.look_up, items, stopped)
+            return Answer("found", (f"porter-verify=token-{labels[-2]}",))
+        return Answer("found", ((10, "mx1.service.example"),)) if kind == "MX" else Answer("nodata")

@@ -22,34 +22,9 @@ from email import message_from_bytes, policy
 from functools import cached_property
 from pathlib import Path
 
-from tests.support import adopted, databases, keyed
-from tests.support.one_by_one import one_by_one
-from tests.support.product import (
-    ANSWERED,
-    FINAL,
-    FOUND,
-    IN_MEMORY,
-    NO_DEFAULT,
-    NODATA,
-    NXDOMAIN,
-    SENT,
-    Answer,
-    Console,
-    Ports,
-    Response,
-    Result,
-    Session,
-    catalogue,
-    clock,
-    connect,
-    dispatch,
-    known_rules,
-    load,
-    mark_folder,
-    run_due,
-    runner,
-    table,
-)
+from tests.support import adopted, databases, keyed, product
+from tests.support.one_by_one import OneByOne
+from tests.support.product import IN_MEMORY, Answer, Console, Ports, Response, Result, Session
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 
@@ -92,7 +67,7 @@ class Bench:
         self._names = {"core": {"prefix": prefix} if prefix else {}, "tables": tables or {}}
         self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
         self.spool_dir = self.folder / "spool"
-        mark_folder(str(self.spool_dir),
+        product.mark_folder(str(self.spool_dir),
                     self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
         self.result: dict = {}
         self.samples: list[dict] = []
@@ -117,7 +92,7 @@ class Bench:
 
     def was_looked_at(self) -> None:
         """The clock was found right just now, whatever rows of `job_runs` a test puts there."""
-        self.db.upsert("meta", {"name": "accepted"}, {"value": clock.text(self.now)})
+        self.db.upsert("meta", {"name": "accepted"}, {"value": product.clock.text(self.now)})
         self.is_new = False
 
     def _begin(self) -> None:
@@ -166,9 +141,9 @@ class Bench:
                    "hash": f"{number:064x}", "address": f"someone{number}@example.org",
                    "path": f"message-{number}.eml", "date": self.now.date(),
                    "label": f"label-{number}", "line": f"https://example.org/{number}"}
-        return {column.name: by_type[column.type] for column in table(name).columns
-                if not column.null and (column.default is NO_DEFAULT or column.type == "now")
-                and column.type in by_type}
+        return {column.name: by_type[column.type] for column in product.table(name).columns
+                if not column.null and column.type in by_type
+                and (column.default is product.NO_DEFAULT or column.type == "now")}
 
     # Runs
 
@@ -182,7 +157,7 @@ class Bench:
                  for line in (f"[{name}]", *(f"{option} = {value}" for option,
                                              value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
-        self._config = load(None, beside=str(self.folder), environ={})
+        self._config = product.load(None, beside=str(self.folder), environ={})
 
     def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False,
             **options) -> dict:
@@ -201,16 +176,17 @@ class Bench:
     def attempt(self, job, *, limit=None, dry_run=False, yes=False, slot=None, **options) -> dict:
         """Run a job; its outcome, whatever that is."""
         if isinstance(job, str):
-            job = catalogue.load(job)
+            job = product.catalogue.load(job)
         self._begin()
         ports = _Ports(self._config.with_overrides([f"{name}={value}" for name,
                                                     value in options.items()], job), self)
         console = Console(-1)
         self.statements = []
-        request = runner.Request("scheduled" if slot else "manual", slot, limit, dry_run, yes, None)
+        request = product.runner.Request("scheduled" if slot else "manual", slot, limit, dry_run,
+                                         yes, None)
         try:
-            with known_rules() if self.knows_rules else nullcontext():
-                self.result = runner.run(Session(ports.given, ports, console), job, request)
+            with product.known_rules() if self.knows_rules else nullcontext():
+                self.result = product.runner.run(Session(ports.given, ports, console), job, request)
         finally:
             ports.close()
         if job.tables and not adopted.is_probe(ports.heard):
@@ -233,7 +209,7 @@ class Bench:
 
     def elsewhere(self, *statements: str) -> None:
         """Do this on a connection of its own, as the app does; `:now` is the time."""
-        other = connect(self.url)
+        other = product.connect(self.url)
         for sql in statements:
             other.execute(sql, now=self.now)
         other.close()
@@ -245,7 +221,7 @@ class Bench:
         with redirect_stdout(printed), redirect_stderr(printed):
             session = Session(self._config, ports, Console(0))
             try:
-                found = dispatch(list(words), lambda _: session, None)
+                found = product.dispatch(list(words), lambda _: session, None)
             finally:
                 ports.close()
         assert code in (None, found), printed.getvalue()
@@ -256,8 +232,8 @@ class Bench:
         self._begin()
         ports, console = _Ports(self._config, self), Console(-1)
         try:
-            with known_rules() if self.knows_rules else nullcontext():
-                results, _ = run_due.tick(Session(self._config, ports, console),
+            with product.known_rules() if self.knows_rules else nullcontext():
+                results, _ = product.run_due.tick(Session(self._config, ports, console),
                                           timedelta(seconds=budget))
         finally:
             ports.close()
@@ -303,11 +279,11 @@ class Outbox(list):
 
     def send(self, envelope, message, deadline, item_id) -> Result:
         """Take the message, or answer something else."""
-        result = self.answer(envelope) if self.answer else Result(SENT, 250, "2.0.0", "taken")
+        result = self.answer(envelope) if self.answer else Result("sent", 250, "2.0.0", "taken")
         if message.path is not IN_MEMORY and not os.path.exists(message.path):
             # as real transports say
-            return Result(FINAL, None, "", "the stored message is missing")
-        if result.outcome == SENT:
+            return Result("final", None, "", "the stored message is missing")
+        if result.outcome == "sent":
             raw = message.head + (b"" if message.path is IN_MEMORY
                                   else Path(message.path).read_bytes())
             self.append(Mail(envelope.sender, envelope.recipient, raw, item_id))
@@ -326,10 +302,10 @@ class Web(list):
     def post(self, request) -> Response:
         """Take the request, and answer."""
         self.append(request)
-        return self.answer(request) if self.answer else Response(ANSWERED, 204)
+        return self.answer(request) if self.answer else Response("answered", 204)
 
 
-class Zone(dict):
+class Zone(OneByOne, dict):
     """What is in DNS: {(name, type): records as in ports/outcomes.py, or an Answer}; `asked`
     keeps the questions.
 
@@ -349,12 +325,9 @@ class Zone(dict):
             self.on_question(name, kind)
         found = self.down or self.get((name, kind))
         if found is None:
-            return Answer(NODATA if any(known.endswith(name) for known, _ in self) else NXDOMAIN)
-        return found if isinstance(found, Answer) else Answer(FOUND, tuple(found))
-
-    def each(self, items, stopped):
-        """One item after the other."""
-        return one_by_one(self.look_up, items, stopped)
+            is_above = any(known.endswith(name) for known, _ in self)
+            return Answer("nodata" if is_above else "nxdomain")
+        return found if isinstance(found, Answer) else Answer("found", tuple(found))
 
 
 class _Ports(Ports):

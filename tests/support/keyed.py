@@ -23,14 +23,7 @@ Keys.__doc__ = """How an app's keys look.
 mysql, sqlite  the type of the columns     make  number -> the key that stands for it
 refer          how other rows write that key
 """
-DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CI = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
-
-
-def _ulid(number: int) -> str:
-    random = int.from_bytes(md5(b"%d" % number).digest()[:10], "big")
-    value = (1_790_000_000_000 + number) << 80 | random
-    return "".join(DIGITS[value >> shift & 31] for shift in range(125, -1, -5))
 
 
 def _numeric(number: int) -> str:
@@ -46,7 +39,8 @@ def _mixed(number: int) -> str:
 
 UUIDS = Keys("uuid", f"CHAR(36) {CI}", "CHAR(36)",
              lambda number: str(UUID(bytes=md5(b"%d" % number).digest())))
-ULIDS = Keys("ulid", "CHAR(26) CHARACTER SET ascii COLLATE ascii_bin", "TEXT", _ulid)
+ULIDS = Keys("ulid", "CHAR(26) CHARACTER SET ascii COLLATE ascii_bin", "TEXT",
+             "01JD2P4Z6Y{:016}".format)
 NUMERIC = Keys("numeric", f"VARCHAR(191) {CI}", "VARCHAR(191)", _numeric)
 MIXED = Keys("mixed", "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "TEXT", _mixed)
 # MariaDB's own type of 16 octets: '' is none of its values,

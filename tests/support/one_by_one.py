@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 
-def one_by_one(look_up, items, stopped):
-    """Resolver.each, by one `look_up(name, kind)` after the other."""
-    for item, questions in items:
-        if stopped():
-            return
-        try:
-            answers = {question: look_up(*question) for question in questions}
-        except Exception as error:      # noqa: BLE001  a defect, of this item alone
-            yield item, error
-        else:
-            yield item, answers
+class OneByOne:
+    """`each` of a resolver, by one `look_up(name, kind)` after the other."""
+
+    def each(self, items, stopped):
+        """One item after the other."""
+        for item, questions in items:
+            if stopped():
+                return
+            try:
+                answers = {question: self.look_up(*question) for question in questions}
+            except Exception as error:      # noqa: BLE001  a defect, of this item alone
+                yield item, error
+            else:
+                yield item, answers
