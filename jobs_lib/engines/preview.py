@@ -20,13 +20,12 @@ def show_due_mail(ctx, queue: Queue, source, others_wait) -> None:
     mail, waits = ctx.section("mail"), others_wait()
     noun = f"due message by {mail.transport}", f"due messages by {mail.transport}"
     if paused := relay.paused(ctx.db, ctx.now):
-        _show_closed(ctx, noun, f"the relay is paused {paused}")
+        ctx.show(f"send {counted(0, *noun)}", [], f"not now: the relay is paused {paused}")
         return
     limits = relay.Limits(ctx.db, mail, ctx.clock, queue.kind, lambda: waits)
     limits.count()
     if relay.MINUTE in limits.limits:       # its room is waited for
-        seconds = min(ctx.seconds_left(),
-                      ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM)
+        seconds = min(ctx.seconds_left(), ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM)
         limits.limits[relay.MINUTE] *= 1 + max(0, int(seconds // MINUTE_LONG))
     show_due(ctx, queue, noun, source.why_not, limits, relay.failures(ctx.db, mail, ctx.now))
 
@@ -40,7 +39,7 @@ def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=No
     limits         of the relay, counted; `failures`: why what has failed before has to wait
     """
     if not ctx.may_send():                              # it looks at no row
-        _show_closed(ctx, noun, ctx.suspended)
+        ctx.show(f"send {counted(0, *noun)}", [], f"not now: {ctx.suspended}")
         return []
     work, notes, rest = Work(ctx, queue), set(), True
     if failures:
@@ -83,10 +82,6 @@ def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=No
             ctx.show(f"{verb} {len(reasons):,}: {', '.join(sorted(set(reasons.values())))}",
                      [seen[id] for id in reasons if id in seen][:SHOWN])
     return [*seen.values()]
-
-
-def _show_closed(ctx, noun: tuple, why: str) -> None:
-    ctx.show(f"send {counted(0, *noun)}", [], f"not now: {why}")
 
 
 def _in_turn(work: Work, ring: Ring, seen: dict):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from itertools import chain
 
+from jobs_lib import clock
 from jobs_lib.database.stored import chunked, one_line, words
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import kept, private, write
@@ -115,12 +117,15 @@ def refuse_lost(db, folder: str) -> None:
 
 
 def all_missing(db, folder: str) -> str | None:
-    """Of several forwards that wait none has its file: then it is the names or the folder that is
-    wrong, and no message may pay for it. A sentence, or None."""
-    paths = {row["raw_path"] for row in db.query(
-        "SELECT raw_path FROM {failed_emails} WHERE status = 'pending' LIMIT :most",
-        most=LOOKED_AT)}
-    if len(paths) < SEVERAL or any(is_there(folder, path) for path in paths):
+    """A sentence if none of several waiting forwards has its file: no message may pay for that."""
+    waiting = "SELECT id, next_attempt_at, raw_path FROM {failed_emails} WHERE status = 'pending'"
+    some = db.query(f"{waiting} LIMIT :most", most=LOOKED_AT)
+    # these may be of one owner, who has lost them: then the others are looked at, too
+    rest = db.pages(f"{waiting} AND next_attempt_at >= :first", key=("next_attempt_at", "id"),
+                    size=LOOKED_AT, first=clock.FIRST)
+    paths = {row["raw_path"] for row in some}
+    if len(paths) < SEVERAL or any(is_there(folder, row["raw_path"])
+                                   for row in chain(some, chain.from_iterable(rest))):
         return None
     example = one_line(words(max(paths, key=lambda path: str(path or "")) or ""))[:80]
     return (f"none of the {len(paths):,} waiting messages looked at is in [spool] dir = {folder}, "

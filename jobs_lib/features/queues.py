@@ -20,7 +20,9 @@ UNREAD = {"body_text": None, "body_html": None}
 OPTED_OUT = (f"kind NOT IN {REQUIRED} AND (SELECT 1 FROM {{notification_optouts}} AS optouts WHERE "
              "optouts.user_id = {notifications}.user_id AND optouts.kind = {notifications}.kind) "
              "IS NOT NULL")
-DISABLED = "COALESCE((SELECT active FROM {webhooks} WHERE {webhooks}.id = webhook_id), 0) = 0"
+# '' is what PHP stores for false in SQLite
+DISABLED = ("COALESCE((SELECT active FROM {webhooks} WHERE {webhooks}.id = webhook_id), 0) "
+            "IN (0, '')")
 CLOSED = "(SELECT status FROM {users} WHERE {users}.id = {export_requests}.user_id) = 'deleted'"
 
 

@@ -356,6 +356,15 @@ def test_an_account_has_one_running_at_a_time(bench):           # R55
     assert statuses(bench) == ["running", "queued"]
 
 
+def test_a_dry_run_knows_how_many_an_account_may_have(bench):                            # R11 R55
+    requested(bench)
+    for _ in range(3):
+        ask(bench)
+    for dry_run in (True, False):
+        counts = bench.run("export_accounts", dry_run=dry_run)
+        assert (counts["exported"], counts["refused"]) == (2, 2)
+
+
 def test_a_deleted_account_gets_none(bench):
     requested(bench, "deleted")
     assert bench.run("export_accounts", dry_run=True)["refused"] == 1
@@ -474,10 +483,15 @@ def test_progress_stands_in_the_row(bench):
 def test_one_that_is_out_of_time_loses_no_attempt_and_says_what_to_do(bench):
     requested(bench)
     bench.clock.step = 1.0
-    assert bench.run("export_accounts", budget="60s")["put_off"] == 1
+    for _ in range(2):
+        assert bench.run("export_accounts", budget="60s")["put_off"] == 1
+        bench.now += timedelta(hours=7)
     row = bench.rows("export_requests")[-1]
     assert (row["status"], row["attempts"]) == ("queued", 0)
     assert "let [export_accounts] budget be more" in row["error"]
+    queue, = (each for each in json.loads(bench.command("status", "--json", code=1))["queues"]
+              if each["name"] == "exports")
+    assert queue["oldest_due_seconds"] == 14 * 3600 + 300       # so it is an incident, too
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
     assert zips(bench) == []
 

@@ -224,6 +224,23 @@ def test_where_no_waiting_row_names_a_file_no_row_is_to_blame(bench, forward, na
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 3, "notices": 1}
 
 
+def test_where_nothing_is_due_a_dry_run_looks_for_no_file(bench, forward):                 # R11
+    for id in (1, 2, 3):
+        forward(id, raw_path=f"lost{id}.eml", next_attempt_at=bench.ahead(hours=3))
+    for dry_run in (True, False):
+        assert bench.run("retry_forwards", dry_run=dry_run)["sent"] == 0
+
+
+def test_what_one_owner_has_lost_stops_no_other(bench, forward):                       # R66
+    bench.table("users", [{"id": 2, "email": "al@account.example"}])
+    lost = {"user_id": 2, "alias_id": 1, "destination_id": 1, "envelope_to": "al@home.example",
+            "next_attempt_at": bench.ago(hours=1)}
+    bench.bulk("failed_emails", [{"id": id, "raw_path": f"lost{id}.eml", **lost}
+                                 for id in range(1, 251)])
+    forward(251, next_attempt_at=bench.ago(minutes=1))
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 250, "notices": 0}
+
+
 @pytest.mark.parametrize("values, why", [
     *(({"raw_path": path}, "expected a path below the spool folder")
       for path in ("../../etc/passwd", "/etc/passwd", "a\\b", "", ".jobs-spool")),

@@ -120,10 +120,12 @@ def _write(work: Requests, row: dict, draft: str):
 def preview(ctx) -> dict:
     """Show what a run would do. How many rows an account has is not counted."""
     work, over = Requests(ctx, EXPORTS), _over(ctx)
-    rows = work.take(Ring(work), AT_ONCE)
-    refused = [row for row in rows if _refusal(ctx, _owner(ctx, row), row)]
-    made = [row for row in rows if row not in refused]
-    made = made[:ctx.within_limit(len(made))]
+    made: list[dict] = []
+    refused: list[dict] = []
+    for row in work.take(Ring(work), AT_ONCE):
+        more = sum(each["user_id"] == row["user_id"] for each in made)
+        if len(made) < ctx.within_limit(AT_ONCE):
+            (refused if _refusal(ctx, _owner(ctx, row), row, more) else made).append(row)
     problem = misplaced(ctx.section, "export", "dir") or ("" if exports.page(ctx) else NO_PAGE)
     ctx.show(f"export {text.counted(len(made), 'account')}", made[:SHOWN],
              f"a run would fail: {problem}" if made and problem else "")
@@ -169,8 +171,9 @@ def _owner(ctx, row: dict, locked: str = "") -> dict | None:
         id=row["user_id"])
 
 
-def _refusal(ctx, user: dict | None, row: dict) -> str:
-    """Why a request is not to be made; "" for one that is."""
+def _refusal(ctx, user: dict | None, row: dict, more: int = 0) -> str:
+    """Why a request is not to be made; "" for one that is. `more`: of the account that a dry run
+    would make."""
     if user is None or user["status"] == "deleted":
         return "cancelled: the account is deleted"
     made = ctx.db.value(
@@ -178,7 +181,7 @@ def _refusal(ctx, user: dict | None, row: dict) -> str:
         "'expired') AND started_at > :since AND started_at < :ahead",
         user=row["user_id"], since=ctx.now - DAY, ahead=ctx.now + DAY)
     most = ctx.options.per_day
-    return "" if made < most else (
+    return "" if made + more < most else (
         f"refused: {most} exports within a day are enough ([export_accounts] per_day)")
 
 
@@ -267,8 +270,10 @@ class Requests(Work):
         ctx = self.ctx
         if self._is_ready(row):
             return  # by a COMMIT whose answer was lost
-        # the next run tries it again, also the one that finds that it was killed
-        status = self.settle(row, outcome, None, why, dead=dead, later=ctx.now,
+        # the next run tries it again, also the one that finds that it was killed; what is postponed
+        # stays due since it was, which is seen once that is too long
+        later = None if outcome == POSTPONED else ctx.now
+        status = self.settle(row, outcome, None, why, dead=dead, later=later,
                              progress=0, error=why, file_name=None)
         exports.remove(ctx, row["file_name"])
         if not status:

@@ -7,7 +7,9 @@ import hmac
 from jobs_lib.addresses import check
 from jobs_lib.database.stored import one_line
 from jobs_lib.engines import spool
+from jobs_lib.engines.due import due
 from jobs_lib.errors import JobsError
+from jobs_lib.features.queues import FORWARDS
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.content import Unsendable, open_message
 from jobs_lib.ports.mail.message import Envelope, Message, Result
@@ -31,7 +33,8 @@ class Forwards:
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
         # before any of them has begun
-        if wrong := spool.all_missing(ctx.db, self.spool):
+        if ctx.may_send() and due(ctx, FORWARDS).any() and (
+                wrong := spool.all_missing(ctx.db, self.spool)):
             raise JobsError(wrong)
 
     def why_not(self, row: dict) -> str | None:

@@ -189,8 +189,9 @@ def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
               **dict.fromkeys(emptied)}
 
     def refused(found: list[dict]) -> dict:
+        wrong = invalid(items.db, queue.table, found)       # it corrects what can be
         return {**{row["id"]: why for row in found if (why := _why_not(items, row, failed_only))},
-                **invalid(items.db, queue.table, found)}
+                **wrong}
     return _change(items, pages, refused, queue.waits, values, attempts.REPLAYED)
 
 
