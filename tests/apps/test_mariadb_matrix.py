@@ -94,8 +94,7 @@ VARIANTS = (
     Variant("fractions", change=types(DATETIME=r"DATETIME(6)")),
     Variant("all_at_once", "sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'",
             odd_types, tables=RESERVED),
-    Variant("triggers", after=triggers()),
-    Variant("cascade", after=foreign_keys()),
+    Variant("triggers", after=triggers()), Variant("cascade", after=foreign_keys()),
     Variant("views", after=VIEWS),
 )
 

@@ -65,8 +65,7 @@ def test_a_server_that_is_to_be_verified_is_sent_nothing_without_tls_or_by_a_str
 
 
 @pytest.mark.parametrize("rest, expected", [
-    ("db.example.org/mail", "verify"),
-    ("db.example.org/mail?tls=off", "off"),
+    ("db.example.org/mail", "verify"), ("db.example.org/mail?tls=off", "off"),
     ("db.example.org/mail?ssl_ca=/ca&tls=ca", "ca"), ("127.0.0.1/mail", "off"),
     ("localhost:3306/mail", "off"),
     ("localhost/mail?ssl_ca=/ca", "verify"), ("localhost/mail?unix_socket=/s", "off"),

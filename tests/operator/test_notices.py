@@ -100,8 +100,7 @@ def test_each_step_is_shown_and_the_message_counts(service, words):
 
 @pytest.mark.parametrize("relay, mail, step, counts", [
     ({"greeting": b"554 no service"}, {}, "greeting", 0),
-    ({}, {"security": "starttls"}, "TLS", 0),
-    ({}, {"username": "me"}, "AUTH", 0),
+    ({}, {"security": "starttls"}, "TLS", 0), ({}, {"username": "me"}, "AUTH", 0),
     ({"AUTH": b"535 5.7.8 authentication failed", "extensions": ["AUTH PLAIN"]},
      {"username": "me", "password": "geheim"}, "AUTH", 0),
     ({"MAIL": b"553 5.7.1 not yours"}, {}, "MAIL", 0),

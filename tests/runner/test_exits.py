@@ -13,10 +13,8 @@ MB = 1024 ** 2
 @pytest.mark.parametrize("code, words", [
     (0, ("dig",)),
     (0, ("dig", "--set", "budget=1s", "--set", "items=5", "--set", "pause=400")),        # partial
-    (0, ("run-due",)),
-    (1, ("fail",)),
-    (2, ("dug",)),
-    (2, ("dig", "--set", "holes=3")),
+    (0, ("run-due",)), (1, ("fail",)),
+    (2, ("dug",)), (2, ("dig", "--set", "holes=3")),
     (2, ("run-due", "--budget", "soon")),
     (78, ("dig", "--set", "items=many")),
     (124, ("hang", "--set", "budget=1s", "--set", "core.grace=1s")),

@@ -61,8 +61,7 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
         "no-text": [OURS, None, [["dig"], "no"], {}],
         "off": [OURS, None, ["tick_low", False], {}],
         "too-few": [OURS, None, ["dig"], {}], "no-list": [OURS, None, 5, {}], "deep": b"["
-        * 100_000,
-        "short": [OURS, None], "none": b"", RED: ["\x1b[31mred\n", None, [], {}]}
+        * 100_000, "short": [OURS, None], "none": b"", RED: ["\x1b[31mred\n", None, [], {}]}
     for id, data in foreign.items():
         _put(redis, queue, id, data, success_callback_name="os.system",
              failure_callback_name="os.system", meta=pickle.dumps(_Touches(struck)),

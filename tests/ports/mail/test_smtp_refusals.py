@@ -22,8 +22,7 @@ NOTICE = Envelope("", "owner@home.example")
     (b"450 4.2.1 busy", "retry"), (b"451 4.3.0 later", "retry"), (b"452 4.2.2 mailbox full",
                                                                   "retry"),
     (b"550 5.1.1 no such user", "final"), (b"552 5.2.2 quota exceeded", "final"),
-    (b"554 5.7.1 spam", "final"),
-    (b"300 what", "retry"),
+    (b"554 5.7.1 spam", "final"), (b"300 what", "retry"),
 ])
 # R27
 def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, phase, reply, outcome):
@@ -36,8 +35,7 @@ def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, pha
 @BOTH
 @pytest.mark.parametrize("reply", [
     "553 5.7.1 <x>: Sender address rejected: not owned by user", "550 5.1.8 no such domain",
-    "550 no",
-    "451 4.1.8 Domain does not resolve", "501 5.1.8 Domain must exist",
+    "550 no", "451 4.1.8 Domain does not resolve", "501 5.1.8 Domain must exist",
 ])
 def test_a_refused_sender_is_the_relays_failure_since_it_is_always_ours(relay, opened, stored,
                                                                         extensions, reply):
@@ -158,8 +156,7 @@ def test_no_destinations_answer_pauses_the_relay(relay, opened, stored, phase, t
 
 @pytest.mark.parametrize("phase, answer", [
     ("greeting", b"554 5.7.1 go away"), ("greeting", b"421 4.3.2 busy"), ("greeting", DROP),
-    ("EHLO", DROP),
-    ("greeting", b"garbage"), ("MAIL", Bye(b"421 4.3.2 busy")),
+    ("EHLO", DROP), ("greeting", b"garbage"), ("MAIL", Bye(b"421 4.3.2 busy")),
 ])
 # R29
 def test_a_relay_that_sends_us_away_costs_no_message(relay, opened, stored, phase, answer):
