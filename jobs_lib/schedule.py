@@ -30,8 +30,6 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-DAY_NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-MOST_NAMED = 4  # more times of day than these are not named one by one
 NICKNAMES = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *",
              "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *",
              "@annually": "0 0 1 1 *"}
@@ -217,53 +215,20 @@ def zone(name: str) -> tzinfo:
 # In plain English, for lists, the crontab's comments and the docs
 
 def words(schedule: Schedule) -> str:
-    """As in "every 5 minutes", "daily at 03:17" or "Monday to Friday at 08:00"; an unusual one as
-    cron writes it."""
-    times, days = _times(schedule), _days(schedule)
-    if not (times and days):
-        return f"by the cron schedule {schedule.text}"
-    if times.startswith("at "):
-        return f"{days} {times}"
-    return times if days == "daily" else f"{times}, {days}"
-
-
-def _times(schedule: Schedule) -> str:
-    """The times of a day, or "" for what has no short name."""
+    """As in "every 5 minutes" or "daily at 03:17"; an unusual one as cron writes it."""
     minutes, hours = schedule.minutes, schedule.hours
-    if len(minutes) * len(hours) <= MOST_NAMED:
-        return "at " + _and([f"{hour:02}:{minute:02}" for hour in hours for minute in minutes])
-    if len(hours) < 24:
-        return ""
-    if len(minutes) == 1:
-        return f"hourly at minute {minutes[0]}"
+    is_daily = (len(schedule.days), len(schedule.months), len(schedule.weekdays)) == (31, 12, 7)
     step = even_step(minutes, 60)
-    if step == 1:
-        return "every minute"
-    return f"every {step} minutes" if step else f"hourly at the minutes {_and(minutes)}"
-
-
-def _days(schedule: Schedule) -> str:
-    """The days of a year, or "" for what has no short name."""
-    days, weekdays = schedule.days, schedule.weekdays
-    names = [DAY_NAMES[weekday] for weekday in weekdays]
-    if len(schedule.months) < 12 or (len(days) < 31 and len(weekdays) < 7):
-        return ""
-    if len(days) < 31:
-        return f"on day{'s' if len(days) > 1 else ''} {_and(days)} of each month"
-    if len(weekdays) == 7:
-        return "daily"
-    if len(weekdays) > 2 and weekdays[-1] - weekdays[0] == len(weekdays) - 1:
-        return f"{names[0]} to {names[-1]}"
-    return "on " + _and([f"{name}s" for name in names])
+    if is_daily and len(minutes) == len(hours) == 1:
+        return f"daily at {hours[0]:02}:{minutes[0]:02}"
+    if is_daily and schedule.every_hour and len(minutes) == 1:
+        return f"hourly at minute {minutes[0]}"
+    if is_daily and schedule.every_hour and step:
+        return "every minute" if step == 1 else f"every {step} minutes"
+    return f"by the cron schedule {schedule.text}"
 
 
 def even_step(numbers: tuple[int, ...], whole: int) -> int:
     """The distance when the numbers are evenly spread over the whole, otherwise 0."""
     step = whole // len(numbers)
     return step if [*numbers] == [*range(numbers[0], whole, step)] and whole % step == 0 else 0
-
-
-def _and(items) -> str:
-    """`1`, `1 and 2`, `1, 2 and 3`."""
-    texts = [str(item) for item in items]
-    return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else texts[0]

@@ -8,7 +8,6 @@ from .errors import UsageError
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 MOST_SUGGESTED = 3
 LONGEST = 40  # of a word that is compared
-OTHER_NAMES = {"ssl": "tls", "keep": "idle"}  # what is near in meaning, not in spelling
 
 
 def took(milliseconds: int | None) -> str:
@@ -70,12 +69,10 @@ def did_you_mean(word: str, known) -> str:
     from difflib import get_close_matches  # loaded only where something is wrong already
 
     plain = {_plain(name): name for name in known}
-    wrong = _plain(word)
-    near = []
-    if len(wrong) >= 3:  # `purge`
-        near = sorted(name for name in plain if name.startswith(wrong))[:MOST_SUGGESTED]
-    near = near or [name for name in plain if name == OTHER_NAMES.get(wrong)]
-    near = near or get_close_matches(wrong[:LONGEST], plain, n=1, cutoff=0.65)
+    wrong = _plain(word)[:LONGEST]
+    # `purge` begins several
+    near = sorted(name for name in plain if name.startswith(wrong) and len(wrong) >= 3)
+    near = near[:MOST_SUGGESTED] or get_close_matches(wrong, plain, n=1, cutoff=0.65)
     words = [f"'{plain[name]}'" for name in near]
     return f"; did you mean {either(words)}?" if words else ""
 

@@ -28,15 +28,11 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Print the table or the JSON."""
-    session = make_session(config_path)
-    # before the name is checked: an error in [core] is reported first
-    name, db = args.job, session.ports.database()
-    if name is not None and not (name and name.isascii()):
-        catalogue.load(name)            # no job ever had such a name
-    runs = [run_object(row) for row in history.last_runs(db, session, name, args.limit)]
-    if name and not runs:
-        # a job that was removed may still have runs; any other name is wrong
-        catalogue.load(name)
+    session, name = make_session(config_path), args.job
+    if name is not None and name not in catalogue.names():
+        catalogue.load(name)            # says so
+    found = history.last_runs(session.ports.database(), session, name, args.limit)
+    runs = [run_object(row) for row in found]
     if args.json:
         session.console.document(runs)
         return OK

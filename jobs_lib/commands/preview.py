@@ -71,12 +71,8 @@ def _send(session, kind: str | None, address: str) -> int:
         raise UsageError("preview: --send needs the KIND of the notice, such as `preview "
                          f"{next(iter(SAMPLES))} --send {address}`")
     session.config.check([], ("core", "mail", "personas", "notifications", "export"))
-    try:
-        letter = _letter(session.config, kind)
-    except render.TemplateError as error:
-        raise JobsError(str(error)) from None
     recipient = check(address)
-    content, author = _composed(session, kind, letter, recipient)
+    content, author = _composed(session, kind, _letter(session.config, kind), recipient)
     sender = session.config.section("mail").from_ or author
     return _sending.send(session, Envelope(sender, recipient), content,
                          f"preview-{kind}-{os.urandom(4).hex()}")

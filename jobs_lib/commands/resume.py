@@ -9,80 +9,68 @@ would go out and ends that; paused jobs are resumed when it is called again.
 """
 from __future__ import annotations
 
-from jobs_lib import catalogue, schedule
-from jobs_lib.database import stored
+from jobs_lib import clock, schedule
 from jobs_lib.engines import guard
 from jobs_lib.errors import OK, ConfigError, JobsError
 from jobs_lib.monitoring import overview
+from jobs_lib.output.screen import Screen
 from jobs_lib.runner import doubt
-from jobs_lib.runner.access import refuse_root
 
-from .pause import ALL, asked, local, paused_since
+from .pause import ALL, arguments, opened, paused_since
 
-
-def arguments(parser) -> None:
-    """Declares JOB or all."""
-    parser.add_argument("what", metavar=f"JOB|{ALL}", type=asked, help=f"the job's name, or {ALL}")
+__all__ = ["arguments", "run"]
 
 
 def run(args, make_session, config_path) -> int:
     """End the pause; slots up to now are never due (`due_after`)."""
-    session = make_session(config_path)
-    refuse_root(session.config, f"resume {getattr(args.what, 'name', args.what)}")
-    if args.what == ALL and _end_doubt(session):
+    session, db, what = opened(make_session, config_path, "resume", args.what)
+    if what == ALL and _end_doubt(session, db):
         return OK
-    jobs = catalogue.load_all() if args.what == ALL else [args.what]
-    words = {job.name: _resume(session, job) for job in jobs}
-    for name, text in words.items():
-        if text:
-            session.console.report(f"{name} is resumed. {text}")
-        elif args.what != ALL:
-            session.console.report(f"{name} is not paused; nothing was changed.")
-    if args.what == ALL and not any(words.values()):
-        session.console.report("No job is paused; nothing was changed.")
+    paused = [(job, since) for job in args.what if (since := paused_since(db, job.name))]
+    for job, since in paused:
+        session.console.report(_resume(session, db, job, since))
+    if not paused:
+        who = "No job is" if what == ALL else f"{what} is not"
+        session.console.report(f"{who} paused; nothing was changed.")
     return OK
 
 
-def _end_doubt(session) -> bool:
+def _end_doubt(session, db) -> bool:
     """Whether there was a doubt (runner/doubt.py), which is over now."""
-    db, now = session.ports.database(), session.ports.now()
-    found = doubt.stored_doubt(db)
+    now, found = session.ports.now(), doubt.stored_doubt(db)
     if found is None:
         return False
     waiting = [f"{queue['due']:,} waiting in {queue['name']}" for queue in
                overview.collect(session.config, db, now)["queues"] if queue["due"]]
     doubt.accept(db, now)
     session.console.report(
-        f"The doubt is over that began at {local(session, found.since, now)}: {found.what}. Jobs "
+        f"The doubt is over that began at {_local(session, found.since)}: {found.what}. Jobs "
         f"send and delete again from their next run on; due now: {', '.join(waiting) or 'nothing'}."
         " What must not go out: `jobs.py cancel QUEUE --all --before TIME`. To resume paused jobs, "
         "call this again.")
     return True
 
 
-def _resume(session, job) -> str:
-    """Resume it. Since when it was paused and when it runs next; "" for one that was not paused."""
-    db, now = session.ports.database(), session.ports.now()
-    if paused_since(db, job.name) is None:
-        return ""
+def _local(session, time) -> str:
+    """A time in the configured zone, short."""
+    screen = Screen(session)
+    return f"{screen.at(time if isinstance(time, str) else clock.text(time))} ({screen.zone_name})"
+
+
+def _resume(session, db, job, since: str) -> str:
+    """Resume it; since when it was paused and when it runs next, in words."""
+    now = session.ports.now()
     _show_first_run(session, db, job, now)
-
-    def work() -> str | None:
-        since = paused_since(db, job.name)
-        db.upsert("job_state", {"job": job.name}, {"paused_at": None, "due_after": now})
-        return since
-
-    paused = stored.time(db.batch(work))
-    since = local(session, paused, now) if paused else stored.UNKNOWN
+    db.upsert("job_state", {"job": job.name}, {"paused_at": None, "due_after": now})
     try:
         options = session.config.job(job)
         zone = schedule.zone(session.config.section("core").timezone)
-        following = local(session, schedule.following(options.schedule, now, zone), now)
+        following = _local(session, schedule.following(options.schedule, now, zone))
         then = (f"Next run: {following}" if options.enabled
                 else f"But it is disabled: [{job.name}] enabled = no")
     except ConfigError as error:            # of one job, which keeps no other paused
         then = f"But {str(error).rstrip('.')}"
-    return f"It was paused since {since}. {then}."
+    return f"{job.name} is resumed. It was paused since {_local(session, since)}. {then}."
 
 
 def _show_first_run(session, db, job, now) -> None:
