@@ -12,15 +12,14 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.support.databases import bulk
-from tests.support.hooks import SECRET, delivery, endpoint, flood
+from tests.support.hooks import SECRET, TIMED_OUT, delivery, endpoint, flood
 from tests.support.patience import SOON
 from tests.support.plans import analyse, problems
-from tests.support.product import ANSWERED, OURS, REFUSED, TIMEOUT, UNSENDABLE, Response, clock
+from tests.support.product import ANSWERED, OURS, REFUSED, UNSENDABLE, Busy, Response, clock
 
 JOB = "retry_webhooks"
 OLD = "whsec_" + base64.b64encode(b"the secret before it...").decode()
 NONE = {"delivered": 0, "retried": 0, "failed": 0}
-TIMED_OUT = Response(TIMEOUT, text="no answer within 15 seconds")
 
 
 @pytest.fixture
@@ -428,6 +427,20 @@ def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
     assert bench.run(JOB)["delivered"] == 2
     assert bench.result["stop_reason"] == "budget"
     assert Counter(column(bench, ids)) == {"delivered": 2, "pending": 3}
+
+
+def test_an_answer_in_hand_is_stored_although_the_database_fails_meanwhile(bench, hook):     # R70
+    id, failed = delivery(bench), threading.Event()
+
+    def fail() -> None:
+        failed.set()                    # what is looked up while the request is in flight
+        raise Busy("the database is busy")
+    bench.meanwhile("SELECT payload", lambda: bench.meanwhile("SELECT", fail))
+    bench.web.answer = lambda _: Response(ANSWERED, 500 if failed.wait(SOON) else 204)
+    assert bench.attempt(JOB)["status"] == "partial"
+    assert bench.result["counts"] == {**NONE, "retried": 1}
+    assert column(bench, [id], "last_error") == ["the endpoint answered 500"]
+    assert column(bench, [id]) == ["pending"]
 
 
 # Who is next. An endpoint has one request in flight, a host two; while others wait, an owner has at
