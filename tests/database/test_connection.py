@@ -186,8 +186,7 @@ def test_neither_ping_nor_a_closed_database_opens_another_connection(db, other):
 
 
 @pytest.mark.slow
-def test_a_writer_that_waits_too_long_is_busy_and_can_go_on_later(db, other):
-    # R16
+def test_a_writer_that_waits_too_long_is_busy_and_can_go_on_later(db, other):    # R16
     with db.transaction():
         id = alias(db, "a@example.org")
         with pytest.raises(Busy):

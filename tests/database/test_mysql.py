@@ -197,8 +197,7 @@ def test_a_snapshot_whose_connection_is_lost_as_it_begins_is_one_all_the_same(db
         reader.close()
 
 
-def test_a_batch_whose_connection_is_killed_is_done_again_as_a_whole(db, mariadb):
-    # R16
+def test_a_batch_whose_connection_is_killed_is_done_again_as_a_whole(db, mariadb):    # R16
     tries = []
 
     def work():

@@ -97,8 +97,7 @@ def test_only_migrate_changes_the_journal_and_never_that_of_a_database_in_use(ur
 
 # Others
 
-def test_a_writer_that_holds_on_makes_us_busy_within_our_time(url, tmp_path):
-    # R16
+def test_a_writer_that_holds_on_makes_us_busy_within_our_time(url, tmp_path):    # R16
     db = migrated(url, timeout=0.3)
     holder = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -155,8 +154,7 @@ def test_a_transaction_that_sqlite_rolled_back_by_itself_is_refused_from_then_on
 
 # Reading only
 
-def test_a_dry_run_leaves_no_trace_even_of_a_file_in_use(url, tmp_path):
-    # R11
+def test_a_dry_run_leaves_no_trace_even_of_a_file_in_use(url, tmp_path):    # R11
     writer = migrated(url)
     alias(writer, "a@example.org")
     before = files(tmp_path)

@@ -281,8 +281,7 @@ def test_set_changes_its_own_line_alone_and_says_where(tmp_path, here, text, wor
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-# R63
-@pytest.mark.parametrize("name, value", [
+@pytest.mark.parametrize("name, value", [    # R63
     ("mail.port", "abc"), ("core.lock", "database"), ("core.secret_key", "short"),
     ("retry_forwards.schedule", "61 * * * *"), ("check_domains.domain", "a.example"),
     ("mail.per_hour", "1\n2")])

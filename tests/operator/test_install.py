@@ -123,8 +123,7 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
     assert "; mine" in (host / "config.ini").read_text()
 
 
-# R64
-def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install,
+def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install,    # R64
                                                                             tmp_path):
     run = install()
     ours = host / ".venv" / "bin" / "python"

@@ -63,8 +63,7 @@ def test_a_closed_stderr_is_no_crash_either(site):                            # 
 
 
 @pytest.mark.parametrize("point", ["jobs_lib.catalogue:load", "jobs_lib.runner.runner:run"])
-# R69, R72
-def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, point):
+def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, point):    # R69, R72
     done = site("dig", bug=f"{point}=TypeError:somebody@example.org is no number")
     assert_one_sentence(done)
     assert "TypeError" in done.err
@@ -74,8 +73,7 @@ def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, po
     assert "somebody@" not in event["traceback"]
 
 
-@pytest.mark.parametrize("words", [["hoard"], ["run-due"]], ids=" ".join)
-# R2 R69
+@pytest.mark.parametrize("words", [["hoard"], ["run-due"]], ids=" ".join)    # R2 R69
 def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):
     site = any_site
     site.enable("hoard", "tick_low")

@@ -148,8 +148,7 @@ def hold(hours, how: str, request):
     return lambda: other.communicate("go\n")
 
 
-@pytest.mark.parametrize("how", ["written", "read", "mariadb"])
-# R69
+@pytest.mark.parametrize("how", ["written", "read", "mariadb"])    # R69
 def test_a_database_held_by_another_for_long_is_an_incident(request, outside, monkeypatch, how):
     monkeypatch.setattr(mysql, "SCHEMA_WAIT_SECONDS", 1)
     site = request.getfixturevalue("maria_site" if how == "mariadb" else "site")
@@ -277,8 +276,7 @@ def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(s
     assert "no job could be started from 14:36 to 14:51 UTC" in back.err
 
 
-# R69
-def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_hour_alerts(
+def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_hour_alerts(    # R69
         site, outside):
     alerts_by(outside, site)
     site.configure("alerts", ping_url=None)
@@ -290,8 +288,7 @@ def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_ho
     ours(site.folder / "state")
 
 
-@pytest.mark.parametrize("engine", ["maria_site", "site"])
-# R69
+@pytest.mark.parametrize("engine", ["maria_site", "site"])    # R69
 def test_a_full_disk_is_said_once_and_stops_no_job_whose_database_is_elsewhere(request, outside,
                                                                                engine):
     site = request.getfixturevalue(engine)
@@ -317,8 +314,7 @@ def test_a_full_disk_is_said_once_and_stops_no_job_whose_database_is_elsewhere(r
                             "written from 14:36 to 14:51 UTC on 24 Nov\n")
 
 
-@pytest.mark.parametrize("mode", ["rq", "celery"])
-# R69
+@pytest.mark.parametrize("mode", ["rq", "celery"])    # R69
 def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, outside, mode):
     site.enable("tick_critical", "tick_low", "tick_last")
     site.configure("tick_low", mode=mode)

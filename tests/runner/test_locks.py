@@ -110,8 +110,7 @@ def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R
     assert [run["status"] for run in one.runs("dig")] == ["vanished", "skipped", "ok"]
 
 
-# R3
-def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb):
+def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb):    # R3
     one, two = hosts
     for host in hosts:
         host.configure(lock="database")
@@ -190,8 +189,7 @@ def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):     
         assert maria_site.job("dig")["status"] == "ok"
 
 
-# R71, R69
-def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, mariadb):
+def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, mariadb):    # R71, R69
     site = maria_site
     site.configure(lock="database")
     site.enable("dig")

@@ -171,8 +171,7 @@ def test_a_broken_section_of_one_job_stops_no_other_and_is_printed_once_a_day(si
     assert len(printed("2026-11-25 14:38")) == 1
 
 
-# R2, R9
-def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(site):
+def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(site):    # R2, R9
     site.enable(*ALL)
     killed = site("run-due", now="2026-11-24 14:31:00",
                       kill="jobs_lib.runner.history:finish:before:2")

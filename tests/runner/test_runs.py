@@ -117,8 +117,7 @@ def test_a_run_that_fails_keeps_what_it_has_counted(bench, error):              
     assert said(bench) == 0
 
 
-# R73
-def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_worked(bench):
+def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_worked(bench):    # R73
     def job(ctx):
         ctx.count("done")
         ctx.defect(TypeError("no number"), "forward 7")
@@ -134,8 +133,7 @@ def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_wor
     assert "TypeError: no number" in lines[0]["traceback"]
 
 
-# R73
-def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_again(bench):
+def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_again(bench):    # R73
     errors = [Conflict("again"), ValueError("given up")]
 
     def job(ctx):

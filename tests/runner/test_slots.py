@@ -103,8 +103,7 @@ def test_a_job_that_is_enabled_begins_with_its_next_time_however_it_is_started( 
     # 25 October 2026: 03:00 becomes 02:00, so 02:30 comes twice: the first is 00:30 UTC.
     ("2026-10-24 12:00", "30 2 * * *", ["2026-10-25 00:30", "2026-10-26 01:30"]),
 ])
-@pytest.mark.parametrize("step", [5, 15])
-# R8
+@pytest.mark.parametrize("step", [5, 15])    # R8
 def test_a_fixed_time_runs_once_on_the_days_of_the_change(site, ticks, day, schedule, expected,
                                                           step):
     site.configure(timezone="Europe/Berlin")

@@ -83,8 +83,7 @@ def age(db) -> None:
     db.execute("DROP TABLE {failed_emails}")
 
 
-def test_it_can_be_repeated_and_makes_what_tables_of_ours_lack(blank_url):
-    # R20
+def test_it_can_be_repeated_and_makes_what_tables_of_ours_lack(blank_url):    # R20
     db = migrated(blank_url)
     before, id = shape(db), database_id(db)
     assert len(id) == 32
@@ -144,8 +143,7 @@ def test_it_ends_although_each_try_is_killed_once_it_has_made_something(fresh, e
     db.close()
 
 
-def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):
-    # R11
+def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):    # R11
     connect(blank_url, create=True).close()
     before = files(tmp_path)
     dry = connect(blank_url, readonly=True)

@@ -11,8 +11,7 @@ from tests.support.mail import CONTENT, ENVELOPE, soon
 from tests.support.product import Envelope
 
 
-@pytest.mark.parametrize("sender", ["bounces@service.example", ""])
-# R27 R36
+@pytest.mark.parametrize("sender", ["bounces@service.example", ""])    # R27 R36
 def test_a_message_arrives_with_its_envelope_and_the_relays_answer_is_kept(sink, opened, stored,
                                                                            sender):
     result = opened(port=sink.port).send(Envelope(sender, "owner@home.example"),

@@ -85,8 +85,7 @@ def test_without_a_file_handle_nothing_is_the_relays_failure(opened, stored, mon
     (DROP, "retry", None), (RESET, "retry", None), (Bye(b"552 5.3.4 too big"), "final", 552),
     (Bye(b"451 4.3.0 disk full"), "retry", 451), (Bye(b"250 2.0.0 Ok"), "retry", 250),
     (Bye(b"421 4.3.2 bye"), "retry", 421)])
-# R27
-def test_lost_while_sending_the_content_is_a_failed_attempt_and_an_answer_counts(
+def test_lost_while_sending_the_content_is_a_failed_attempt_and_an_answer_counts(    # R27
         relay, opened, stored, answer, outcome, code):
     server = relay(content=answer, linger=True)
     message = stored(b"x" * 78 + b"\r\n" * 8_000_000)

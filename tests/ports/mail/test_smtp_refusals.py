@@ -23,8 +23,7 @@ NOTICE = Envelope("", "owner@home.example")
                                                                   "retry"),
     (b"550 5.1.1 no such user", "final"), (b"552 5.2.2 quota exceeded", "final"),
     (b"554 5.7.1 spam", "final"), (b"300 what", "retry"),
-])
-# R27
+])    # R27
 def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, phase, reply, outcome):
     if reply.startswith(b"3") and phase == "dot":
         outcome = "uncertain"
@@ -73,8 +72,7 @@ def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, 
     # neither yes nor no
     ("DATA", b"250 what", "retry"), ("dot", b"354 on", "uncertain"),
     # nobody asked for the second one
-    ("dot", Extra(b"550 5.0.0 and another thing\r\n"), "sent")])
-# R28
+    ("dot", Extra(b"550 5.0.0 and another thing\r\n"), "sent")])    # R28
 def test_a_refusal_never_changes_the_next_messages_outcome(relay, opened, stored, extensions,
                                                            eager, phase, answer, outcome):
     server = relay(extensions, eager=eager, **{phase: [b"", answer]})
@@ -134,8 +132,7 @@ OF_DESTINATIONS = (
 @pytest.mark.parametrize("text, patterns", [
     *((text, PAUSE_PATTERNS) for text in (*QUOTAS, *DENIALS)), *((text, []) for text in DENIALS),
     (b"550 Hour Limit Reached", ["hour limit"])])
-# R27
-def test_what_a_relay_says_of_us_costs_no_message(relay, opened, stored, text, patterns):
+def test_what_a_relay_says_of_us_costs_no_message(relay, opened, stored, text, patterns):    # R27
     """And to be denied is no quota, whatever the operator's patterns are."""
     transport = opened(port=relay(MAIL=text).port, pause_patterns=patterns)
     result = transport.send(NOTICE, stored(), soon(), 1)
@@ -158,8 +155,7 @@ def test_no_destinations_answer_pauses_the_relay(relay, opened, stored, phase, t
     ("greeting", b"554 5.7.1 go away"), ("greeting", b"421 4.3.2 busy"), ("greeting", DROP),
     ("EHLO", DROP), ("greeting", b"garbage"), ("MAIL", Bye(b"421 4.3.2 busy")),
 ])
-# R29
-def test_a_relay_that_sends_us_away_costs_no_message(relay, opened, stored, phase, answer):
+def test_a_relay_that_sends_us_away_costs_no_message(relay, opened, stored, phase, answer):    # R29
     assert opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(),
                                                            1).outcome == "relay"
 
