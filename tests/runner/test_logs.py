@@ -11,7 +11,7 @@ from jobs_lib.runner import log as logs
 from jobs_lib.runner.log import Log
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
-WRITERS, LINES = 4, 1500
+WRITERS, LINES = 4, 1000
 LIMIT = 30_000
 
 
@@ -60,7 +60,7 @@ def test_a_full_file_is_rotated_by_the_next_run_and_so_many_are_kept(tmp_path, m
 def write_many(folder, writer: int) -> None:
     mine = log(folder, writer=writer)
     for number in range(LINES):
-        mine.event("word", number=number, text="x" * (number % 300))
+        mine.event("word", number=number, text="x" * (number % 100))
 
 
 def test_several_writers_lose_and_mix_no_line(tmp_path):     # R61
