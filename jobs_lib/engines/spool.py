@@ -122,7 +122,7 @@ def all_missing(db, folder: str) -> str | None:
     some = db.query(f"{waiting} LIMIT :most", most=LOOKED_AT)
     # these may be of one owner, who has lost them: then the others are looked at, too
     rest = db.pages(f"{waiting} AND next_attempt_at >= :first", key=("next_attempt_at", "id"),
-                    size=LOOKED_AT, first=clock.FIRST)
+                    size=50 * LOOKED_AT, first=clock.FIRST)
     paths = {row["raw_path"] for row in some}
     if len(paths) < SEVERAL or any(is_there(folder, row["raw_path"])
                                    for row in chain(some, chain.from_iterable(rest))):
