@@ -16,11 +16,9 @@ from tests.house.source import ROOT, is_in
 from tests.support.shell import Shell
 
 HEAVY = ("ssl", "smtplib", "email", "dns", "asyncio", "http", "urllib.request", "logging",
-         "dataclasses",
-         "typing", "tempfile", "subprocess", "argparse", "configparser", "json", "zoneinfo",
-         "pathlib",
-         "inspect", "enum", "re", "decimal", "uuid", "random", "shutil", "pymysql", "dotenv",
-         "multiprocessing", "concurrent", "threading")
+         "dataclasses", "typing", "tempfile", "subprocess", "argparse", "configparser", "json",
+         "zoneinfo", "pathlib", "inspect", "enum", "re", "decimal", "uuid", "random", "shutil",
+         "pymysql", "dotenv", "multiprocessing", "concurrent", "threading")
 
 
 def let_no_slot_pass(db, jobs) -> None:

@@ -123,14 +123,6 @@ def moved_below(root: str):
     return move
 
 
-def linked_from(root: str):
-    def link(it):
-        moved_below(root)(it)
-        (it.folder / "state").symlink_to(it.folder / root / "state")
-        it.configure(state_dir="state")
-    return link
-
-
 def crontab(line: str):
     return lambda it: (it.folder / "crontab").write_text(line.format(it.script))
 
@@ -185,7 +177,6 @@ SITUATIONS = {
                               "chmod 700"),  # R71
     # R65
     "under a web root": (moved_below("public_html"), "problem", "below the web root", "curl"),
-    "a link to the web": (linked_from("www"), "problem", "below the web root", "curl"),
     # the network
     "a dead relay": (option("mail", port=free_port()), "problem", "Connection refused",
                      "docs/failures.md"),

@@ -16,8 +16,7 @@ from tests.support.patience import SOON, quickest
 from tests.support.product import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer, Resolver
 from tests.support.shell import ROOT
 
-LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250,
-                                         "f" * 250))
+LONG = " ".join(f'"{letter * 250}"' for letter in "abcdef")
 ZONE = f"""
 @      MX 10 MX1.Service.Example.
 @      MX 20 mx2.service.example.
@@ -146,19 +145,16 @@ def test_the_next_name_server_is_asked(authority, unbound):                     
         assert len(hole.asked) == 1
 
 
-def items(number: int, questions: int = 1) -> list:
-    return [(at, [(f"{at}.wild{question}.example.org", "TXT") for question in range(questions)])
-            for at in range(number)]
-
-
 @pytest.mark.parametrize("is_stopped", [True, False])
 def test_all_questions_are_asked_together_and_none_outlives_the_run(is_stopped):
     gc.collect()            # or files of the tests before it are closed meanwhile
     open_files = len(os.listdir("/proc/self/fd"))
+    items = [(at, [(f"{at}.wild{question}.example.org", "TXT") for question in range(3)])
+             for at in range(20)]
     with Slow() as hole, Slow(until=60) as slow:
         began = time.monotonic()
         port = hole.port if is_stopped else slow.port
-        found = made(port, timeout=600).each(items(20, 3), lambda: is_stopped)
+        found = made(port, timeout=600).each(items, lambda: is_stopped)
         assert len(found) == (0 if is_stopped else 20)
         assert time.monotonic() - began < SOON
     assert len(os.listdir("/proc/self/fd")) == open_files

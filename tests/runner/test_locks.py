@@ -30,10 +30,7 @@ def locked_site(request, site):
     return made
 
 
-KINDS = pytest.mark.parametrize("locked_site", ["file", "database"], indirect=True)
-
-
-@KINDS
+@pytest.mark.parametrize("locked_site", ["file", "database"], indirect=True)
 def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
     began = time.monotonic()
     processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000")
