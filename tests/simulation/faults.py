@@ -113,19 +113,17 @@ OTHERS = (("spell", 0.4, _spell), ("cron", 0.1, _cron), ("clock", 0.06, _clock),
 KINDS = ("strike", "aim", *(kind for kind, _, _ in OTHERS))
 
 
+WORDS = {
+    "strike": lambda point, number, how: f"{signal.Signals(how).name} {point} no. {number}",
+    "aim": lambda job, *strike: f"{WORDS['strike'](*strike)} of {job}",
+    "spell": lambda what, how, seconds: f"{what} {how} for {seconds / HOUR:g} h",
+    "cron": lambda seconds: f"cron is away for {seconds / HOUR:g} h",
+    "clock": lambda off, seconds: f"the clock is {off / HOUR:+g} h off for {seconds / HOUR:g} h",
+    "database": lambda how, seconds: f"the database is {how} for {seconds / HOUR:g} h",
+    "catastrophe": lambda which, seconds: f"{which}, for {seconds / HOUR:g} h",
+}
+
+
 def words(fault: Fault) -> str:
     """For the story."""
-    about = fault.about
-    if fault.kind == "strike":
-        return f"{signal.Signals(about[2]).name} {about[0]} no. {about[1]}"
-    if fault.kind == "aim":
-        return f"{signal.Signals(about[3]).name} {about[1]} no. {about[2]} of {about[0]}"
-    if fault.kind == "spell":
-        return f"{about[0]} {about[1]} for {about[2] / HOUR:g} h"
-    if fault.kind == "cron":
-        return f"cron is away for {about[0] / HOUR:g} h"
-    if fault.kind == "clock":
-        return f"the clock is {about[0] / HOUR:+g} h off for {about[1] / HOUR:g} h"
-    if fault.kind == "catastrophe":
-        return f"{about[0]}, for {about[1] / HOUR:g} h"
-    return f"the database is {about[0]} for {about[1] / HOUR:g} h"
+    return WORDS[fault.kind](*fault.about)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation import faults
+from tests.simulation import faults, mutate
 from tests.simulation.faults import DAY, HOUR, Fault
 from tests.simulation.story import play
 
@@ -99,3 +99,19 @@ def test_each_catastrophe_is_met_and_survived(player, name):
     played = player(5, 5, faults=planned)
     assert not played.wrong
     assert any(words.endswith(f"over: {name}") for words in played.told)
+
+
+NOTICED_SOON = "retried-an-hour-early"
+
+
+@pytest.mark.slow
+def test_a_fault_in_the_product_is_found_and_so_said():
+    # R76
+    assert mutate.search(NOTICED_SOON, days=8).startswith(f"{NOTICED_SOON}: found on day ")
+
+
+def test_what_is_on_record_is_about_faults_that_are_there():
+    recorded = [line.partition(":")[0] for line in mutate.FOUND.read_text().splitlines()
+                if ": " in line]
+    assert recorded
+    assert set(recorded) <= set(mutate.MUTANTS)

@@ -33,36 +33,35 @@ def delivery(bench, webhook_id: int = 1, **values) -> int:
 
 
 def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{owner}-{id}.example/",
-          failing_since=None, **values) -> list[int]:
+          failing_since=None) -> list[int]:
     """An owner with so many endpoints, each with so many deliveries that are due for long. The ids
     of the endpoints."""
     if owner not in bench.ids("users"):
         bench.table("users", [{"id": owner, "status": "active"}])
-    first = (bench.db.value("SELECT MAX(id) FROM {webhooks}") or 0) + 1
-    long_ago, made = clock.text(bench.ago(hours=9)), range(first, first + endpoints)
-    bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at", "failing_since"],
-         [(id, owner, url.format(owner=owner, id=id), SECRET, long_ago,
-           failing_since and clock.text(failing_since)) for id in made])
-    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
-                                          "attempts", "created_at", "last_attempt_at",
-                                          "next_attempt_at"],
-         [(owner, made[at % endpoints], f"evt_{owner}_{at}", "{}", 1, long_ago, long_ago,
-           values.get("due")) for at in range(endpoints * each)])
-    return list(made)
+    events = [f"evt_{owner}_{at}" for at in range(endpoints * each)]
+    return _many(bench.db, owner, endpoints, lambda id: url.format(owner=owner, id=id), events,
+                 bench.ago(hours=9), failing_since and clock.text(failing_since))
 
 
 def fill(service, port: int, endpoints: int, each: int, hosts=HOSTS) -> list[str]:
     """So many endpoints on this machine, each with so many deliveries that are due. The event
     ids."""
-    now, user = clock.now(), service.owner()["user_id"]
-    first = (service.db.value("SELECT MAX(id) FROM {webhooks}") or 0) + 1
-    made = range(first, first + endpoints)
-    bulk(service.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
-         [(id, user, f"http://{hosts[id % len(hosts)]}:{port}/{id}", SECRET, clock.text(now))
-          for id in made])
-    ids = [os.urandom(8).hex() for _ in range(endpoints * each)]
-    bulk(service.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
-                                            "attempts", "created_at", "last_attempt_at"],
-         [(user, made[number % endpoints], id, '{"n": 1}', 1, clock.text(now - timedelta(hours=1)),
-           clock.text(now - timedelta(hours=1))) for number, id in enumerate(ids)])
-    return ids
+    events = [os.urandom(8).hex() for _ in range(endpoints * each)]
+    _many(service.db, service.owner()["user_id"], endpoints,
+          lambda id: f"http://{hosts[id % len(hosts)]}:{port}/{id}", events,
+          clock.now() - timedelta(hours=1))
+    return events
+
+
+def _many(db, owner: int, endpoints: int, url, events: list, when, failing=None) -> list[int]:
+    """So many endpoints, each at `url(id)`, which get the events in turn, all tried at that
+    time. Their ids."""
+    first, tried = (db.value("SELECT MAX(id) FROM {webhooks}") or 0) + 1, clock.text(when)
+    made = [*range(first, first + endpoints)]
+    bulk(db, "webhooks", ["id", "user_id", "url", "secret", "created_at", "failing_since"],
+         [(id, owner, url(id), SECRET, tried, failing) for id in made])
+    bulk(db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "attempts",
+                                    "created_at", "last_attempt_at"],
+         [(owner, made[number % endpoints], event, "{}", 1, tried, tried)
+          for number, event in enumerate(events)])
+    return made

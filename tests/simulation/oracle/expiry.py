@@ -44,10 +44,8 @@ class HeldMail(Aged):
             end = self._limit(row, self.notices.earliest)
             if end is None:
                 yield f"held {id} was deleted, and its owner was not warned"
-            elif not self.is_over(end):
-                yield f"held {id} was deleted {end - self.now:.0f} s too early: {row}"
-            elif self.in_doubt:
-                yield f"held {id} was deleted while the clock was in doubt"
+            else:
+                yield from self.too_soon(f"held {id} was deleted", end)
         # what is sent in the tick that deletes has not been out for a day
         self.notices.look(step)
         for was, row in changed(step, "overflow_hold"):
@@ -111,10 +109,8 @@ class AliasEnds(Aged):
             if was["active"] and not row["active"]:
                 expired.append(row)
                 end = seconds(row["expires_at"])
-                if end is None or not self.is_over(end):
-                    yield f"alias {row['id']} was switched off before its end"
-                elif self.in_doubt:
-                    yield f"alias {row['id']} was switched off while the clock was in doubt"
+                yield from self.too_soon(f"alias {row['id']} was switched off",
+                                         float("inf") if end is None else end)
                 if (number := audited.count(row["id"])) != 1:
                     yield f"alias {row['id']} was switched off with {number} audit rows"
             elif row["active"] and not was["active"]:

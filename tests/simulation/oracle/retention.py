@@ -96,10 +96,8 @@ class ByAge(Aged):
                     # with a wrong clock it may come to its end and be old in one tick
                     if not step.skew:
                         yield f"{table} {id} was deleted while it was {row['status']}"
-                elif not self.is_over(end):
-                    yield f"{table} {id} was deleted {end - self.now:.0f} s before its limit"
-                elif self.in_doubt:
-                    yield f"{table} {id} was deleted by its age while the clock was in doubt"
+                else:
+                    yield from self.too_soon(f"{table} {id} was deleted", end)
             for id, row in step.after[table].items():
                 end = limit(table, row, step)
                 if (table == "failed_emails" and row["status"] == "failed"
