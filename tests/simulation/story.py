@@ -33,7 +33,6 @@ ACTED_ON = (*product.app_tables.TABLES, "notifications", "notification_optouts")
 NUMBERED = ("failed_emails", "notifications", "webhook_deliveries", "audit_logs")
 DOUBT = 76 * HOUR                # that nothing goes by its age after a day or more without cron
 LATEST = 9                      # commits of a tick before the database becomes busy
-BUSY_TABLES = ("failed_emails", "notifications", "webhook_deliveries")
 NOTICED_WITHIN = 30             # real seconds
 TOLD = 40                        # lines of the story that are kept
 ITEMS = {"forward": "failed_emails", **{name: table for table, name in oracle.ITEMS.items()}}
@@ -179,9 +178,9 @@ class Simulation:
         """When rows of the queues are due that do not wait for something else."""
         users = self._seen.get("users", {})
         paused = {job for job, row in self._seen.get("job_state", {}).items() if row["paused_at"]}
-        for table, first in (("failed_emails", HOUR), ("notifications", 0),
-                             ("webhook_deliveries", 0)):
-            for row in self._seen.get(table, {}).values() if SENT_BY[table] not in paused else ():
+        for table, job in SENT_BY.items():
+            first = HOUR if table == "failed_emails" else 0
+            for row in self._seen.get(table, {}).values() if job not in paused else ():
                 owner = users.get(row["user_id"])
                 if row["status"] in ("pending", "sending") and not (
                         owner and owner["status"] == "suspended"):
@@ -374,7 +373,7 @@ class Simulation:
             os.read(go[0], 1)
             db = Client(self.url, timeout=30)
             with suppress(Busy), db.transaction():
-                for table in BUSY_TABLES:
+                for table in SENT_BY:
                     db.execute(f"UPDATE {{{table}}} SET user_id = user_id")
                 os.write(ready[1], b"x")
                 os.read(done[0], 1)
@@ -450,7 +449,7 @@ class Simulation:
                 if name in ("what", "item", "to", "outcome", "status", "url")))
         for row in oracle.new(step, "job_runs").values():
             self.counts[f"runs: {row['trigger_type']}"] += 1
-        for table in ("failed_emails", "notifications", "webhook_deliveries"):
+        for table in SENT_BY:
             for id, row in step.after[table].items():
                 was = step.before[table].get(id, {}).get("status", "new")
                 if was != row["status"]:

@@ -151,10 +151,10 @@ class Shell:
         self._started.append(process)
         return process
 
-    def __call__(self, *words: str, **how) -> Ended:
+    def __call__(self, *words: str, timeout: float = 120, **how) -> Ended:
         """Run `jobs.py WORDS` to its end, however it ends."""
         began = time.monotonic()
-        return ended(self.start(*words, **how), began)
+        return ended(self.start(*words, **how), began, timeout)
 
     def run(self, *words: str, code: int | None = 0, **how) -> str:
         """Run `jobs.py WORDS`, which has to end with that code, or any if None. What it prints."""
