@@ -125,8 +125,7 @@ class Authority(_NameServer):
         if name not in self.zones:
             self.zones.append(name)
         head = f"$ORIGIN {name.rstrip('.')}.\n{SOA.format(serial=self.serial)}"
-        (self.folder / f"{name}.zone").write_text(
-            head + re.sub(r"(?m)^\s+", "", records) + "\n")
+        (self.folder / f"{name}.zone").write_text(head + re.sub(r"(?m)^\s+", "", records) + "\n")
         lines = "".join(f"  - domain: {zone}\n    file: {self.folder}/{zone}.zone\n"
                         for zone in self.zones)
         (self.folder / "knot.conf").write_text(KNOT.format(port=self.port, folder=self.folder)

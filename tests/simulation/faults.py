@@ -55,8 +55,7 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
         # from the first tick of the day on: most jobs run at night
         found += [_aim(chosen, day * DAY + number, job) for number in range(AIMED)]
         for kind, likely, make in OTHERS:
-            if chosen.random() < likely and not (
-                    kind == "catastrophe" and day > days - LAST_DAYS):
+            if chosen.random() < likely and not (kind == "catastrophe" and day > days - LAST_DAYS):
                 found.append(Fault(day * DAY + chosen.randrange(DAY), kind, make(chosen)))
     return sorted(fault for fault in found if (kinds is None or fault.kind in kinds)
                   and not (alike and _is_an_engine_s_own(fault)))

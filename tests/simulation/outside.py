@@ -107,8 +107,7 @@ class Relay:
         answer = ANSWERS.get(now)
         if answer is None and message.path is not IN_MEMORY and not os.path.exists(message.path):
             return Result("final", None, "", "the stored message is missing")
-        raw = message.head + (b"" if message.path is IN_MEMORY
-                              else Path(message.path).read_bytes())
+        raw = message.head + (b"" if message.path is IN_MEMORY else Path(message.path).read_bytes())
         # not by its id: a database may leave gaps between them
         about = envelope.recipient, _subject(raw)
         answer = answer or self._answer(*about)

@@ -27,8 +27,7 @@ def player():
 
 @pytest.mark.parametrize("days, minutes", [
     (3, 3), pytest.param(60, FRESH_MINUTES, marks=pytest.mark.slow)])      # it needs some seconds
-def test_a_fresh_seed_breaks_no_rule(player, days, minutes):
-    # R76
+def test_a_fresh_seed_breaks_no_rule(player, days, minutes):    # R76
     seed = int.from_bytes(os.urandom(3), "big")
     while len({fault.at // DAY for fault in faults.draw(seed, 4, ["aim"])}) < 2:
         seed += 1                           # one whose days have kills, each day at another job
@@ -41,8 +40,7 @@ def test_a_fresh_seed_breaks_no_rule(player, days, minutes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed, days, engine, kinds", KEPT)
-def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request, player):
-    # R76
+def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request, player):    # R76
     server = request.getfixturevalue("mariadb") if engine == "mariadb" else None
     url = server.database() if server else None
     planned = faults.draw(int(seed), int(days), None if kinds == "all" else kinds.split(","))
@@ -52,8 +50,7 @@ def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request
 
 
 @pytest.mark.slow
-def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):
-    # R76
+def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):    # R76
     url = mariadb.database()
     # a day in which ids differ: MariaDB leaves gaps behind an INSERT of several rows
     planned = [fault for fault in faults.draw(9, 2, alike=True) if fault.at < DAY]
@@ -68,8 +65,7 @@ def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):
 
 
 @pytest.mark.slow
-def test_each_kind_of_fault_is_met_and_survived(player):
-    # R76
+def test_each_kind_of_fault_is_met_and_survived(player):    # R76
     planned = {
         Fault(1 * HOUR, "strike", ("after message", 1, 9)): "SIGKILL after message",
         Fault(3 * HOUR, "strike", ("before statement", 50, 15)): "SIGTERM before statement",
@@ -93,8 +89,7 @@ def test_each_kind_of_fault_is_met_and_survived(player):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", faults.CATASTROPHES)
-def test_each_catastrophe_is_met_and_survived(player, name):
-    # R76, R79, R81, R82
+def test_each_catastrophe_is_met_and_survived(player, name):    # R76, R79, R81, R82
     planned = [Fault(1 * DAY + 20 * HOUR, "catastrophe", (name, 30 * HOUR))]
     played = player(5, 5, faults=planned)
     assert not played.wrong
@@ -105,8 +100,7 @@ NOTICED_SOON = "retried-an-hour-early"
 
 
 @pytest.mark.slow
-def test_a_fault_in_the_product_is_found_and_so_said():
-    # R76
+def test_a_fault_in_the_product_is_found_and_so_said():    # R76
     assert mutate.search(NOTICED_SOON, days=8).startswith(f"{NOTICED_SOON}: found on day ")
 
 

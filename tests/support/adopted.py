@@ -16,8 +16,7 @@ def make(url: str, lacking: tuple = ()) -> str:
         if name in lacking:
             continue
         whole = table(name)
-        there = tuple(column for column in whole.columns
-                      if f"{name}.{column.name}" not in lacking)
+        there = tuple(column for column in whole.columns if f"{name}.{column.name}" not in lacking)
         has = {column.name for column in there}
         indexes = tuple(index for index in whole.indexes if has.issuperset(index.columns))
         for sql in ddl.create_table(db, whole._replace(columns=there, indexes=indexes)):

@@ -81,8 +81,7 @@ class HeldMail(Aged):
         if self.now < seconds(row["held_at"]) + KEEP["overflow_hold"] * DAY - WARN_HELD:
             yield f"held {id} was warned of too early"
         notice = step.after["notifications"].get(row["warning_id"])
-        if notice and (notice["user_id"] != row["user_id"]
-                       or notice["kind"] != "overflow_warning"):
+        if notice and (notice["user_id"] != row["user_id"] or notice["kind"] != "overflow_warning"):
             yield f"held {id} names notice {notice['id']}, which is no warning of its owner"
         elif notice and notice["body_text"] and row["subject"] not in notice["body_text"].replace(
                 "[.]", "."):                # no mail program makes a link of it

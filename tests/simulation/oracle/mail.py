@@ -120,8 +120,7 @@ class Outcomes(Rule):
                     self.finals.pop(f"{name}-{id}", None)
         for entry in step.journal:
             if entry["what"] == "mail" and entry["item"].partition("-")[0] in TABLES:
-                answers.setdefault(entry["item"], []).append(
-                    (entry["outcome"], entry["at"]))
+                answers.setdefault(entry["item"], []).append((entry["outcome"], entry["at"]))
                 self.refused[entry["item"]] += entry["outcome"] in ("retry", "uncertain", "final")
                 if entry["outcome"] in ("final", "sent"):
                     self.answered.append((entry["at"], entry["to"], entry["outcome"]))

@@ -42,8 +42,7 @@ JOBS_ADD = ("audit_logs", "notifications")      # of those that the app writes t
 def log_days(users: dict, user: int) -> int:
     """How long a user's log is kept."""
     chosen = (users.get(user) or {}).get("log_retention_days")
-    return KEEP["message_logs"] if chosen is None else min(KEEP["message_logs"],
-                                                           max(LEAST, chosen))
+    return KEEP["message_logs"] if chosen is None else min(KEEP["message_logs"], max(LEAST, chosen))
 
 
 def limit(table: str, row: dict, step) -> float | None:
@@ -106,8 +105,7 @@ class ByAge(Aged):
                 if table == "message_logs":
                     end = max(end, self._chosen.get(row["user_id"], (None, 0))[1],
                               self._came.setdefault(id, step.began))
-                if (end is not None and is_owed(step, end, LATE)
-                        and not is_leaving(step, row)):
+                if (end is not None and is_owed(step, end, LATE) and not is_leaving(step, row)):
                     yield f"{table} {id} is there {(step.ended - end) / HOUR:.1f} h after its limit"
 
 

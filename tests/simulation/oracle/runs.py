@@ -55,8 +55,7 @@ class Runs(Rule):
                     yield f"run {id} of {row['job']} is running after its process has ended"
         for row in fresh.values():
             self.started[row["job"]] = int(step.ended)
-            if (row["status"] in ("failed", "timeout") and quiet > HOUR
-                    and not step.trouble):
+            if (row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble):
                 yield f"{row['job']} has {row['status']}: {row['error']}"
         if is_calm_tick(step):
             for job, often in EVERY.items():
@@ -126,8 +125,7 @@ class Alerts(Rule):
 
 
 def _is_an_endpoint_failing(step) -> bool:
-    return any(hook["active"] and hook["failing_since"]
-               for hook in step.after["webhooks"].values())
+    return any(hook["active"] and hook["failing_since"] for hook in step.after["webhooks"].values())
 
 
 class Held(Rule):
