@@ -54,8 +54,7 @@ def test_a_verified_server_is_sent_it_by_tls(tmp_path):
             assert server.learned(PASSWORD)
 
 
-# R71
-def test_a_server_that_is_to_be_verified_is_sent_nothing_without_tls_or_by_a_stranger(tmp_path):
+def test_a_server_to_be_verified_is_sent_nothing_without_tls_or_by_a_stranger(tmp_path):  # R71
     for tls in (None, Authority(tmp_path).context("127.0.0.1")):
         with RogueMySQL("clear", tls=tls) as rogue:
             words = refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail?tls=verify")

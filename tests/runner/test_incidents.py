@@ -89,8 +89,7 @@ def hours(site, outside):
     return Hours(site, outside)
 
 
-# R60 R69
-def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_it_is_over(hours):
+def test_an_outage_of_the_database_is_one_line_one_alert_and_one_line_when_over(hours):  # R60 R69
     assert hours.tick() == (0, [], ["ping"])
     url = hours.site.url
     hours.site.configure(database=f"sqlite:///{hours.site.folder}/away.db")
@@ -257,7 +256,7 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
 
 @pytest.mark.parametrize("what", ["state/locks", "state/locks/run-due.lock", "state/installation"])
 # R69
-def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(site, outside, what):
+def test_one_run_as_another_user_is_said_once_alerted_and_said_when_over(site, outside, what):
     site.enable("tick_critical", "tick_last")
     alerts_by(outside, site)
     assert tick(site, 31, **UNPRIVILEGED).code == 0

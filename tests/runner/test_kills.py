@@ -41,8 +41,7 @@ def test_a_kill_in_the_frame(request, lock, point, dead):                    # R
     assert sum(row["slot"] is not None for row in site.runs("dig")) == 1
 
 
-# R2 R59 R69
-def test_a_killed_run_is_shown_as_vanished_at_once_and_reported_by_the_next_one(any_site):
+def test_a_killed_run_is_shown_as_vanished_and_reported_by_the_next_one(any_site):  # R2 R59 R69
     site = any_site
     site.enable("dig")
     worker = site.start("dig", "--set", "items=100000", "--set", "pause=50")

@@ -146,8 +146,7 @@ def test_a_failing_job_stops_no_other(site, ticks):                          # R
     assert ticks.said[0].startswith("fail: failed: ZeroDivisionError")
 
 
-# R9, R69
-def test_a_broken_section_of_one_job_stops_no_other_and_is_printed_once_a_day(site, ticks):
+def test_a_broken_section_of_one_job_stops_no_other_and_is_said_once_a_day(site, ticks):  # R9, R69
     """And when it changes: cron mails what is printed, and comes every minute."""
     site.enable(*ALL)
     site.configure("tick_critical", takes="for ever")

@@ -152,8 +152,7 @@ def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R
 
 
 @pytest.mark.parametrize("words", [("run-due",), ("tick_normal", "--scheduled")], ids=" ".join)
-# R69
-def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, mode, words):
+def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, mode, words):  # R69
     site.enable("tick_normal", schedule="*/5 * * * *")
     site.job("tick_normal")
     url = mode.broker.url.replace(str(mode.broker.port), str(free_port()))

@@ -54,7 +54,7 @@ def test_the_senders_dkim_signature_still_verifies(sink, opened, stored, line_en
 
 
 # R39
-def test_a_relay_that_ends_each_connection_after_100_messages_gets_them_all(relay, opened, stored):
+def test_a_relay_that_ends_connections_after_100_messages_gets_them_all(relay, opened, stored):
     answers = [b"", *[b""] * 99, b"421 4.7.0 too many messages on this connection"]
     server = relay(MAIL=[answer or b"250 Ok" for answer in answers] * 9)
     transport = opened(port=server.port)

@@ -143,8 +143,7 @@ def test_what_a_relay_says_of_us_costs_no_message(relay, opened, stored, text, p
 @pytest.mark.parametrize("phase, text, patterns", [
     *((phase, text, PAUSE_PATTERNS) for text in OF_DESTINATIONS for phase in ("RCPT", "DATA",
                                                                                "dot")),
-    *(("MAIL", b"550 max emails per hour", patterns) for patterns in (["hour limit"], []))])
-# R27
+    *(("MAIL", b"550 max emails per hour", patterns) for patterns in (["hour limit"], []))])  # R27
 def test_no_destinations_answer_pauses_the_relay(relay, opened, stored, phase, text, patterns):
     transport = opened(port=relay(**{phase: text}).port, pause_patterns=patterns)
     result = transport.send(NOTICE, stored(), soon(), 1)

@@ -87,8 +87,7 @@ def test_a_wrong_password_is_the_relays_failure_and_never_shown(        # R34
     assert base64.b64encode(b"wr0ng").decode() not in result.text
 
 
-# R34
-def test_the_password_goes_in_clear_only_to_this_machine(relay, opened, stored, monkeypatch):
+def test_a_password_goes_in_clear_only_to_this_machine(relay, opened, stored, monkeypatch):  # R34
     server = relay(("AUTH PLAIN",))
     login = {"port": server.port, "username": "us", "password": "pass"}
     assert opened(**login).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
