@@ -174,8 +174,7 @@ def times(bench: Bench, name: str) -> list:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_every_job_does_the_same_whatever_the_apps_database_is(tmp_path, plain, server,
-                                                               variant):     # R14 R75
+def test_every_job_does_the_same_on_whatever_database(tmp_path, plain, server, variant):  # R14 R75
     url = made(server, variant)
     bench = Bench(tmp_path, url, variant.tables)
     assert bench.command("migrate", "--check") == "the schema is up to date\n"

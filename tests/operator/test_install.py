@@ -123,8 +123,7 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
     assert "; mine" in (host / "config.ini").read_text()
 
 
-def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install,    # R64
-                                                                            tmp_path):
+def test_install_sh_and_crontab_name_the_python_that_works_in_cron(host, install, tmp_path):  # R64
     run = install()
     ours = host / ".venv" / "bin" / "python"
     assert f"Python: {sys.version_info[0]}.{sys.version_info[1]} ({ours})" in run.stdout.split("\n")

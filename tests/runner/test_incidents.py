@@ -275,8 +275,7 @@ def test_one_run_as_another_user_is_said_once_alerted_and_said_when_over(site, o
     assert "no job could be started from 14:36 to 14:51 UTC" in back.err
 
 
-def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_hour_alerts(    # R69
-        site, outside):
+def test_where_nothing_can_be_remembered_each_tick_prints_and_some_alert(site, outside):  # R69
     alerts_by(outside, site)
     site.configure("alerts", ping_url=None)
     assert tick(site, 1, **UNPRIVILEGED).code == 0
@@ -288,8 +287,7 @@ def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_ho
 
 
 @pytest.mark.parametrize("engine", ["maria_site", "site"])    # R69
-def test_a_full_disk_is_said_once_and_stops_no_job_whose_database_is_elsewhere(request, outside,
-                                                                               engine):
+def test_a_full_disk_is_said_once_and_stops_no_job_with_another_database(request, outside, engine):
     site = request.getfixturevalue(engine)
     site.enable("tick_critical", "tick_low")
     alerts_by(outside, site)

@@ -75,8 +75,7 @@ def test_of_one_priority_the_latest_goes_first(site, ticks):                 # R
 
 @pytest.mark.parametrize("budget, step", [(20, 5), (60, 5), (240, 60)])
 @pytest.mark.parametrize("greedy", [1, 3, 5])
-def test_with_jobs_that_always_have_more_work_than_time_each_gets_its_turn(site, ticks, budget,
-                                                                           step, greedy):
+def test_with_more_work_than_time_each_job_gets_its_turn(site, ticks, budget, step, greedy):
     """R9: the first ones would take the whole of each tick, every time. Within a day, and within
     two hours where the budget is small."""
     names = ["tick_critical", "tick_high", "tick_normal", "tick_low", "dig"]

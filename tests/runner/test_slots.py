@@ -80,8 +80,7 @@ def test_the_line_of_a_job_carries_on_what_is_unfinished(site):              # R
     ("10 3 * * *", "2026-11-24 14:34:00", []),
     ("10 3 * * *", "2026-11-25 03:10:02", ["2026-11-25 03:10:00"]),
 ])
-def test_a_job_that_is_enabled_begins_with_its_next_time_however_it_is_started(       # R7
-        site, line, schedule, first, runs):
+def test_a_job_that_is_enabled_begins_with_its_next_time(site, line, schedule, first, runs):  # R7
     site.enable("dig", schedule=schedule)
     site.configure("dig", enabled="no")
     # sees that it is off
@@ -104,8 +103,7 @@ def test_a_job_that_is_enabled_begins_with_its_next_time_however_it_is_started( 
     ("2026-10-24 12:00", "30 2 * * *", ["2026-10-25 00:30", "2026-10-26 01:30"]),
 ])
 @pytest.mark.parametrize("step", [5, 15])    # R8
-def test_a_fixed_time_runs_once_on_the_days_of_the_change(site, ticks, day, schedule, expected,
-                                                          step):
+def test_a_fixed_time_runs_once_on_days_of_a_change(site, ticks, day, schedule, expected, step):
     site.configure(timezone="Europe/Berlin")
     site.enable("tick_normal", schedule=schedule, since=utc(day))
     ran = [slot for minute in range(0, 48 * 60, step)

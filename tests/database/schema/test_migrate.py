@@ -163,8 +163,7 @@ def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):   
 @pytest.mark.parametrize("ours, theirs, names, advice", [
     ("notifications", "notifications", {}, r"\[core\] prefix"),
     ("alerts", "theirs", {"alerts": "theirs"}, r"\[tables\] alerts")])
-def test_a_table_of_our_name_that_is_somebody_elses_is_refused(blank_url, ours, theirs, names,
-                                                               advice):
+def test_a_table_of_our_name_that_is_not_ours_is_refused(blank_url, ours, theirs, names, advice):
     db = connect(blank_url, create=True, tables=names)
     db.execute(f"CREATE TABLE {theirs} (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
     for look in (plan, lambda db: migrate(db, NOW)):

@@ -85,8 +85,7 @@ def test_a_folder_that_cannot_be_written_is_the_relays_failure(opened, stored, t
     assert result.text.startswith(f"[mail] maildir = {tmp_path}/file: ")
 
 
-def test_what_ends_before_its_end_is_not_in_new_and_replaced(transport, maildir, stored,
-                                                            monkeypatch):     # R22
+def test_what_ends_early_is_not_in_new_and_replaced(transport, maildir, stored, monkeypatch):  # R22
     """Just before the one rename, as a kill there leaves it."""
     def ends(_file):
         raise KeyboardInterrupt

@@ -12,8 +12,7 @@ from tests.support.product import Envelope
 
 
 @pytest.mark.parametrize("sender", ["bounces@service.example", ""])    # R27 R36
-def test_a_message_arrives_with_its_envelope_and_the_relays_answer_is_kept(sink, opened, stored,
-                                                                           sender):
+def test_a_message_arrives_with_its_envelope_and_the_answer_is_kept(sink, opened, stored, sender):
     result = opened(port=sink.port).send(Envelope(sender, "owner@home.example"),
                                          stored(head=b"X-Trace: 1\r\n"), soon(), "forward-1")
     assert result == ("sent", 250, "2.0.0", "Ok")

@@ -36,8 +36,7 @@ def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R
     ("MAIL", Bye(b"421 4.4.2 idle")),          # to RCPT and DATA it is an answer to the message
     ("MAIL", b"451 4.7.0 too many messages in this session"),
 ])
-def test_a_connection_that_died_meanwhile_is_reopened_once(       # R29
-        relay, opened, stored, extensions, phase, answer):
+def test_a_dead_connection_is_opened_again(relay, opened, stored, extensions, phase, answer):  # R29
     server = relay(extensions, **{phase: [b"", answer]})
     limits = short(phase.lower()) if answer == HANG else None
     transport = opened(port=server.port, limits=limits)
@@ -47,8 +46,7 @@ def test_a_connection_that_died_meanwhile_is_reopened_once(       # R29
     assert [content for _, _, content in server.accepted] == [CONTENT, CONTENT]
 
 
-def test_the_end_of_an_old_connection_shortly_before_ours_is_not_the_relays_failure(       # R29
-        relay, opened, stored):
+def test_a_goodbye_shortly_before_our_end_is_not_the_relays_failure(relay, opened, stored):  # R29
     server = relay(MAIL=[b"", Bye(b"421 4.7.0 too many messages on this connection")])
     transport = opened(port=server.port)
     assert [transport.send(ENVELOPE, stored(), time.monotonic() + 9, n).outcome

@@ -36,8 +36,7 @@ def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, pha
     "553 5.7.1 <x>: Sender address rejected: not owned by user", "550 5.1.8 no such domain",
     "550 no", "451 4.1.8 Domain does not resolve", "501 5.1.8 Domain must exist",
 ])
-def test_a_refused_sender_is_the_relays_failure_since_it_is_always_ours(relay, opened, stored,
-                                                                        extensions, reply):
+def test_a_refused_sender_is_the_relays_failure(relay, opened, stored, extensions, reply):
     server = relay(extensions, MAIL=reply.encode())
     sender = "SRS0=abcd=AB=a.example=joe@service.example"
     result = opened(port=server.port).send(ENVELOPE._replace(sender=sender), stored(), soon(), 1)
@@ -55,8 +54,7 @@ def test_a_refused_sender_is_the_relays_failure_since_it_is_always_ours(relay, o
     (b"501 5.1.7 bad syntax", "final"), (b"500 line too long", "final"), (b"553 5.6.7 no SMTPUTF8",
                                                                           "final"),
 ])
-def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, stored, extensions,
-                                                                 reply, outcome):
+def test_a_refusal_for_the_message_stays_its_own(relay, opened, stored, extensions, reply, outcome):
     result = opened(port=relay(extensions, MAIL=reply).port).send(ENVELOPE, stored(), soon(), 1)
     assert (result.outcome, result.code) == (outcome, int(reply[:3]))
     assert "our sender" not in result.text
