@@ -266,6 +266,13 @@ def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, f
     assert row(bench, 1)["last_error"].endswith("(UnicodeError: a byte that is no letter)")
 
 
+def test_a_failure_is_reported_also_where_each_run_ends_at_a_limit(bench, forward):          # R84
+    bench.config(mail={"per_hour": 1})
+    forward(1, envelope_to="no address"), forward(2), forward(3)
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 1, "notices": 1}
+    assert bench.result["status"] == "partial"
+
+
 def test_loops_end(bench, forward):     # R36
     forward(1, b"Received: from a by b\r\n" * 51 + LETTER % (1, 1))
     forward(2, b"Received: from a by b\r\n" * 50 + LETTER % (2, 2))

@@ -53,7 +53,9 @@ def remind(ctx, reminder: Reminder) -> None:
     status = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id)"
     for user_id in owners(ctx, reminder.table, reminder.age, f"{sql} AND {status} IN (:statuses)",
                           {**values, "statuses": _statuses(reminder)}):
-        if ctx.should_stop(ctx.counts["notices"] - before):
+        # one is notified also where the run has stopped: at a limit of the relay each run does
+        if ctx.within_limit(1, ctx.counts["notices"] - before) == 0:
+            ctx.stop("limit")
             break
         with alone(ctx, user_id):
             listed = ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id))
