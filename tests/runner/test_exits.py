@@ -73,25 +73,26 @@ def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, po
     assert "somebody@" not in event["traceback"]
 
 
-@pytest.mark.parametrize("words", [["hoard"], ["run-due"]], ids=" ".join)    # R2 R69
+@pytest.mark.parametrize("words", [["hang"], ["run-due"]], ids=" ".join)    # R2 R69
 def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):
     site = any_site
-    site.enable("hoard", "tick_low")
+    site.enable("hang", how="all_memory", schedule="*/5 * * * *")
+    site.enable("tick_low")
     little_memory = ("prlimit", f"--as={160 * MB}")
     done = site(*words, now="2026-11-24 14:31:00", before=little_memory)
-    if sys.version_info < (3, 10) and not done.err.startswith("hoard: "):
+    if sys.version_info < (3, 10) and not done.err.startswith("hang: "):
         # Python 3.9 itself may give up, or find no memory for the catch: a kill like any other
-        site("hoard", now="2026-11-24 14:36:00", before=little_memory)
+        site("hang", now="2026-11-24 14:36:00", before=little_memory)
         site("tick_low", now="2026-11-24 14:36:00")
-        assert site.runs("hoard")[0]["status"] == "vanished"
+        assert site.runs("hang")[0]["status"] == "vanished"
         assert site.outcomes("tick_low") == ["ok"]
         return
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
-    assert done.err.startswith("hoard: failed: there was not enough memory")
-    run, = site.runs("hoard")
-    assert (run["status"], f"hoard: failed: {run['error']}\n") == ("failed", done.err)
+    assert done.err.startswith("hang: failed: there was not enough memory")
+    run, = site.runs("hang")
+    assert (run["status"], f"hang: failed: {run['error']}\n") == ("failed", done.err)
     assert site.dug() == 0                      # the transaction that was open is rolled back
-    assert [event["event"] for event in site.events("hoard")] == ["run started", "run ended"]
+    assert [event["event"] for event in site.events("hang")] == ["run started", "run ended"]
     assert site.outcomes("tick_low") == ["ok"] * (words == ["run-due"])
 
 

@@ -70,6 +70,13 @@ def in_swallow(_ctx):
         time.sleep(EVER)
 
 
+def in_all_memory(_ctx):
+    """A list that takes all there is, in small pieces."""
+    kept = []
+    while True:
+        kept.append(str(len(kept)) * 10)
+
+
 def in_code_that_holds_all(_ctx):
     """C code that never lets go of the interpreter."""
     sum(itertools.repeat(0))
