@@ -38,13 +38,15 @@ def _nobodys(table: str) -> tuple:
     return _missing(table, "account", "users", "user_id")
 
 
+# 0 is what some apps have for none
+NO_DESTINATION = _missing("failed_emails", "destination", "destinations")
 FORWARDS = Queue(
     "forwards", "forward", "failed_emails", "retry_forwards", "sent",
     delays=lambda options: options.delays, dated=True,
     columns=("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path"),
     when_over=lambda now: {"notified_at": now},
     missing=(_nobodys("failed_emails"), _missing("failed_emails", "alias", "aliases")),
-    unwanted=(_missing("failed_emails", "destination", "destinations"),))
+    unwanted=((NO_DESTINATION[0], f"destination_id <> '0' AND {NO_DESTINATION[1]}"),))
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
     delays=lambda options: (AT_ONCE, *options.delays), priority=True,

@@ -273,6 +273,11 @@ def test_a_failure_is_reported_also_where_each_run_ends_at_a_limit(bench, forwar
     assert bench.result["status"] == "partial"
 
 
+def test_0_is_no_destination(bench, forward):                      # R67
+    forward(1, destination_id=0)
+    assert bench.run("retry_forwards")["sent"] == 1
+
+
 def test_loops_end(bench, forward):     # R36
     forward(1, b"Received: from a by b\r\n" * 51 + LETTER % (1, 1))
     forward(2, b"Received: from a by b\r\n" * 50 + LETTER % (2, 2))
