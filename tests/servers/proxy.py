@@ -6,46 +6,32 @@ import contextlib
 import socket
 import threading
 
+from tests.servers.listener import Listener
 
-class CutProxy:
+
+class CutProxy(Listener):
     """`with CutProxy(port, b"COMMIT") as proxy:` listens on `proxy.port`; `cuts` counts what it
     did; with `word` b"" all passes. With `before` the server does not get the word."""
 
     def __init__(self, port: int, word: bytes, before: bool = False) -> None:
         self._target = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        super().__init__()
         self.word, self.cuts, self.before = word, 0, before
         self._once, self._pass = False, 0
-
-    def __enter__(self):
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)        # or its thread would wait for ever
-        self._listener.close()
 
     def once(self, word: bytes, after: int) -> None:
         """Cut one connection, where the word comes after so many of them have passed."""
         self._once, self._pass, self.word = True, after, word
 
-    @staticmethod
-    def _start(what, *given: object) -> None:
-        threading.Thread(target=what, args=given, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):                  # it is closed
-            while True:
-                client = self._listener.accept()[0]
-                try:
-                    server = socket.create_connection(self._target)
-                except OSError:                     # refused: so is the client
-                    client.close()
-                    continue
-                self._start(self._requests, client, server)
-                self._start(self._answers, client, server)
+    def serve(self, client: socket.socket) -> None:
+        """Pass on what each side says."""
+        try:
+            server = socket.create_connection(self._target)
+        except OSError:                     # refused: so is the client
+            client.close()
+            return
+        threading.Thread(target=self._answers, args=(client, server), daemon=True).start()
+        self._requests(client, server)
 
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):

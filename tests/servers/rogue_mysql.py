@@ -7,12 +7,13 @@ import os
 import socket
 import ssl
 import struct
-import threading
 from functools import cache
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1
+
+from tests.servers.listener import Listener
 
 SALT = b"abcdefgh", b"ijklmnopqrst"
 # LONG_PASSWORD, CONNECT_WITH_DB, LOCAL_FILES, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION,
@@ -27,7 +28,7 @@ def _key():
     return rsa.generate_private_key(65537, 2048)
 
 
-class RogueMySQL:
+class RogueMySQL(Listener):
     """`with RogueMySQL("clear") as rogue`; `rogue.learned(password)` tells whether the password was
     given away.
 
@@ -39,21 +40,8 @@ class RogueMySQL:
 
     def __init__(self, how: str, path: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.how, self.got, self._tls = how, b"", tls
-        self._listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-        self._listener.bind(path or ("127.0.0.1", 0))
-        self._listener.listen()
-        self.port = 0 if path else self._listener.getsockname()[1]
         self._key = _key()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> RogueMySQL:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)       # else it takes one connection more
-        self._listener.close()
+        super().__init__(socket.create_server(path, family=socket.AF_UNIX) if path else None)
 
     def learned(self, password: str) -> bool:
         """Whether the password stands in what came, in clear or under the key of the stranger."""
@@ -69,19 +57,11 @@ class RogueMySQL:
             found += bytes(octet ^ b"".join(SALT)[at % 20] for at, octet in enumerate(hidden))
         return found
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection = self._listener.accept()[0]
-            except OSError:
-                return
-            try:
-                connection.settimeout(1)
-                self._talk(connection)
-            except OSError:
-                pass
-            finally:
-                connection.close()
+    def serve(self, connection) -> None:
+        """Ask for the password, as long as somebody answers."""
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(1)
+            self._talk(connection)
 
     def _talk(self, connection) -> None:
         first = FIRST.get(self.how, b"mysql_native_password")

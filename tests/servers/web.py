@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
 from collections import namedtuple
+
+from tests.servers.listener import Listener
 
 Heard = namedtuple("Heard", "line headers body")        # headers: {name in lower case: value}
 
@@ -35,7 +36,7 @@ def full(listener: socket.socket | None = None):
         yield address
 
 
-class Web:
+class Web(Listener):
     """`with Web(answer) as web:`; `answer` is bytes, or a function of (connection, Heard) that may
     send what it likes.
 
@@ -46,30 +47,11 @@ class Web:
     def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None,
                  host: str = "127.0.0.1") -> None:
         self.answer, self.tls, self.requests, self.connections = answer, tls, [], 0
-        self.listener = socket.create_server((host, 0), backlog=64) if host else loopback()
-        self.port = self.listener.getsockname()[1]
-        self.ending = threading.Event()
+        super().__init__(socket.create_server((host, 0), backlog=64) if host else loopback())
 
-    def __enter__(self) -> Web:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.ending.set()
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection) -> None:
+    def serve(self, connection) -> None:
+        """Hear one request, and answer."""
+        self.connections += 1
         with contextlib.suppress(OSError, ValueError):
             if self.tls:
                 connection = self.tls.wrap_socket(connection, server_side=True)
