@@ -95,6 +95,17 @@ def one_of(*words: str):
     return parse
 
 
+def parsed_as(option_type):
+    """A type for argparse: a value like one of config.ini (config/option_types.py)."""
+    def parse(word: str):
+        try:
+            return option_type.parse(word)
+        except ValueError as error:
+            from argparse import ArgumentTypeError
+            raise ArgumentTypeError(f"{word!r}: {error}") from None
+    return parse
+
+
 def at_most(most: int):
     """A type for argparse: a whole number from 1 to `most`."""
     def parse(word: str) -> int:

@@ -27,9 +27,9 @@ from jobs_lib.output.layout import wrapped
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import counted, did_you_mean, one_of
 
-from ._arguments import SEEN, asked
-
 ROOM = 12  # columns, of what set an option
+SEEN = ("note: other users of this machine can see a command line, and your shell keeps it. "
+        "Next time")
 ACTIONS = ("show", "check", "set", "example")
 
 
@@ -176,6 +176,18 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
                   0o600 if private else stat.S_IMODE(os.stat(path).st_mode))
     session.console.report(f"[{section}] {name} = {mask(value)} ({config.path})")
     return OK
+
+
+def asked(what: str) -> str:
+    """A secret, from a terminal without showing it, or a line of stdin. UsageError if the terminal
+    ends instead."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    from getpass import getpass
+    try:
+        return getpass(f"{what}: ")
+    except EOFError:
+        raise UsageError(f"{what}: no value was given") from None
 
 
 def _option(section: str, name: str):

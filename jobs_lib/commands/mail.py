@@ -13,10 +13,9 @@ from jobs_lib.config import option_types
 from jobs_lib.engines import mime
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.runner.access import refuse_root
-from jobs_lib.text import one_of
+from jobs_lib.text import one_of, parsed_as
 
 from . import _sending
-from ._arguments import parsed_as
 
 SUBJECT = "A test message from your background jobs"
 TEXT = """\

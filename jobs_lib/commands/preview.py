@@ -18,9 +18,7 @@ from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features import exports
 from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
 from jobs_lib.ports.mail.message import Envelope
-from jobs_lib.text import one_of
-
-from ._arguments import parsed_as
+from jobs_lib.text import one_of, parsed_as
 
 READER = "jane@home.example"
 FOLDER = "preview"                       # where you are

@@ -150,7 +150,8 @@ class Archiver:
             return False
         name = (f"audit-{ctx.clock():%Y%m%dT%H%M%SZ}-{ctx.run_id}-{ctx.counts['archives'] + 1}"
                 ".jsonl.gz")
-        location, cutoff = self.store.location(name), max(each.before for each in self.due)
+        location = f"{self.store.place}/{name}"
+        cutoff = max(each.before for each in self.due)
         id = self.db.batch(partial(self._claim, location, cutoff))
         if id is None:
             ctx.stop(OTHERS)
@@ -234,7 +235,7 @@ def read_back(store, name: str, digest: str) -> list:
     """The ids of the rows that the store holds. ArchiveError where it is not what was written."""
     data = store.read(name)
     if sha256(data).hexdigest() != digest:
-        raise ArchiveError(f"{store.location(name)} is not what was written: its SHA-256 is "
+        raise ArchiveError(f"{store.place}/{name} is not what was written: its SHA-256 is "
                            "another. None of its rows is deleted; if it was verified before, put "
                            "a good copy in its place, or delete its row in audit_archives")
     return [json.loads(line)["id"] for line in gzip.decompress(data).splitlines()]

@@ -57,17 +57,7 @@ def parse_url(url: str) -> Login:
     return Login(user, password, parts.hostname, port, folder, place)
 
 
-class Store:
-    """What both kinds of stores share."""
-
-    place: str
-
-    def location(self, name: str) -> str:
-        """A file's path or URL, without a login: what `audit_archives.location` holds."""
-        return f"{self.place}/{name}"
-
-
-class FolderStore(Store):
+class FolderStore:
     """A folder of private files, which are on the disk for good before anybody relies on them. It
     is made 0700 where `make` allows it. One that is missing later is not made again: a disk that is
     not mounted looks like that."""
@@ -83,7 +73,7 @@ class FolderStore(Store):
 
     def put(self, name: str, data: bytes) -> None:
         """Write a new file, mode 0600."""
-        path, htaccess = self.location(name), self.location(".htaccess")
+        path, htaccess = self._path(name), self._path(".htaccess")
         with self._named():
             if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
                 write(htaccess, HTACCESS)
@@ -95,18 +85,21 @@ class FolderStore(Store):
 
     def read(self, name: str) -> bytes:
         """The bytes of the file."""
-        with self._named(), open(self.location(name), "rb") as file:
+        with self._named(), open(self._path(name), "rb") as file:
             return file.read()
 
     def has(self, name: str) -> bool:
         """Whether the store has this file."""
-        return os.path.isfile(self.location(name))
+        return os.path.isfile(self._path(name))
 
     def remove(self, name: str) -> None:
         """Delete the file in both its names."""
-        for path in (self.location(name) + PARTIAL, self.location(name)):
+        for path in (self._path(name) + PARTIAL, self._path(name)):
             with self._named(), suppress(FileNotFoundError):
                 os.unlink(path)
+
+    def _path(self, name: str) -> str:
+        return f"{self.place}/{name}"
 
     @contextmanager
     def _named(self):

@@ -15,7 +15,7 @@ from typing import Any
 
 from jobs_lib.ports.deadline import in_words, tls_context
 
-from . import PARTIAL, ArchiveError, Login, Store
+from . import PARTIAL, ArchiveError, Login
 
 SECONDS = 60                                # to connect, for each answer and for each block
 GONE = "550"                                # no such file, of a server that is asked for its size
@@ -23,7 +23,7 @@ SHOWN = 200                                 # of a server's words
 FAILURES: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError)
 
 
-class FtpsStore(Store):
+class FtpsStore:
     """A connection for each file: between two of them rows are deleted, for minutes perhaps, and a
     server hangs up after a silence."""
 

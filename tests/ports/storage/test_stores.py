@@ -72,7 +72,7 @@ def test_files_and_folder_are_private(tmp_path):
     access.write_text("Deny from all")                      # what it says stays
     store.put("b.gz", DATA)
     assert access.read_text() == "Deny from all"
-    assert store.location("a.gz") == f"{tmp_path}/new/archives/a.gz"
+    assert store.place == f"{tmp_path}/new/archives"
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
@@ -107,7 +107,7 @@ def test_each_file_of_the_server_is_private_and_its_place_shows_no_login(server)
     store.put("a.gz", DATA)
     assert server.names() == ["a.gz"]
     assert stat.S_IMODE((server.archive / "a.gz").stat().st_mode) == 0o600
-    assert store.location("a.gz") == f"ftps://localhost:{server.port}/audit/a.gz"
+    assert store.place == f"ftps://localhost:{server.port}/audit"
     assert place_of(section(server.url())) == store.place
 
 
