@@ -7,6 +7,8 @@ commands by the broker are off; whatever else a stranger puts there is refused a
 """
 from __future__ import annotations
 
+import socket
+
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -36,7 +38,15 @@ def enqueue(config, messages: list[Message]) -> None:
     except (OperationalError, OSError, *connection.connection_errors,
             *connection.channel_errors) as error:
         connection.collect()
-        raise BrokerAway(f"[worker] broker: {str(error) or type(error).__name__}") from error
+        raise BrokerAway(f"[worker] broker: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    # no TimeoutError before Python 3.10
+    if any(isinstance(each, socket.timeout) for each in (error, error.__cause__)):
+        return (f"no answer within {ANSWER_SECONDS} seconds: it may be out of memory or disk, and "
+                "take nothing")
+    return str(error) or type(error).__name__
 
 
 def worker(config, queues: list[str], burst: bool, runs) -> int:
