@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -63,7 +62,7 @@ def build(folder: str):
     settings = load(demo_folder.make(folder), beside=folder, environ={})
     session = SimpleNamespace(config=settings, ports=Ports(settings), console=_Silent(0))
     session.ports.now = lambda: clock.now() - LATER
-    migrate.run(_no_arguments(migrate), lambda *_: session, None)
+    migrate.install(session)
     db = session.ports.database()
     service.fill(db, settings.section("spool").dir, session.ports.now())
     # a first install starts nothing old; here the latest slot of every job is to be due
@@ -76,13 +75,6 @@ class _Silent(Console):
 
     def answer(self, text: str) -> None:
         """Keep it to itself."""
-
-
-def _no_arguments(command):
-    """The arguments of a command that is called without any."""
-    parser = ArgumentParser()
-    command.arguments(parser)
-    return parser.parse_args([])
 
 
 def _show(session, folder: str, paint) -> int:
