@@ -290,7 +290,45 @@ def test_bad_rows_stop_no_job_no_neighbour_and_no_command(bench, name, expected)
     assert not wrong, "\n".join(wrong)
 
 
-# Our own tables are shown, too
+# Our own tables are memory: where it cannot be read, a run goes on as if there were none
+
+UNREADABLE = ("not json", '{"idle": "x", "keep": [1], "options": 5, "held": null}', "5", -2**63,
+              "2026-02-31 10:00:00", "0001-01-01", "", None, b"\xff\xfe")
+# of `meta`, by `migrate`
+FOR_LIFE = "name NOT IN ('database_id', 'schema', 'names', 'tables')"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, columns, jobs", [
+    ("job_state", ["last_options"], JOBS),
+    ("meta", ["value"], ["purge_sessions", "rollup_usage", "purge_message_logs"]),
+    ("account_deletions", ["counts", "requested_at", "revoked_at", "erase_after"],
+     ["delete_accounts"]),
+    ("audit_archives", ["location", "created_at"], ["archive_audit_logs"])])
+def test_unreadable_memory_is_no_memory(bench, name, columns, jobs):      # R67
+    configured(bench)
+    healthy(bench)
+    for job in JOBS:
+        bench.run(job)
+    before, writer, wrong = bench.rows(name), databases.lax(bench.url), []
+    for column, value in product(columns, UNREADABLE):
+        bench.db.execute(f"DELETE FROM {{{name}}}")
+        for row in before:
+            bench.db.insert(name, **row)
+        with suppress(DatabaseError):           # the engine takes no such value: as well
+            writer.execute(f"UPDATE {{{name}}} SET {column} = :value WHERE "
+                           + (FOR_LIFE if name == "meta" else "1 = 1"), value=value)
+        bench.now += timedelta(minutes=61)
+        for job in jobs:
+            result = bench.attempt(job)
+            if result["status"] != "ok" or result["counts"].get("defects"):
+                wrong.append((column, value, job, result["status"], result["error"]))
+    writer.close()
+    assert before
+    assert wrong == []
+
+
+# They are shown, too
 
 @pytest.mark.slow
 def test_no_value_in_our_own_tables_stops_who_looks(bench):      # R67 R69 R77

@@ -3,6 +3,7 @@ changes something, its last run leaves what one leaves that was left alone. So d
 a second run changes nothing, and neither does a dry run, which says what the run then does."""
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -42,6 +43,7 @@ MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}
 OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "sha256",
                    "file_name", "file_bytes", "token_hash", "body_text", "body_html", "dns_results",
                    "next_check_at"}
+LEDGER = "state/deletions.jsonl"
 WAITS = {"check_domains": 11}           # minutes until what a killed run held is due again
 
 
@@ -77,6 +79,7 @@ def maker(bench):
                                          for id in range(9000, 9003)])
         bench.table("usage_daily", [{"user_id": owner, "day": bench.now.date(), "email_count": 1,
                                      "bytes_used": 90} for owner in OWNERS])
+        (bench.folder / LEDGER).unlink(missing_ok=True)
         bench.outbox.clear(), bench.web.clear()
         return bench
     configure(bench)
@@ -105,7 +108,10 @@ def state(bench) -> dict:
                  if name not in without and "{\"deletion\"" not in str(value)}))
                 for row in bench.rows(table))
     archived = named(bench.db, bench.folder / "archive").values()
-    return {**found, "spool": Counter(bench.spooled()),
+    ledger = bench.folder / LEDGER
+    lines = ledger.read_text().splitlines() if ledger.exists() else []
+    return {**found, "deletions": Counter({json.loads(line)["user_id"] for line in lines}),
+            "spool": Counter(bench.spooled()),
             "archived": Counter(str(row) for rows in archived for row in rows),
             "exports": Counter(path.suffix for path in (bench.folder / "exports").glob("[!.]*")),
             "mail": Counter(mail.recipient for mail in bench.outbox),

@@ -194,6 +194,20 @@ def test_a_warning_counts_from_when_it_was_sent(owned, status, days):     # R83
     assert row(owned)["status"] == "failed"
 
 
+def test_where_all_domains_fail_none_loses_its_status_and_a_new_one_is_verified(owned):     # R79
+    owned.table("users", [{"id": 100 + at} for at in range(10)])
+    for at in range(10):
+        domain(owned, user_id=100 + at, name=f"bad{at}.example", status="verified", failures=9,
+               failing_since=owned.ago(days=9))
+    domain(owned)
+    for _ in range(5):
+        counts = look(owned, 24)
+        assert (counts["warned"], counts["failed"], counts["held"]) == (0, 0, 10)
+    assert kinds(owned) == ["domain_verified"]
+    owned.db.execute("UPDATE {domains} SET name = 'example.org' WHERE user_id < 108")
+    assert look(owned, 1)["warned"] == 2    # it was put right for eight of them
+
+
 def test_no_answer_changes_nothing(owned):              # R48
     domain(owned, status="verified")
     owned.run(JOB)

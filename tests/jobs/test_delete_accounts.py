@@ -16,7 +16,7 @@ import jobs_lib
 from tests.house.source import ROOT
 from tests.support.account import everything, found
 from tests.support.exports import check, members, token, zips
-from tests.support.product import KINDS, RETRY, SENT, Result, clock, references
+from tests.support.product import KINDS, ORDER, RETRY, SENT, Result, clock, references
 from tests.support.shell import Shell
 
 JOB = "delete_accounts"
@@ -48,6 +48,23 @@ def config(bench) -> str:
 
 
 # All of it
+
+def test_the_order_names_each_reference_and_a_table_before_what_it_refers_to():     # R56
+    acts = {"with": "", "stays": "user_id = NULL, ", "unset": "domain_id = NULL"}
+    owned = {"users", *(each.table for each in references() if each.target == "users")}
+    expected = {(each.table, each.column, each.target): acts[each.goes] for each in references()
+                if each.goes in acts and each.target in owned}
+    # the app's mistake: purge_header_snapshots deletes it
+    del expected["header_snapshots", "message_log_id", "message_logs"]
+    assert {(step.table, step.column, step.of) for step in ORDER} == {*expected}
+    for step in ORDER:
+        assert step.sets.startswith(expected[step.table, step.column, step.of])
+    tables = [step.table for step in ORDER if not step.sets]
+    last = {name: at for at, name in enumerate(tables)}
+    assert [each for each in references() if each.target in last and each.table in last
+            and each.goes in ("with", "later") and each.target != "notifications"
+            and last[each.table] > tables.index(each.target)] == []
+
 
 def test_an_account_goes_with_every_kind_of_row_and_no_other_does(bench):     # R56
     jane = everything(bench, "jane", status="deleted", deleted_at=bench.ago(**LONG_AGO))

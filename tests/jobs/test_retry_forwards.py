@@ -349,6 +349,18 @@ def test_mail_of_what_is_missing_is_cancelled_without_a_notice(bench, forward, m
     assert bench.outbox == bench.ids("notifications") == []
 
 
+def test_where_much_lacks_its_alias_it_waits_and_ends_past_the_seventh_day(bench, forward):   # R84
+    for id in range(1, 9):
+        forward(id, alias_id=99)
+    forward(9), forward(10, alias_id=99, created_at=bench.ago(days=8))
+    for dry_run in (True, False):
+        counts = bench.run("retry_forwards", dry_run=dry_run)
+        assert (counts["sent"], counts["cancelled"], counts["held"]) == (1, 1, 9)
+    assert column(bench) == ["pending"] * 8 + ["sent", "failed"]
+    bench.table("aliases", [{"id": 99, "user_id": 1}])
+    assert bench.run("retry_forwards")["sent"] == 8
+
+
 # Notifying the owner
 
 @pytest.mark.parametrize("how", [{"envelope_from": ""},

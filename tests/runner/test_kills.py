@@ -62,3 +62,12 @@ def test_a_killed_run_is_shown_as_vanished_and_reported_by_the_next_one(any_site
     assert f"last progress: {progress['done']:,} of 100,000 done" in dead["error"]
     event = next(event for event in site.events("dig") if event["event"] == "run vanished")
     assert (event["dead_run"], event["level"]) == (dead["run_id"], "error")
+
+
+@pytest.mark.parametrize("progress", ['{"total": 5, "done": [1]}', '{"total": "x"}', "[1]", "{"])
+def test_a_vanished_run_whose_progress_is_none_stops_no_run(site, progress):     # R67
+    site.job("dig")
+    site.db.execute("UPDATE {job_runs} SET status = 'running', progress = :progress",
+                    progress=progress)
+    assert site.job("dig")["status"] == "ok"
+    assert site.outcomes("dig") == ["vanished", "ok"]

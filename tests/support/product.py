@@ -27,6 +27,7 @@ INSIDE = {
     "database.schema.version": "SCHEMA_VERSION check found",
     "database.statement": "Statement bindable", "demo.service": "fill", "engines.relay": "",
     "engines.spool": "mark_folder",
+    "features.accounts.batches": "ORDER",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly Stopped "
               "UsageError",
     "features.archives": "open_store", "features.exports.writer": "KINDS cell csv_writer json_line",
