@@ -23,7 +23,8 @@ TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notification
           "retry_webhooks": "webhook_deliveries"}
 WEBHOOKS = "retry_webhooks"
 STRUCK = 2                          # the message during which something happens
-REPEATS = range(int(os.environ.get("JOBS_TEST_REPEATS", "1")))      # of each kill
+# of each kill: 20 with JOBS_TEST_REPEATS=20
+REPEATS = range(int(os.environ.get("JOBS_TEST_REPEATS", "1")))
 LOST = range(4)                     # commits after it: its own result, the next begin and result
 ROWS = {WEBHOOKS: 20}               # the others have five: one is on its way at a time
 TOGETHER = 8                        # requests
