@@ -24,11 +24,11 @@ from jobs_lib.features.notifications.reminders import (
 )
 from jobs_lib.text import counted, size
 
-AT_ONCE = 500  # ids in one statement
+AT_ONCE = 500  # ids in one statement, aliases of one owner in one transaction
+ALL = 2 ** 31  # that a dry run counts
 
 # Aliases
 
-MOST = 2000  # of one owner in one transaction; the next run takes more
 # of an older end nobody is notified any more: it was long ago, as on a first run
 NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :first AND expires_at < :ended"
@@ -53,13 +53,16 @@ def _switch_all_off(ctx) -> None:
     past = {"first": clock.FIRST, "ended": ctx.now}
     sample: list[dict] = []
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
-        with alone(ctx, user_id):
-            rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
-            sample += rows[:SAMPLE_ROWS - len(sample)]
-        if ctx.should_stop(ctx.counts["expired"]):
-            break
-        if not ctx.dry_run:
-            ctx.sleep(ctx.db.dialect.batches.pause)
+        number = AT_ONCE
+        while number == AT_ONCE:
+            number = 0
+            with alone(ctx, user_id):
+                rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
+                sample += rows[:SAMPLE_ROWS - len(sample)]
+                number = 0 if ctx.dry_run else len(rows)
+            ctx.sleep(0 if ctx.dry_run else ctx.db.dialect.batches.pause)
+            if ctx.should_stop(ctx.counts["expired"]):  # then `owners` ends, too
+                break
     if ctx.dry_run:
         ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
                  f"{counted(ctx.counts['notices'], 'notice')}", sample)
@@ -67,12 +70,11 @@ def _switch_all_off(ctx) -> None:
 
 def _switch_off(ctx, user_id, past: dict) -> list[dict]:
     """Those of this owner that are past their end, which are locked. A transaction."""
-    rows = ctx.db.query(OF_OWNER + ctx.db.for_update, user_id=user_id,
-                        most=ctx.within_limit(MOST, ctx.counts["expired"]), **past)
-    if not ctx.dry_run:
-        for some in chunked(rows, AT_ONCE):
-            ctx.db.execute("UPDATE {aliases} SET active = 0 WHERE id IN (:ids)",
-                           ids=[row["id"] for row in some])
+    most = ctx.within_limit(ALL if ctx.dry_run else AT_ONCE, ctx.counts["expired"])
+    rows = ctx.db.query(OF_OWNER + ctx.db.for_update, user_id=user_id, most=most, **past)
+    if rows and not ctx.dry_run:
+        ctx.db.execute("UPDATE {aliases} SET active = 0 WHERE id IN (:ids)",
+                       ids=[row["id"] for row in rows])
         for row in rows:
             notices.audit(ctx, user_id, "alias.expired", {
                 "alias_id": row["id"], "address": row["address"], "expires_at": row["expires_at"]})

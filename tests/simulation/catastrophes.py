@@ -110,6 +110,16 @@ class CutConfig(Catastrophe):
     def mend(self) -> None:
         for host in self.simulation.hosts:
             host.configure()
+        for hours in range(1, 14 * 24):
+            self.simulation.at(hours * HOUR, self._confirm, "the operator looks at the guard")
+
+    def _confirm(self) -> None:
+        """A retention that is shorter than that of the cut file is a changed rule where much is
+        due by it, and the operator's alert says what confirms it."""
+        self.simulation.world.open()
+        for row in self.simulation.world.db.query("SELECT job, last_options FROM {job_state}"):
+            if '"rule:' in str(row["last_options"]):
+                self.simulation.command(self.simulation.hosts[0], row["job"], "--yes")
 
 
 class Restored(Catastrophe):
