@@ -108,6 +108,16 @@ def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_remov
     assert owned.ids("destinations") == [1]
 
 
+def test_while_removals_are_held_back_reminders_and_tokens_go_on(owned):        # R79
+    owned.bulk("destinations", [destination(owned, id, 90 if id < 8 else 1)
+                                for id in range(1, 30)])
+    owned.table("destinations", [destination(owned, 30, 4)])
+    owned.table("destination_verifications", [{"destination_id": 30,
+                                               "expires_at": owned.ago(seconds=1)}])
+    assert owned.run(JOB) == {"tokens": 1, "notices": 1, "removed": 0, "held": 7}
+    assert notices(owned) == [(1, REMINDED)]
+
+
 def test_each_part_can_be_switched_off(owned):
     owned.table("destinations", [destination(owned, 1, 90), destination(owned, 2, 90, warned=5)])
     assert owned.run(JOB, remind_after="off", remove_after="off") == NONE
