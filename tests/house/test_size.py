@@ -14,15 +14,15 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 4_980, "engines": 2_665, "database": 3_700, "ports": 1_740, "runner": 2_470,
-    "monitoring": 2_350, "commands": 2_215, "(loose)": 1_575, "config": 1_310, "output": 972,
-    "jobs": 940, "doctor": 995, "demo": 545, "launch": 596, "workers": 403, "cli": 350,
+    "features": 4_920, "engines": 2_300, "database": 2_810, "ports": 1_715, "runner": 1_950,
+    "monitoring": 1_705, "commands": 1_945, "(loose)": 1_400, "config": 1_085, "output": 850,
+    "jobs": 900, "doctor": 945, "demo": 545, "launch": 445, "workers": 315, "cli": 325,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 28_000, 16_370, 265
+LINES, STATEMENTS, MODULES = 24_360, 14_210, 203
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/keys.py", "database/schema/probe.py")
-OTHERS = {"tests": (".py", 33_050), "docs": (".md", 4_190)}
+OTHERS = {"tests": (".py", 31_250), "docs": (".md", 4_125)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
