@@ -4,13 +4,15 @@ from __future__ import annotations
 from ..world import ACTIVE, act
 
 FEWEST_USERS = 4
+MOST_DELETED = 5                        # at once: the guard holds more, and nobody confirms it here
 CLOSED = "the account is deleted"        # docs/deletion.md
 
 
 @act(0.16, "users", "status <> 'deleted'")
 def account_deleted(world, _chosen, user) -> str:
     """A user deletes the account."""
-    if _are_few(world):
+    deleted = world.db.value("SELECT COUNT(*) FROM {users} WHERE status = 'deleted'")
+    if _are_few(world) or deleted >= MOST_DELETED:
         return ""
     _set(world, user, "deleted", world.text())
     return f"user {user['id']} deletes the account"
