@@ -43,7 +43,7 @@ MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}
 OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "sha256",
                    "file_name", "file_bytes", "token_hash", "body_text", "body_html", "dns_results",
                    "next_check_at"}
-LEDGER = "state/deletions.jsonl"
+LEDGER = "deletions.jsonl"              # in the folder `state` of each host
 WAITS = {"check_domains": 11}           # minutes until what a killed run held is due again
 
 
@@ -79,7 +79,8 @@ def maker(bench):
                                          for id in range(9000, 9003)])
         bench.table("usage_daily", [{"user_id": owner, "day": bench.now.date(), "email_count": 1,
                                      "bytes_used": 90} for owner in OWNERS])
-        (bench.folder / LEDGER).unlink(missing_ok=True)
+        for ledger in bench.folder.rglob(LEDGER):
+            ledger.unlink()
         bench.outbox.clear(), bench.web.clear()
         return bench
     configure(bench)
@@ -108,8 +109,8 @@ def state(bench) -> dict:
                  if name not in without and "{\"deletion\"" not in str(value)}))
                 for row in bench.rows(table))
     archived = named(bench.db, bench.folder / "archive").values()
-    ledger = bench.folder / LEDGER
-    lines = ledger.read_text().splitlines() if ledger.exists() else []
+    lines = [line for ledger in bench.folder.rglob(LEDGER)
+             for line in ledger.read_text().splitlines()]
     return {**found, "deletions": Counter({json.loads(line)["user_id"] for line in lines}),
             "spool": Counter(bench.spooled()),
             "archived": Counter(str(row) for rows in archived for row in rows),
