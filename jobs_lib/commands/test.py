@@ -9,6 +9,7 @@ import sys
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.errors import FAILED, OK
+from jobs_lib.launch.launch import Launch
 from jobs_lib.output.console import Paint
 from jobs_lib.output.layout import wrapped
 from jobs_lib.output.listing import dry_lines
@@ -42,7 +43,7 @@ def run(args, make_session, config_path) -> int:
     if printed:
         session.console.answer("\n".join([paint("bold", printed[0]), *printed[1:], ""]))
     request = runner.Request("manual", None, args.limit, not args.live, args.yes)
-    result = runner.run(session, job, request)
+    result = Launch(session).run(job, request)
     found = {**about, "unusable": unusable, **outcome.as_json(result)}
     if args.live:
         title, lines = "What it did", [f"  {outcome.outcome_words(result)}"]

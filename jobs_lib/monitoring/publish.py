@@ -42,7 +42,7 @@ def metrics(config, db, now) -> str:
         "paused": int(mail["paused_until"] is not None),
         "disks": [{**disk, "disk": ", ".join(disk["holds"])} for disk in found["disks"]]}
     return render(source("metrics.txt"), values, html=False, name="metrics.txt",
-                           partial=source)
+                  partial=source)
 
 
 def _job(job: dict, runs: dict, now: int) -> dict:

@@ -49,13 +49,11 @@ def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def worker(config, queues: list[str], burst: bool, runs) -> int:
+def worker(config, queues: list[str], _burst: bool, runs) -> int:
     """Celery's own worker over these queues, one run at a time. Returns when it is stopped.
 
     runs: `perform`, what a message may ask for, and `refused` for one that asks for anything else.
     """
-    if burst:
-        raise JobsError("worker: Celery has no --burst: stop the worker by SIGTERM")
     app = _app(config)
     # `throws`: an error of ours has said what is wrong, and needs no traceback
     app.task(_saying_why(runs), name=PERFORM, bind=True, throws=(JobsError,))
