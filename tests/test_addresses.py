@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs_lib.addresses import AddressError, ascii_form, check, forms, join_local, split_local
-from jobs_lib.addresses import shown as shown_name
+from jobs_lib.text.addresses import AddressError, ascii_form, check, forms, join_local, split_local
+from jobs_lib.text.addresses import shown as shown_name
 
 GOOD = ["a@b.example", "A.b+c-d_e=f@Sub.Example.ORG", "o'hara@b.example", "a..b@docomo.example",
         ".a@b.example", "SRS0=abcd=AB=x.example=" + "y" * 90 + "@ours.example", "root@localhost",

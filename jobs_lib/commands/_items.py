@@ -10,8 +10,8 @@ from jobs_lib.database.schema import version
 from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in, one_line, ordered
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.features.items.base import AT_ONCE, Items
-from jobs_lib.masking import text
 from jobs_lib.text import counted, either, one_of
+from jobs_lib.text.masking import text
 
 SENT = ("forwards", "notifications", "webhooks")     # whose items are replayed and cancelled
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 
-from jobs_lib import masking
 from jobs_lib.database.schema import version
 from jobs_lib.engines import attempts, relay
 from jobs_lib.errors import FAILED, OK
@@ -14,6 +13,7 @@ from jobs_lib.ports.mail import open_transport
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.mail.replies import digest
 from jobs_lib.ports.outcomes import RELAY, SENT
+from jobs_lib.text import masking
 
 SECONDS = 65.0           # for all of it; the transport keeps 5 of them
 STEP = 10                # columns

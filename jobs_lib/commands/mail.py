@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.addresses import check
 from jobs_lib.config import option_types
 from jobs_lib.engines import mime
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import one_of, parsed_as
+from jobs_lib.text.addresses import check
 
 from . import _sending
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 
 from jobs_lib import clock, folders
-from jobs_lib.addresses import check
 from jobs_lib.config import option_types
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features import exports
 from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.text import one_of, parsed_as
+from jobs_lib.text.addresses import check
 
 READER = "jane@home.example"
 FOLDER = "preview"                       # where you are

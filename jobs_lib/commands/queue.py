@@ -15,8 +15,8 @@ from __future__ import annotations
 from jobs_lib.database.stored import one_line
 from jobs_lib.engines.due import COUNTED
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
-from jobs_lib.masking import text
 from jobs_lib.text import at_most, either
+from jobs_lib.text.masking import text
 
 from . import _items
 

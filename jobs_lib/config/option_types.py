@@ -137,7 +137,7 @@ def server_url(*schemes: str) -> Kind:
 
 
 def _address(value: str) -> str:
-    from jobs_lib.addresses import check
+    from jobs_lib.text.addresses import check
     check(value)
     return value
 

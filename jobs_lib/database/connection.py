@@ -307,7 +307,7 @@ class Database:
         translated = self.dialect.translated(error, self._target)
         if isinstance(translated, (Busy, Lost, Duplicate)) and "@" not in str(translated):
             return translated  # common in any run
-        from jobs_lib.masking import without_secrets
+        from jobs_lib.text.masking import without_secrets
         translated.args = (without_secrets(str(translated), self.hidden()),)
         return translated
 

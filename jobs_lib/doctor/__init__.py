@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs_lib import catalogue, clock, masking
+from jobs_lib import catalogue, clock
 from jobs_lib.config.secrets import redacted, secrets
 from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit
 from jobs_lib.output.findings import Finding, problem, warning
 from jobs_lib.runner.limits import Alarm
+from jobs_lib.text import masking
 
 AREAS = ("host", "config", "files", "database", "network", "runs")
 CHECK_SECONDS = 6.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from jobs_lib.addresses import LOCAL, LOOPBACK
 from jobs_lib.config import Config, settings, variable_name
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.database import dialects
@@ -13,6 +12,7 @@ from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.folders import misplaced, program
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
 from jobs_lib.text import did_you_mean
+from jobs_lib.text.addresses import LOCAL, LOOPBACK
 
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 

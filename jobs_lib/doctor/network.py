@@ -6,12 +6,12 @@ import os
 import time
 from urllib.parse import urlsplit
 
-from jobs_lib.addresses import LOOPBACK
 from jobs_lib.catalogue import CRON
 from jobs_lib.errors import JobsError
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.ports.mail.smtp import probe
 from jobs_lib.ports.outcomes import NXDOMAIN, UNKNOWN
+from jobs_lib.text.addresses import LOOPBACK
 from jobs_lib.workers import dispatch
 
 from . import Reported

@@ -81,7 +81,9 @@ def _masked(answer: str, hidden) -> str | None:
     half a secret is not recognized."""
     if not answer:
         return None
-    from jobs_lib import masking  # only where something was tried: it would slow every idle run
+    from jobs_lib.text import (
+        masking,  # only where something was tried: it would slow every idle run
+    )
     return masking.without_secrets(" ".join(answer[:READ].split()), hidden())[:LONGEST_ANSWER]
 
 

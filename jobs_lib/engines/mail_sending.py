@@ -13,12 +13,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.addresses import AddressError
 from jobs_lib.database.stored import words
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
+from jobs_lib.text.addresses import AddressError
 
 from . import attempts, relay
 from .attempts import POSTPONED, REFUSED, RETRY, SENT
@@ -178,7 +178,7 @@ class MailSender:
 
     def _pause_relay(self, result: Result) -> None:
         """Pause all mail. The run fails, but by the relay's own limit."""
-        from jobs_lib import masking  # only where something is wrong: it would slow others
+        from jobs_lib.text import masking  # only where something is wrong: it would slow others
         failure = masking.text(f"{result.code or ''} {result.text}".strip())
         until = clock.text(relay.pause(self.ctx.db, self.ctx.clock(), failure,
                                        has_worked=self.ctx.counts["sent"] > 0))
@@ -192,7 +192,7 @@ class MailSender:
 
     def _store(self, row: dict, result: Result) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""
-        from jobs_lib import masking  # only where something was tried
+        from jobs_lib.text import masking  # only where something was tried
 
         outcome, later, again = attempts.said(result), None, False
         if outcome == REFUSED:

@@ -11,7 +11,6 @@ import textwrap
 from contextlib import ExitStack, contextmanager
 
 from jobs_lib import clock
-from jobs_lib.addresses import check
 from jobs_lib.engines import mime
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.folders import HOME
@@ -20,6 +19,7 @@ from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.history import host
+from jobs_lib.text.addresses import check
 
 from .incidents import short_time
 

@@ -103,7 +103,7 @@ def short_error(error: str | None) -> str:
     """An error as it may be shown: on one line, not too long, addresses masked."""
     if not error:
         return ""
-    from jobs_lib.masking import text as masked  # mostly there is none
+    from jobs_lib.text.masking import text as masked  # mostly there is none
     short = " ".join(masked(error).split())
     return short if len(short) <= ERROR_LENGTH else short[:ERROR_LENGTH] + "..."
 

@@ -2,11 +2,12 @@
 until when it is kept. Addresses are masked, secrets and contents left out (masking.py)."""
 from __future__ import annotations
 
-from jobs_lib import catalogue, clock, masking
+from jobs_lib import catalogue, clock
 from jobs_lib.database import stored
 from jobs_lib.database.stored import one_line
 from jobs_lib.engines import attempts
 from jobs_lib.features.items.base import Items
+from jobs_lib.text import masking
 
 LONGEST = 2000                  # characters of a value
 ATTEMPTS = 200                  # the latest ones of an item

@@ -91,7 +91,7 @@ class Context:
     def show(self, title: str, rows: list[dict], note: str = "") -> None:
         """In a dry run: what a step would do, with a sample of rows. Only the job's declared
         columns are shown, addresses masked, and never a secret or a content (masking.py)."""
-        from jobs_lib.masking import sample, text
+        from jobs_lib.text.masking import sample, text
 
         self._run.console.sample(text(title), [sample(row, self.job.sample) for row in rows],
                              text(note))

@@ -81,8 +81,8 @@ def ping(ports, url: str, failures: list[str]) -> str:
     `URL/fail` with what failed. What went wrong with the call, or ""; that changes nothing else,
     and takes no longer than `[alerts] timeout`."""
     from jobs_lib.errors import JobsError
-    from jobs_lib.masking import text as masked
     from jobs_lib.ports.http import Request, refusal
+    from jobs_lib.text.masking import text as masked
 
     base, mark, query = url.partition("?")
     request = Request("ping", f"{base.rstrip('/')}{'/fail' if failures else ''}{mark}{query}",

@@ -187,7 +187,7 @@ def test_a_dry_run_reads_what_a_killed_writer_left(url, tmp_path):
 AS_NOBODY = ("import os, sys\n"
              "from jobs_lib.errors import DatabaseError\n"
              "from jobs_lib.database.connection import connect\n"
-             "import jobs_lib.database.dialects.sqlite, jobs_lib.masking\n"
+             "import jobs_lib.database.dialects.sqlite, jobs_lib.text.masking\n"
              "os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
              "try: connect(sys.argv[1]).execute(\"UPDATE {meta} SET value = '1'\")\n"
              "except DatabaseError as error: print(error)")

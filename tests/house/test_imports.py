@@ -23,9 +23,8 @@ LAYERS = (
     ("jobs_lib.runner",),
     ("jobs_lib.config",),
     ("jobs_lib.database", "jobs_lib.ports"),
-    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.errors",
-     "jobs_lib.folders", "jobs_lib.masking", "jobs_lib.quick_import", "jobs_lib.records",
-     "jobs_lib.schedule", "jobs_lib.text"),
+    ("jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.errors", "jobs_lib.folders",
+     "jobs_lib.quick_import", "jobs_lib.records", "jobs_lib.schedule", "jobs_lib.text"),
 )
 LEAVES = LAYERS[-1]
 FEATURES = "jobs_lib.features."

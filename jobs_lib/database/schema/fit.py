@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from jobs_lib import masking
 from jobs_lib.catalogue import tables_of
 from jobs_lib.errors import DatabaseError, JobsError, Missing, NotGranted
 from jobs_lib.folders import VERSION
 from jobs_lib.records import namedtuple
+from jobs_lib.text import masking
 
 from . import app_tables, ddl, keys, probe
 from .tables import table, words_of

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from jobs_lib import clock
-from jobs_lib.addresses import ascii_form, forms, shown
 from jobs_lib.database.stored import INVALID
 from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN
@@ -22,6 +21,7 @@ from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.features.queues import DOMAINS
 from jobs_lib.ports.outcomes import UNKNOWN
 from jobs_lib.text import counted
+from jobs_lib.text.addresses import ascii_form, forms, shown
 
 from . import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due, records
 

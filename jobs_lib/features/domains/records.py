@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.addresses import ascii_form
 from jobs_lib.ports.outcomes import UNKNOWN
+from jobs_lib.text.addresses import ascii_form
 
 from . import FAIL, PASS
 

@@ -17,7 +17,7 @@ from contextlib import closing
 from datetime import timedelta
 from functools import partial
 
-from jobs_lib import clock, masking, text
+from jobs_lib import clock, text
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT
 from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.turns import Ring
@@ -27,6 +27,7 @@ from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.notices import notify
 from jobs_lib.features.queues import EXPORTS
 from jobs_lib.folders import misplaced, new_file, publish
+from jobs_lib.text import masking
 
 # in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
 DAY = timedelta(days=1)

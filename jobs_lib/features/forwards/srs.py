@@ -16,8 +16,8 @@ import hmac
 import re
 from datetime import timedelta
 
-from jobs_lib.addresses import AddressError, check, join_local, split_local
 from jobs_lib.ports.mail.reasons import BAD_SENDER
+from jobs_lib.text.addresses import AddressError, check, join_local, split_local
 
 MAX_AGE = 21                 # days that a bounce may take
 AHEAD = 1                    # days that another host's clock may be ahead of ours

@@ -20,7 +20,7 @@ class Mail(Items):
 
     def holds(self) -> list[str]:
         """The relay, too, by the room that a run has."""
-        from jobs_lib import masking  # a relay's answer may quote an address
+        from jobs_lib.text import masking  # a relay's answer may quote an address
         return super().holds() + [masking.text(each) for each in relay.holds(
             self, self.queue.kind, queues.other_mail(self, self.queue))]
 
@@ -95,7 +95,7 @@ class Domains(Items):
 
     def named(self, word: str):
         """Of several accounts that have this domain, a verified one comes first."""
-        from jobs_lib.addresses import forms
+        from jobs_lib.text.addresses import forms
         found = self.db.query("SELECT id, status FROM {domains} WHERE name IN (:names) "
                               "ORDER BY id", names=forms(word))
         found.sort(key=lambda row: row["status"] != "verified")

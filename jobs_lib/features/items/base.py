@@ -126,7 +126,7 @@ class Items:
         `most`; `since` when it is there, `next_at` when it is tried next; `why` it waits, and the
         last `answer`.
         """
-        from jobs_lib import masking  # a run that only counts does without
+        from jobs_lib.text import masking  # a run that only counts does without
         queue, checked = self.queue, [dict(row) for row in found]
         for row, judged in zip(checked, self.judge(checked)):
             item = {"id": row["id"], "owner": row["user_id"], "to": self.to.format_map(row),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.addresses import LONGEST, exact_ascii
 from jobs_lib.records import namedtuple
+from jobs_lib.text.addresses import LONGEST, exact_ascii
 
 # host: ASCII, lower case, no brackets and no dot at its end; header: as the Host header says it
 Target = namedtuple("Target", "secure host port path header")

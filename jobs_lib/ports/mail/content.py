@@ -12,8 +12,8 @@ import os
 import stat
 from itertools import chain
 
-from jobs_lib.addresses import AddressError, check
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, UNREADABLE, is_exhausted
+from jobs_lib.text.addresses import AddressError, check
 
 from . import reasons
 from .message import IN_MEMORY, Envelope, Message, Result

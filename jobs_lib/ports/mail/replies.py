@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib import masking
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
+from jobs_lib.text import masking
 
 from .message import DENIED_PATTERNS, Result
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
-from .errors import UsageError
+from jobs_lib.errors import UsageError
 
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 MOST_SUGGESTED = 3
