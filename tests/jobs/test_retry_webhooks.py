@@ -541,6 +541,15 @@ def test_failing_endpoints_have_a_quarter_of_the_slots_while_working_ones_wait(b
     assert len({sent.url for sent in bench.web}) == 21
 
 
+def test_the_other_owner_has_what_failing_endpoints_may_not_have(bench):     # R44 R66
+    bench.web.answer = endpoints = Endpoints(watched=100, o9=6, silent=2)
+    flood(bench, 8, 10, 2, url=SILENT, failing_since=bench.ago(hours=1))
+    flood(bench, 9, 16, 10, url=GOOD)
+    assert bench.run(JOB)["delivered"] == 160
+    assert endpoints.in_time
+    assert endpoints.most_before["silent"] == 2
+
+
 def test_failing_endpoints_take_turns_over_the_runs(bench):     # R66
     """However many of one owner are silent: the one tried longest ago is next."""
     flood(bench, 8, 12, 3, url=SILENT, failing_since=bench.ago(hours=1))

@@ -7,10 +7,10 @@ the other.
     settle     one commit: what came of one that is completed, for it and its endpoint
     conclude   at the end: owners of endpoints that fail for days are warned, or these disabled
 
-The rule of picking: an endpoint has one request in flight, a host two. While others wait, an owner
-has at most half of the slots. While working endpoints wait, failing ones have at most a quarter. Of
-what may go the owner with the fewest turns is next, and of its endpoints the one that had none for
-longest. Owners are looked up as far as slots are free.
+The rule of picking: an endpoint has one request in flight, a host two. While working endpoints
+wait, failing ones have at most a quarter of the slots. While others wait that may begin by this, an
+owner has at most half. Of what may go the owner with the fewest turns is next, and of its endpoints
+the one that had none for longest. Owners are looked up as far as slots are free.
 
 Only this thread touches the database. What is in flight when the run is killed is sent once more.
 """
@@ -237,12 +237,12 @@ class Picker:
             return False
         if host and sum(other.endpoint["host"] == host for other in busy) >= PER_HOST:
             return False
-        if (sum(other.owner == owner for other in busy) >= PER_OWNER
-                and self._is_waiting(lambda other: other.owner != owner)):
+        may_fail = self.takes_failing and sum(map(_is_failing, busy)) < FOR_FAILING
+        if (sum(other.owner == owner for other in busy) >= PER_OWNER and self._is_waiting(
+                lambda other: other.owner != owner and (may_fail or not _is_failing(other)))):
             return False
-        return not _is_failing(lane) or (self.takes_failing and (
-            sum(map(_is_failing, busy)) < FOR_FAILING
-            or not self._is_waiting(lambda other: not _is_failing(other))))
+        return not _is_failing(lane) or may_fail or (self.takes_failing and not self._is_waiting(
+            lambda other: not _is_failing(other)))
 
     def _is_waiting(self, such) -> bool:
         """Whether one of such lanes is waiting, or may be, as not all were looked up."""
