@@ -79,7 +79,7 @@ DEVELOPERS='add-a-job architecture decisions performance' # pages of docs that n
 bundle() {
     cd "$home"
     find_python
-    zip=${1:-dist/jobs-$("$python" -c 'import jobs_lib; print(jobs_lib.__version__)').zip}
+    zip=${1:-dist/jobs-$("$python" -c 'from jobs_lib.folders import VERSION; print(VERSION)').zip}
     umask 022
     rm -rf dist/jobs
     mkdir -p dist/jobs "$(dirname -- "$zip")"

@@ -1,10 +1,6 @@
 """Background jobs of an e-mail alias and forwarding service on shared hosting."""
 from __future__ import annotations
 
-from .folders import VERSION
-
-__version__ = VERSION
-
 
 def find_export(token: str, config: str | None = None, now=None):
     """The export that a download link's token opens (features/exports), or None:

@@ -48,9 +48,6 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
             sample: tuple = (), tables: str = ""):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
-    if priority not in PRIORITIES:
-        raise ValueError(f"priority {priority!r}: expected one of {', '.join(PRIORITIES)}")
-
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
                    options or {}, sections, sample, run, tables)
@@ -112,8 +109,6 @@ def load_all(broken: list[str] | None = None) -> list[Job]:
 
 def modules(folders) -> list[str]:
     """The names of the modules in a package's folders, sorted; none of them is loaded."""
-    found: list[str] = []
-    for folder in folders:
-        found += [file[:-3] for file in os.listdir(folder)
-                  if file.endswith(".py") and file[:-3].isidentifier()]
-    return sorted(name for name in found if not name.startswith("_"))
+    files = (file for folder in folders for file in os.listdir(folder))
+    return sorted(file[:-3] for file in files if file.endswith(".py") and file[0] != "_"
+                  and file[:-3].isidentifier())

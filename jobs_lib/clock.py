@@ -3,8 +3,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from .errors import Invalid
-
 UTC = timezone.utc
 # the first time that is one: MySQL's 0000-00-00 is none, and apps have 1970-01-01 or 2000-01-01 for
 # none, by which all would be past its time
@@ -12,23 +10,25 @@ FIRST = "2001-01-01 00:00:00"
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
+class Invalid(ValueError):
+    """A value in a row cannot be what its column is for: that row is left out, and counted as
+    `invalid`."""
+
+
 def now() -> datetime:
-    """The present second in UTC. Only the command line asks; everything below is given
-    `ctx.now`."""
+    """The present second in UTC. Only the command line asks; all else is given `ctx.now`."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def text(moment: datetime) -> str:
-    """`2026-11-24 14:30:05` for an aware datetime; a naive one is a mistake and raises
-    ValueError."""
+    """`2026-11-24 14:30:05` for an aware datetime; ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {moment!r}")
     return moment.astimezone(UTC).isoformat(" ")[:19]
 
 
 def parse(value: str) -> datetime:
-    """The aware UTC datetime behind the database's text. Invalid for anything else, NULL
-    included."""
+    """The aware UTC datetime behind the database's text. Invalid for all else, NULL too."""
     try:
         if value >= FIRST:
             return datetime(int(value[0:4]), int(value[5:7]), int(value[8:10]),
@@ -39,8 +39,7 @@ def parse(value: str) -> datetime:
 
 
 def plus(moment: datetime, span: timedelta) -> datetime:
-    """So much later, or earlier; the end of all times where an app's "never" (9999-12-31) would go
-    beyond it."""
+    """So much later, or earlier; never beyond the end of all times, an app's "never"."""
     try:
         return moment + span
     except OverflowError:
@@ -48,8 +47,7 @@ def plus(moment: datetime, span: timedelta) -> datetime:
 
 
 def parse_any(value) -> datetime | None:
-    """The same, or None for NULL and for what is not a valid time: an app may have written anything
-    into its column."""
+    """The same, or None: an app may have written anything into its column."""
     try:
         return parse(value)
     except Invalid:

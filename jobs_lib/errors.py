@@ -38,8 +38,7 @@ class NotInstalled(DatabaseError):
 
 
 class Unfit(DatabaseError):
-    """The database answers, and has another schema than this bundle needs; `command` is what to
-    run."""
+    """The database has another schema than this bundle needs; `command` is what to run."""
 
     def __init__(self, words: str, command: str = "migrate") -> None:
         super().__init__(words)
@@ -47,15 +46,12 @@ class Unfit(DatabaseError):
 
 
 class Busy(DatabaseError):
-    """Another writer held the database for longer than we wait: stop here, the next run goes on."""
+    """Another writer held the database for longer than we wait: the next run goes on."""
 
 
 class Lost(DatabaseError):
-    """The connection was lost, and the transaction that was open on it.
-
-    `sent` is False when the statement surely never reached the server, so that even a write may be
-    repeated.
-    """
+    """The connection was lost, with its open transaction. Not `sent`: the statement never reached
+    the server, so that even a write may be repeated."""
 
     def __init__(self, words: str, sent: bool = True) -> None:
         super().__init__(words)
@@ -63,8 +59,7 @@ class Lost(DatabaseError):
 
 
 class Conflict(Busy):
-    """A deadlock, a lock wait or a time limit: this transaction had to give way; done again as a
-    whole, or in parts, it may well pass."""
+    """A deadlock, a lock wait or a time limit: done again, or in parts, it may well pass."""
 
 
 class Missing(DatabaseError):
@@ -87,19 +82,13 @@ class ReadOnly(DatabaseError):
     """A write was tried in a dry run and refused by the database or the port itself."""
 
 
-class Invalid(JobsError, ValueError):
-    """A value in a row cannot be what its column is for: that row is left out, and counted as
-    `invalid`."""
-
-
 class NoAccess(JobsError):
-    """A folder or a lock file of the jobs cannot be made or opened: another user's, read-only, no
-    room left."""
+    """A folder or a lock file of the jobs cannot be made or opened."""
 
 
 class WrongUser(NoAccess):
-    """This is root, and the state folder is another user's. Nothing is written, not even that a run
-    was refused: that user could not use a file that root leaves there."""
+    """This is root, and the state folder is another user's, who could not use a file that root
+    leaves there: nothing is written, not even that a run was refused."""
 
 
 class LockHeld(JobsError):
@@ -109,5 +98,4 @@ class LockHeld(JobsError):
 
 
 class Stopped(BaseException):
-    """Raised by the hard limit inside whatever hangs; not an Exception, so that no job swallows
-    it."""
+    """Raised by the hard limit in whatever hangs; no Exception, so that no job swallows it."""

@@ -2,30 +2,17 @@
 and 0600, refusing the web by themselves."""
 from __future__ import annotations
 
-import errno
 import os
 import sys
 
-from .errors import ConfigError, NoAccess, WrongUser
+from .errors import NoAccess, WrongUser
 
 VERSION = "0.1.0"
 # the folder of jobs.py, jobs_lib and vendor
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(HOME, "jobs.py")
-LINK = (errno.ELOOP, errno.EMLINK)  # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
 DRAFT = ".part"  # at the end of the name of what is being written: NAME.<hex>.part
-# options whose folders must not meet
-SEPARATE = (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"),
-            ("export", "dir"))
-HTACCESS = """\
-<IfModule mod_authz_core.c>
-Require all denied
-</IfModule>
-<IfModule !mod_authz_core.c>
-Order deny,allow
-Deny from all
-</IfModule>
-"""
+HTACCESS = "Require all denied\n"
 
 
 # The program
@@ -46,19 +33,13 @@ def add_packages() -> None:
             sys.path.append(path)
 
 
-def way_to(package: str, word: str | None = "", home: str = HOME) -> str:
+def way_to(package: str, word: str) -> str:
     """What to do for a package that is missing, for the end of a sentence. Never pip for the
-    system's own Python, which Debian refuses.
-
-    word: of `./install.sh --with`; "" for what that installs anyway, None for what it does not know
-    """
-    if sys.prefix not in (sys.base_prefix, os.path.join(home, ".venv")):
-        # a panel's environment, a worker's
-        return f"run `{sys.executable} -m pip install {package}`"
-    if word is not None and os.path.isfile(os.path.join(home, "install.sh")):
-        return f"run `./install.sh{f' --with {word}' if word else ''}` in {home}"
-    return (f"run `python3 -m venv .venv && .venv/bin/python -m pip install {package}` in "
-            f"{home}")
+    system's own Python, which Debian refuses. `word`: of `./install.sh --with`."""
+    if sys.prefix == sys.base_prefix:
+        return f"run `./install.sh --with {word}` in {HOME}"
+    # in .venv, in a panel's environment, a worker's
+    return f"run `{sys.executable} -m pip install {package}`"
 
 
 def program(config_path: str) -> str:
@@ -83,37 +64,15 @@ def private(path: str) -> str:
     if above and not os.path.isdir(above):
         private(above)
     os.makedirs(path, mode=0o700, exist_ok=True)
-    write(os.path.join(path, ".htaccess"), HTACCESS)
+    refuse_web(path)
     return path
 
 
-def misplaced(section_of, section: str, option: str, files=()) -> str | None:
-    """Why the folder of this option cannot be used, in a sentence; None for a folder of its own,
-    and for what is no folder of this host. What is in one is swept, rotated or replaced without a
-    look at whose it is.
-
-    `section_of("core")` has a section's values; `files`: (name, path) of what else must not be in
-    it.
-    """
-    path = getattr(section_of(section), option)
-    if not os.path.isabs(path):
-        return None
-    others = [("the program's folder", os.path.join(HOME, "jobs_lib")), *files]
-    for of, name in SEPARATE:
-        if (of, name) != (section, option):
-            try:
-                others.append((f"[{of}] {name}", getattr(section_of(of), name)))
-            except ConfigError:  # reported to the job that needs that section
-                continue
-    ours = os.path.realpath(path)
-    for name, folder in others:
-        other = os.path.realpath(folder)
-        both = os.path.commonpath([ours, other])
-        if os.path.isabs(folder) and both in (ours, other):
-            how = "is" if ours == other else "is in" if both == other else "holds"
-            return (f"[{section}] {option} = {path}: that {how} {name} ({folder}); give it a "
-                    "folder of its own")
-    return None
+def refuse_web(folder: str) -> None:
+    """Write a `.htaccess` where there is none, into a folder that somebody else has made, too."""
+    path = os.path.join(folder, ".htaccess")
+    if not os.path.lexists(path):
+        write(path, HTACCESS)
 
 
 def as_user(number: int, command: str) -> str:
@@ -121,21 +80,21 @@ def as_user(number: int, command: str) -> str:
     return f"sudo -u {user_name(number)} {command}"
 
 
-def owner_words(path: str) -> str:
-    """Whose a file is that this user may not use, and how to get out of it, for the end of a
-    sentence about it."""
+def owner_words(path: str, runs: int | None = None) -> str:
+    """Whose a file is that the jobs may not use, and how to get out of it, for the end of a
+    sentence about it. `runs`: as which user they run, if not as this one."""
     there = path
     while not os.path.lexists(there) and there != os.path.dirname(there):
         there = os.path.dirname(there)
-    ours, owner = user_name(os.geteuid()), user_name(os.lstat(there).st_uid)
+    ours = user_name(os.geteuid() if runs is None else runs)
+    owner = user_name(os.lstat(there).st_uid)
     if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {there}`"
-    it = "it" if there == path else there
-    words = (f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
-             "user; ")
+    fix = f"if nothing else uses it, `chown -R {ours} {there}` as root"
     if there != path:  # of the system, perhaps: it is not to be given away
-        return f"{words}or name another folder"
-    return f"{words}if nothing else uses it, `chown -R {ours} {there}` as root"
+        fix = "or name another folder"
+    return (f"{'it' if there == path else there} belongs to {owner}, and the jobs run as {ours}: "
+            f"run them always as the same user; {fix}")
 
 
 def no_access(error: Exception) -> Exception:
@@ -172,15 +131,9 @@ def own(path: str) -> str:
 
 
 def open_own(path: str, flags: int) -> int:
-    """A descriptor of a private file of ours, made where it is not there; never what a link leads
-    to."""
-    try:
-        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno in LINK:
-            raise OSError(errno.ELOOP, "it is a link, which is not followed: remove it",
-                          path) from None
-        raise
+    """A descriptor of a private file of ours, made where `flags` say so; never what a link leads
+    to ("Too many levels of symbolic links")."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def new_file(path: str):
@@ -201,12 +154,9 @@ def publish(draft: str, path: str) -> None:
         os.close(handle)
 
 
-def write(path: str, text: str | bytes, mode: int = 0o600, put=None) -> None:
-    """Write a private file so that a reader sees all of it or nothing, also after a power cut.
-
-    mode  less private
-    put   what gives the draft its name, if not `os.replace`
-    """
+def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
+    """Write a private file, or one with a less private `mode`, so that a reader sees all of it or
+    nothing, also after a power cut."""
     # nobody can guess its name, and so have put a link there before
     draft = f"{path}.{os.urandom(8).hex()}{DRAFT}"
     try:
@@ -216,7 +166,7 @@ def write(path: str, text: str | bytes, mode: int = 0o600, put=None) -> None:
             file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
-        (put or os.replace)(draft, path)
+        os.replace(draft, path)
     except BaseException as error:
         # a full disk, the end of the time: a half file is of no use
         if isinstance(error, OSError) and error.filename is None:
@@ -229,26 +179,17 @@ def write(path: str, text: str | bytes, mode: int = 0o600, put=None) -> None:
 def kept(path: str, make) -> str:
     """The text of a file that is made once: the first of several processes wins, all read the
     same."""
-    try:
-        return _line(path)
-    except FileNotFoundError:
+    if not os.path.exists(path):
         private(os.path.dirname(path))
-        write(path, f"{make()}\n", put=_put_once)
-        return _line(path)
-
-
-def _put_once(draft: str, path: str) -> None:
-    """Where another process was first, its file stays: a rename would replace it."""
-    try:
-        os.link(draft, path)
-        os.unlink(draft)
-    except FileExistsError:
-        os.unlink(draft)
-    except OSError:  # a file system without hard links
-        os.replace(draft, path)
-
-
-def _line(path: str) -> str:
+        ours = f"{path}.{os.urandom(8).hex()}{DRAFT}"
+        write(ours, f"{make()}\n")
+        try:
+            os.link(ours, path)
+        except OSError:
+            if not os.path.exists(path):  # a file system without hard links
+                os.rename(ours, path)
+        if os.path.exists(ours):
+            os.unlink(ours)
     # each run reads one: as a text file it takes four times as long
     with open(path, "rb", buffering=0) as file:
         return file.read().decode().strip()
@@ -263,15 +204,11 @@ def installation(state_dir: str) -> str:
 def secret_key(state_dir: str, configured: str, make: bool = True) -> str:
     """`[core] secret_key`, or the one made once into `state_dir/secret`; with `make` off, a passing
     one if none is."""
-    path = os.path.join(state_dir, "secret")
+    path, passing = os.path.join(state_dir, "secret"), os.urandom(32).hex()
+    if configured or not (make or os.path.exists(path)):
+        return configured or passing
     try:
-        if configured or make or os.path.exists(path):
-            return configured or kept(path, _key)
+        return kept(path, lambda: passing)
     except OSError as error:
         raise NoAccess(f"the installation's key cannot be kept: {no_access(error)}: put that "
                        "right, or set [core] secret_key") from None
-    return _key()
-
-
-def _key() -> str:
-    return os.urandom(32).hex()

@@ -22,27 +22,35 @@ A slot is a moment at which a schedule is due. Where the clock changes:
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
-
-from .records import namedtuple
+from types import SimpleNamespace
 
 UTC = timezone.utc
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-NICKNAMES = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *",
-             "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *",
-             "@annually": "0 0 1 1 *"}
+NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+}
 
-_Field = namedtuple("_Field", "name low high names")
-_FIELDS = (_Field("minute", 0, 59, ()), _Field("hour", 0, 23, ()), _Field("day", 1, 31, ()),
-           _Field("month", 1, 12, MONTHS), _Field("weekday", 0, 7, WEEKDAYS))
+# name, lowest and highest number, names
+_FIELDS = (("minute", 0, 59, ()),
+           ("hour", 0, 23, ()),
+           ("day", 1, 31, ()),
+           ("month", 1, 12, MONTHS),
+           ("weekday", 0, 7, WEEKDAYS))
 # days of each month, in a leap year
 _LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
-Schedule = namedtuple("Schedule", "text minutes hours days months weekdays either_day every_hour")
-Schedule.__doc__ = """`text`: as it was given. The numbers of each field, rising; Sunday is 0.
-`either_day`: one of the two day fields is enough. `every_hour`: it keeps its rhythm."""
+
+class Schedule(SimpleNamespace):
+    """`text`: as it was given. `minutes`, `hours`, `days`, `months`, `weekdays`: the numbers of
+    each field, rising; Sunday is 0. `either_day`: one of the two day fields is enough.
+    `every_hour`: it keeps its rhythm."""
 
 
 class ScheduleError(ValueError):
@@ -55,64 +63,52 @@ class ScheduleError(ValueError):
 def parse(text: str) -> Schedule:
     """The schedule behind a cron expression. ScheduleError also for one that never comes (30
     February)."""
-    parts = text.split()
-    if len(parts) == 1 and parts[0].startswith("@"):
-        expression = NICKNAMES.get(parts[0].lower())
-        if expression is None:
-            raise ScheduleError(f"expected one of {', '.join(NICKNAMES)}, or five fields")
-        parts = expression.split()
+    parts = NICKNAMES.get(text.strip().lower(), text).split()
     if len(parts) != len(_FIELDS):
-        raise ScheduleError("expected five fields (minute hour day month weekday), found "
-                            f"{len(parts)}")
-    minutes, hours, days, months, weekdays = [_numbers(part, field) for part,
-                                              field in zip(parts, _FIELDS)]
-    weekdays = tuple(sorted({day % 7 for day in weekdays}))  # 7 is Sunday, as is 0
+        raise ScheduleError("expected five fields (minute hour day month weekday) or one of "
+                            f"{', '.join(NICKNAMES)}")
+    minutes, hours, days, months, weekdays = [
+        tuple(sorted({number for each in part.split(",") for number in _span(each, *field)}))
+        for part, field in zip(parts, _FIELDS)]
     either_day = parts[2][0] != "*" and parts[4][0] != "*"
     if not (either_day or any(days[0] <= _LONGEST[month] for month in months)):
         raise ScheduleError(f"day {parts[2]!r} with month {parts[3]!r}: "
                             "expected a day that one of these months has")
-    return Schedule(text, minutes, hours, days, months, weekdays, either_day, len(hours) == 24)
+    if weekdays[-1] == 7:  # Sunday, as is 0
+        weekdays = tuple(sorted({0, *weekdays[:-1]}))
+    return Schedule(text=text, minutes=minutes, hours=hours, days=days, months=months,
+                    weekdays=weekdays, either_day=either_day, every_hour=len(hours) == 24)
 
 
-def _numbers(text: str, field: _Field) -> tuple[int, ...]:
-    """Those of a whole field, rising."""
-    found: set[int] = set()
-    for part in text.split(","):
-        found.update(_span(part, field))
-    return tuple(sorted(found))
-
-
-def _span(part: str, field: _Field) -> range:
+def _span(part: str, name: str, least: int, most: int, names: tuple) -> range:
     """The numbers of `*`, `*/5`, `7`, a name, `10-40` or `10-40/10`."""
     span, slash, step = part.partition("/")
-    low, high = field.low, field.high
-    if span != "*":
-        first, dash, last = span.partition("-")
-        low = high = _number(first, part, field)
-        if dash:
-            high = _number(last, part, field)
-        elif slash:
-            raise ScheduleError(f"{field.name} {part!r}: expected '*' or a range before '/'")
-        if high == 0 < low and field.names is WEEKDAYS:  # fri-sun
+    first, dash, last = span.partition("-")
+    low, high = least, most
+    try:
+        if span != "*":
+            low = _number(first, names)
+            high = _number(last, names) if dash else low
+        if high == 0 < low and names is WEEKDAYS:  # fri-sun
             high = 7
-        if low > high:
-            raise ScheduleError(f"{field.name} {part!r}: expected a range that rises")
-    if slash and not (step.isdigit() and step.isascii() and 1 <= int(step) <= field.high):
-        raise ScheduleError(f"{field.name} {part!r}: expected a step of 1-{field.high} after '/'")
-    return range(low, high + 1, int(step) if slash else 1)
+        width = _number(step) if slash else 1
+        is_range = least <= low <= high <= most
+        if is_range and 1 <= width <= most and (dash or span == "*" or not slash):
+            return range(low, high + 1, width)
+    except ValueError:
+        pass
+    or_names = f" or {names[0]}-{names[-1]}" if names else ""
+    raise ScheduleError(f"{name} {part!r}: expected {least}-{most}{or_names}, '*', a range that "
+                        "rises, a list, or a step such as */5 or 10-40/10")
 
 
-def _number(word: str, part: str, field: _Field) -> int:
-    if word.isdigit() and word.isascii() and len(word) <= 2:
-        number = int(word)
-        if field.low <= number <= field.high:
-            return number
-    elif word.lower() in field.names:
-        return field.names.index(word.lower()) + (1 if field.names is MONTHS else 0)
-    where = "" if word == part else f" in {part!r}"
-    names = f" or {field.names[0]}-{field.names[-1]}" if field.names else ""
-    raise ScheduleError(f"{field.name} {word!r}{where}: expected {field.low}-{field.high}{names}, "
-                        f"'*', a range, a list, or a step such as */5")
+def _number(word: str, names: tuple = ()) -> int:
+    """ValueError for what is neither one or two digits nor one of the names."""
+    if word.lower() in names:
+        return names.index(word.lower()) + (names is MONTHS)
+    if not word.isascii() or len(word) > 2 or not word.isdecimal():
+        raise ValueError(word)
+    return int(word)
 
 
 # Slots
@@ -125,11 +121,8 @@ def previous(schedule: Schedule, now: datetime, zone: tzinfo = UTC) -> datetime:
     local = moment.astimezone(zone)
     # in the second of two equal hours, the clock has shown all of the first
     shown = local.replace(tzinfo=None) + (moment - local.replace(fold=0).astimezone(UTC))
-    while True:
-        shown = _nearest(schedule, shown, -1)
-        if (slot := _moment(shown, zone)) <= moment:
-            return slot
-        shown -= MINUTE
+    slots = (_moment(each, zone) for each in _times(schedule, shown, -1))
+    return next(slot for slot in slots if slot <= moment)
 
 
 def following(schedule: Schedule, after: datetime, zone: tzinfo = UTC) -> datetime:
@@ -137,11 +130,10 @@ def following(schedule: Schedule, after: datetime, zone: tzinfo = UTC) -> dateti
     moment = after.astimezone(UTC).replace(second=0, microsecond=0)
     if schedule.every_hour and zone is not UTC:
         return _passing(schedule, moment + MINUTE, zone, 1)
-    shown = moment.astimezone(zone).replace(tzinfo=None)
-    while True:
-        shown = _nearest(schedule, shown + MINUTE, 1)
-        if (slot := _moment(shown, zone)) > moment:  # else it came in the first of equal hours
-            return slot
+    shown = _shown(moment, zone)
+    slots = (_moment(each, zone) for each in _times(schedule, shown, 1))
+    # not one of the first of equal hours
+    return next(slot for slot in slots if slot > moment)
 
 
 def _passing(schedule: Schedule, moment: datetime, zone: tzinfo, way: int) -> datetime:
@@ -172,20 +164,19 @@ def _shown(moment: datetime, zone: tzinfo) -> datetime:
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
-def _nearest(schedule: Schedule, local: datetime, way: int) -> datetime:
-    """The nearest time that fits, from `local` on (`way` 1) or back (-1), by the bare clock: no
-    zone, no changes."""
-    day, first = local.date(), local.time()
+def _times(schedule: Schedule, start: datetime, way: int):
+    """The local times that fit, from `start` on (`way` 1) or back (-1), by the bare clock: no zone,
+    no changes."""
+    day = start.date()
     while True:
-        if _fits(schedule, day):
-            for hour in schedule.hours[::way]:
-                if way * (hour - first.hour) < 0:
-                    continue
-                for minute in schedule.minutes[::way]:
-                    if way * (hour - first.hour) > 0 or way * (minute - first.minute) >= 0:
-                        return datetime.combine(day, time(hour, minute))
+        for hour in schedule.hours[::way] if _fits(schedule, day) else ():
+            if day == start.date() and way * (hour - start.hour) < 0:
+                continue
+            for minute in schedule.minutes[::way]:
+                found = datetime.combine(day, time(hour, minute))
+                if found == start or (found > start) == (way > 0):
+                    yield found
         day += way * DAY
-        first = time.min if way > 0 else time.max
 
 
 def _fits(schedule: Schedule, day: date) -> bool:
@@ -217,7 +208,8 @@ def zone(name: str) -> tzinfo:
 def words(schedule: Schedule) -> str:
     """As in "every 5 minutes" or "daily at 03:17"; an unusual one as cron writes it."""
     minutes, hours = schedule.minutes, schedule.hours
-    is_daily = (len(schedule.days), len(schedule.months), len(schedule.weekdays)) == (31, 12, 7)
+    by_day = schedule.days, schedule.months, schedule.weekdays
+    is_daily = [*map(len, by_day)] == [31, 12, 7]
     step = even_step(minutes, 60)
     if is_daily and len(minutes) == len(hours) == 1:
         return f"daily at {hours[0]:02}:{minutes[0]:02}"

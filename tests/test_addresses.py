@@ -13,7 +13,7 @@ from jobs_lib.text.addresses import shown as shown_name
 GOOD = ["a@b.example", "A.b+c-d_e=f@Sub.Example.ORG", "o'hara@b.example", "a..b@docomo.example",
         ".a@b.example", "SRS0=abcd=AB=x.example=" + "y" * 90 + "@ours.example", "root@localhost",
         "a@b_c.example",
-        '"a"@b.example', '"a@b"@c.example', '"a\\"b"@c.example', "jürgen@home.example",
+        '"a"@b.example', '"a@b"@c.example', "jürgen@home.example",
         "a@xn--bcher-kva.example", "a@1.2.3.example", "x" * 240 + "@b.example.org"]
 
 BAD = ["", "a", "@", "a@", "@b", "a b@c.example", '"a b"@c.example', "a@b c", "<a@b.example>",
@@ -22,10 +22,11 @@ BAD = ["", "a", "@", "a@", "@b", "a b@c.example", '"a b"@c.example', "a@b c", "<
        "a\u00a0b@c.example", "a\u200b@b.example", "a\ud800@b.example", "a@b..example", "a@.b",
        "a@b.", "a@-b.example", "a@b-.example", "a@[127.0.0.1]", "a@[IPv6:::1]", "a@b/c",
        "a(b)@c.example", "a;b@c.example", "a:b@c.example", "a[b]@c.example", 'a"b@c.example',
-       '"a@b.example', '"a"b"@c.example', '""@b.example', "a\\b@c.example", "x" * 241
-       + "@b.example.org", "é" * 121 + "@b.example.org", "a@" + "b" * 64 + ".example",
-       "a@faß.example", "a@ｅxample.org", "a@b\u2024example", None, 5, b"a@b.example",
-       "caf\ufffd@b.example", "a@caf\ufffd.example"]
+       '"a@b.example', '"a"b"@c.example', '"a\\"b"@c.example', '""@b.example', '"@b.example',
+       "a\\b@c.example", "x" * 241 + "@b.example.org", "é" * 121 + "@b.example.org",
+       "a@" + "b" * 64 + ".example", "a@ｅxample.org", "a@１.example", "a@b\u2024example",
+       "a@例え。テスト", "a@☃.example", None, 5, b"a@b.example", "caf\ufffd@b.example",
+       "a@caf\ufffd.example"]
 
 
 @pytest.mark.parametrize("address", GOOD)
@@ -43,6 +44,7 @@ def test_a_bad_address_is_refused_with_a_printable_reason(address):     # R35
 @pytest.mark.parametrize("address, wire", [
     ("a@bücher.example", "a@xn--bcher-kva.example"),
     ("jürgen@Bücher.example", "jürgen@xn--bcher-kva.example"),
+    ("a@faß.example", "a@xn--fa-hia.example"),          # not fass.example, as of old
     ("a@例え.テスト", "a@xn--r8jz45g.xn--zckzah")])
 def test_a_domain_beyond_ascii_goes_as_idna(address, wire):     # R35
     assert check(address) == wire
@@ -62,7 +64,7 @@ def test_whatever_passes_cannot_break_out_of_a_command(local, domain):     # R35
         assert passed == address or not address.isascii()
 
 
-@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="<>,"),
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='<>,"\\'),
                min_size=1, max_size=30))
 def test_quotes_are_taken_off_and_put_on_again(local):
     address = f"{join_local(local)}@b.example"
@@ -76,7 +78,7 @@ def test_quotes_are_taken_off_and_put_on_again(local):
     ("grüße.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
     ("xn--gre-6ka8l.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
     ("GRU\u0308SSE.example", "xn--grsse-lva.example", "grüsse.example (xn--grsse-lva.example)"),
-    ("例え。テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト (xn--r8jz45g.xn--zckzah)"),
+    ("例え.テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト (xn--r8jz45g.xn--zckzah)"),
     ("xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example",
      "xn--zzzzzzzz99999999.example"),
     ("sub_1.a-b.example", "sub_1.a-b.example", "sub_1.a-b.example"),

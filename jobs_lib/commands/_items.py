@@ -6,20 +6,23 @@ from collections import Counter
 from datetime import datetime
 
 from jobs_lib import clock
+from jobs_lib.config.option_types import duration
 from jobs_lib.database.schema import version
 from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in, one_line, ordered
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.features.items.base import AT_ONCE, Items
-from jobs_lib.text import counted, either, one_of
+from jobs_lib.text import counted, either
 from jobs_lib.text.masking import text
 
 SENT = ("forwards", "notifications", "webhooks")     # whose items are replayed and cancelled
+NAMES = (*SENT, "domains", "exports", "deletions")
 
 
 def select(parser, which: str) -> None:
     """Declares QUEUE, ID... or --all with its filters, and --json. `which`: what --all takes, in
     words."""
-    parser.add_argument("queue", metavar="QUEUE", type=queue_name(*SENT), help=either(SENT))
+    parser.add_argument("queue", metavar="QUEUE", type=plural, choices=SENT,
+                        help=either(SENT))
     parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
     parser.add_argument("--all", action="store_true", help=f"instead of ids: all that {which}")
     filters(parser, "with --all: ")
@@ -38,16 +41,14 @@ def filters(parser, where: str = "") -> None:
                         help=f"{where}only what came in before then")
 
 
-def queue_name(*names: str):
-    """A type for argparse: the name of one of these queues; the singular is understood, too."""
-    expected = one_of(*names)
-    return lambda word: expected(f"{word}s" if f"{word}s" in names else word)
+def plural(word: str) -> str:
+    """A type for argparse: the name of a queue, of which the singular is understood, too."""
+    return f"{word}s" if f"{word}s" in NAMES else word
 
 
 def moment(words: str) -> datetime:
     """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`, `24h`
     or `7d` (so long ago)."""
-    from jobs_lib.config.option_types import duration
     try:
         if words.endswith(("s", "m", "h", "d", "w")):
             return clock.now() - duration.parse(words)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.runner.access import refuse_root
-from jobs_lib.text import one_of
 
 SECONDS = 40.0  # for all of it
 TEXT = "This is a test: alerts arrive here. It was requested by `jobs.py alerts test`."
@@ -14,7 +13,7 @@ TEXT = "This is a test: alerts arrive here. It was requested by `jobs.py alerts 
 
 def arguments(parser) -> None:
     """Declares test."""
-    parser.add_argument("action", metavar="test", type=one_of("test"), help="send a test alert")
+    parser.add_argument("action", metavar="test", choices=("test",), help="send a test alert")
 
 
 def run(args, make_session, config_path) -> int:

@@ -15,7 +15,7 @@ import stat
 import sys
 
 from jobs_lib import catalogue, folders
-from jobs_lib.config import DOTENV, ENVIRONMENT, FILE, known_sections, options_of, settings
+from jobs_lib.config import DOTENV, ENVIRONMENT, FILE, option_named, options_of, settings
 from jobs_lib.config.files import parse_ini
 from jobs_lib.config.secrets import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
@@ -25,7 +25,7 @@ from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.findings import in_full
 from jobs_lib.output.layout import wrapped
 from jobs_lib.runner.access import refuse_root
-from jobs_lib.text import counted, did_you_mean, one_of
+from jobs_lib.text import counted, did_you_mean
 
 ROOM = 12  # columns, of what set an option
 SEEN = ("note: other users of this machine can see a command line, and your shell keeps it. "
@@ -35,7 +35,7 @@ ACTIONS = ("show", "check", "set", "example")
 
 def arguments(parser) -> None:
     """Declares ACTION, SECTION, VALUE, --short and --json."""
-    parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
+    parser.add_argument("action", metavar="|".join(ACTIONS), choices=ACTIONS)
     parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or "
                         "a job's. set: SECTION.OPTION, such as mail.host")
     parser.add_argument("value", metavar="VALUE", nargs="?", help="set: what it is to be")
@@ -77,7 +77,7 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
         session.console.answer("\n".join(in_full(finding, paint)))
     if wrong:
         raise ConfigError(*wrong)
-    file = config.path if config.sources.found else "The configuration"
+    file = config.path if config.found else "The configuration"
     session.console.report(f"No errors, {counted(len(warned), 'warning')}." if warned
                            else f"{file} is in order.")
     return OK
@@ -129,7 +129,7 @@ def _fit_to_be_seen(text: str, option) -> str:
 def _shown(config, sections: dict) -> str:
     """A line an option: what set it, its name, its value. Long values are folded."""
     width = min(columns(), WIDEST)
-    where = config.path if config.sources.found else f"{config.path} (not there: defaults)"
+    where = config.path if config.found else f"{config.path} (not there: defaults)"
     lines = [f"Configuration: {where}",
              "Left, what set it: a line of that file, .env, environment, --set, or default."]
     for name, options in sections.items():
@@ -149,7 +149,9 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
     """Set SECTION.OPTION, or say in one sentence why not; then no file has changed."""
     config = session.config
     section, _, name = where.strip().partition(".")
-    option = _option(section, name)
+    if not name:
+        raise UsageError("config set: expected SECTION.OPTION, such as mail.host")
+    option = option_named(section, name)
     mask = option.kind.mask or str
     refuse_root(config, f"config set {where} ...")
     place = config.written(section, name, option)
@@ -168,10 +170,10 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
     _refuse(config, section, name, value, jobs)
     path = os.path.realpath(config.path)  # a link stays one
     text = short_ini()
-    if config.sources.found:
+    if config.found:
         with open(path, encoding="utf-8-sig", newline="") as file:
             text = file.read()
-    private = mask(value) != value or not config.sources.found
+    private = mask(value) != value or not config.found
     folders.write(path, with_option(text, section, name, value),
                   0o600 if private else stat.S_IMODE(os.stat(path).st_mode))
     session.console.report(f"[{section}] {name} = {mask(value)} ({config.path})")
@@ -190,24 +192,12 @@ def asked(what: str) -> str:
         raise UsageError(f"{what}: no value was given") from None
 
 
-def _option(section: str, name: str):
-    """What is known of it; UsageError for a section or an option that there is not."""
-    options = options_of(section)
-    if not (options and name):
-        raise UsageError(f"config set: expected SECTION.OPTION, such as mail.host, not {section!r}"
-                         f"{did_you_mean(section, known_sections())}")
-    if name not in options:
-        raise UsageError(f"config set: [{section}] has no option {name!r}"
-                         f"{did_you_mean(name, options)} (it has {', '.join(options)})")
-    return options[name]
-
-
 def _refuse(config, section: str, name: str, value: str, jobs: list) -> None:
     """ConfigError with what would be wrong with this value and is not wrong already."""
     if "\n" in value or "\r" in value:
         raise ConfigError(f"[{section}] {name}: expected one line (nothing was changed)")
-    if config.sources.problems:  # not in UTF-8, perhaps
-        raise ConfigError(*config.sources.problems)
+    if config.problems:  # not in UTF-8, perhaps
+        raise ConfigError(*config.problems)
     before = {finding.what for finding in mistakes(config, jobs)}
     after = mistakes(config.changed(FILE, {(section, name): value}), jobs)
     if new := [finding.what for finding in after if finding.what not in before]:

@@ -21,7 +21,6 @@ from jobs_lib.crontab import installed, lines
 from jobs_lib.errors import OK, JobsError, UsageError
 from jobs_lib.folders import HOME, SCRIPT, python
 from jobs_lib.runner.access import refuse_root
-from jobs_lib.text import one_of
 
 WEEKS = 53
 BY_HAND = "Enter the line of `jobs.py crontab` in your host's cron page"
@@ -29,7 +28,7 @@ BY_HAND = "Enter the line of `jobs.py crontab` in your host's cron page"
 
 def arguments(parser) -> None:
     """Declares --style, --install and --remove."""
-    parser.add_argument("--style", type=one_of(*lines.STYLES), default=lines.STYLES[0],
+    parser.add_argument("--style", choices=lines.STYLES, default=lines.STYLES[0],
                         metavar="|".join(lines.STYLES), help="one line for everything (the "
                         "default), or one a job")
     parser.add_argument("--install", action="store_true", help="put the lines into this user's "

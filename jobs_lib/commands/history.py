@@ -8,20 +8,20 @@ from __future__ import annotations
 import sys
 
 from jobs_lib import catalogue
+from jobs_lib.config.option_types import positive
 from jobs_lib.errors import OK
 from jobs_lib.runner import history
-from jobs_lib.text import at_most
 
 from .list import run_object
 
-LIMIT, MOST = 20, 100_000
+LIMIT = 20
 
 
 def arguments(parser) -> None:
     """Declares JOB, --limit and --json."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
-    parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
-                        help=f"show N runs (default: {LIMIT}, at most {MOST})")
+    parser.add_argument("--limit", type=positive, default=LIMIT, metavar="N",
+                        help=f"show N runs (default: {LIMIT})")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, "
                         "times in UTC")
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.config import option_types
+from jobs_lib.config.option_types import address, argparse_type
 from jobs_lib.engines import mime
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.runner.access import refuse_root
-from jobs_lib.text import one_of, parsed_as
 from jobs_lib.text.addresses import check
 
 from . import _sending
@@ -28,8 +27,8 @@ there.
 
 def arguments(parser) -> None:
     """Declares test and ADDRESS."""
-    parser.add_argument("action", metavar="test", type=one_of("test"), help="send a test message")
-    parser.add_argument("address", metavar="ADDRESS", type=parsed_as(option_types.address),
+    parser.add_argument("action", metavar="test", choices=("test",), help="send a test message")
+    parser.add_argument("address", metavar="ADDRESS", type=argparse_type(address),
                         help="where it is sent, such as your own address elsewhere")
 
 

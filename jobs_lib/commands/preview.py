@@ -12,12 +12,11 @@ from __future__ import annotations
 import os
 
 from jobs_lib import clock, folders
-from jobs_lib.config import option_types
+from jobs_lib.config.option_types import address, argparse_type
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features import exports
 from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
 from jobs_lib.ports.mail.message import Envelope
-from jobs_lib.text import one_of, parsed_as
 from jobs_lib.text.addresses import check
 
 READER = "jane@home.example"
@@ -27,9 +26,9 @@ EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 def arguments(parser) -> None:
     """Declares KIND and --send."""
-    parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of "
-                        + ", ".join(SAMPLES))
-    parser.add_argument("--send", metavar="ADDRESS", type=parsed_as(option_types.address),
+    parser.add_argument("kind", metavar="KIND", nargs="?", choices=SAMPLES,
+                        help=f"one of {', '.join(SAMPLES)}")
+    parser.add_argument("--send", metavar="ADDRESS", type=argparse_type(address),
                         help="send this one notice to the address; no file is written")
 
 

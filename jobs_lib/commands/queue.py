@@ -12,28 +12,29 @@ timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 
+from jobs_lib.config.option_types import positive
 from jobs_lib.database.stored import one_line
 from jobs_lib.engines.due import COUNTED
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
-from jobs_lib.text import at_most, either
+from jobs_lib.text import either
 from jobs_lib.text.masking import text
 
 from . import _items
+from ._items import NAMES
 
-LIMIT, MOST = 20, 100_000
-NAMES = ("forwards", "notifications", "webhooks", "domains", "exports", "deletions")
+LIMIT = 20
 
 
 def arguments(parser) -> None:
     """Declares QUEUE, ID, the filters, --limit and --json."""
-    parser.add_argument("queue", nargs="?", metavar="QUEUE", type=_items.queue_name(*NAMES),
-                        help=either(NAMES))
+    parser.add_argument("queue", nargs="?", metavar="QUEUE", type=_items.plural,
+                        choices=NAMES, help=either(NAMES))
     parser.add_argument("id", nargs="?", metavar="ID", help="only this item: its id; a domain also "
                         "by its name")
     parser.add_argument("--failed", action="store_true",
                         help="only what has failed for good, the latest first")
     _items.filters(parser)
-    parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
+    parser.add_argument("--limit", type=positive, default=LIMIT, metavar="N",
                         help=f"show N items (default: {LIMIT})")
     parser.add_argument("--json", action="store_true", help="print an object: the queue, what "
                         "holds it up, its items; of an ID the item; without a queue an array of "

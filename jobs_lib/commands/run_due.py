@@ -29,9 +29,8 @@ NAME = "jobs.py run-due"
 
 def arguments(parser) -> None:
     """Declares --budget, --json and -v."""
-    from jobs_lib.config.option_types import duration
-    from jobs_lib.text import parsed_as
-    parser.add_argument("--budget", metavar="DURATION", type=parsed_as(duration),
+    from jobs_lib.config.option_types import argparse_type, duration
+    parser.add_argument("--budget", metavar="DURATION", type=argparse_type(duration),
                         help="how long all runs together may take (default: [core] budget)")
     parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON "
                         "document")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from jobs_lib import catalogue, clock, schedule
+from jobs_lib.config.option_types import positive
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.launch.launch import Launch
 from jobs_lib.output.console import Paint
@@ -15,7 +16,6 @@ from jobs_lib.output.layout import wrapped
 from jobs_lib.output.listing import dry_lines
 from jobs_lib.output.screen import Screen, jobs
 from jobs_lib.runner import access, history, outcome, runner
-from jobs_lib.text import positive
 
 WIDTH, LABEL = 80, 9            # columns: of all, of the labels
 

@@ -1,5 +1,5 @@
 """The configuration: config.ini, .env, the environment and --set, in rising order, as typed
-values. It may import database, ports and leaves.
+values. It may import database and leaves.
 
 Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config
 check` looks at everything. All problems are reported at once. The file is read by our own few lines
@@ -19,7 +19,7 @@ from jobs_lib.records import namedtuple
 from . import option_types, settings
 from .files import parse_ini, read_dotenv, read_text, shown_name
 from .option_types import Option
-from .secrets import hide_password
+from .secrets import hide_password, secret_texts
 
 PREFIX = "JOBS_"  # of the variables that are read
 CONFIG_VARIABLE = "JOBS_CONFIG"
@@ -33,56 +33,53 @@ Written.__doc__ = """What is set for an option: as text, by what, and where that
 
 origin  SET, ENVIRONMENT, DOTENV, FILE or DEFAULT
 """
-Sources = namedtuple("Sources", "layers problems found")
-Sources.__doc__ = """What was read.
-
-layers    {origin: {section: {option: (text, place)}}}, the first wins
-problems  lines and sections that make no sense
-found     whether there is a config.ini
-"""
 
 
 class Config:
     """What was read, and typed values of it. Sections are checked when first asked for."""
 
-    def __init__(self, path: str, sources: Sources) -> None:
+    def __init__(self, path: str, layers: dict, problems: list[str], found: bool) -> None:
+        """layers: {origin: {section: {option: (text, place)}}}, the first wins; problems: lines and
+        sections that make no sense; found: whether there is a config.ini."""
         self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
-        self.sources = sources
+        self.layers, self.problems, self.found = layers, problems, found
+        self.is_overridden = bool(layers[SET])
         self._sections: dict = {}
-
-    @property
-    def is_overridden(self) -> bool:
-        """Whether options were given by `--set`."""
-        return bool(self.sources.layers[SET])
+        self._secrets: list[str] | None = None
 
     def section(self, name: str) -> SimpleNamespace:
         """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is
         wrong in it."""
         return self._typed(name, settings.SECTIONS[name])
 
-    def job(self, job: Job) -> SimpleNamespace:
-        """A job's own options, with `schedule`, `enabled` and `budget`."""
-        return self._typed(job.name, settings.job_options(job))
+    def job(self, job: Job):
+        """A job's own options, with `schedule`, `enabled` and `budget`. ConfigError lists what is
+        wrong in its section."""
+        if self.problems or any(job.name in layer for layer in self.layers.values()):
+            return self._typed(job.name, settings.job_options(job))
+        if job.name not in self._sections:
+            self._sections[job.name] = _Defaults(self, job)
+        return self._sections[job.name]
 
     def mode(self, job: Job) -> str:
         """Who runs it: cron, rq or celery."""
         return self.job(job).mode or self.section("core").mode
 
-    def job_named(self, name: str) -> SimpleNamespace:
+    def job_named(self, name: str):
         """The options of the job with this name."""
         return self.job(catalogue.load(name))
 
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""
-        if not any(settings.TABLES in layer for layer in self.sources.layers.values()):
+        if not any(settings.TABLES in layer for layer in self.layers.values()):
             return {}  # a tick pays only for what is there
-        typed = vars(self._typed(settings.TABLES, options_of(settings.TABLES)))
-        return {ours: theirs for ours, theirs in typed.items() if theirs}
+        typed = self._typed(settings.TABLES, options_of(settings.TABLES))
+        return {ours: theirs for ours, theirs in vars(typed).items() if theirs}
 
     def written(self, section: str, name: str, option: Option) -> Written:
         """What is set for this option: `--set` over environment over `.env` over the file over the
         default."""
-        for origin, layer in self.sources.layers.items():
+        for origin, layer in self.layers.items():
             if name in layer.get(section, ()):
                 text, place = layer[section][name]
                 return Written(text, origin, place)
@@ -91,13 +88,16 @@ class Config:
     def strays(self) -> list[str]:
         """Variables of ours that name no section."""
         found = [PREFIX + name.upper() for origin in (ENVIRONMENT, DOTENV)
-                 for name in self.sources.layers[origin].get(STRAY, ())]
+                 for name in self.layers[origin].get(STRAY, ())]
         return [name for name in found if name != CONFIG_VARIABLE]
 
-    def secrets(self) -> list[tuple[Option, str]]:
-        """What is set for each option that holds a secret."""
-        return [(option, self.written(section, name, option).text)
-                for section, name, option in settings.shared_options() if option.kind.mask]
+    def secrets(self) -> list[str]:
+        """What is secret, to be taken out of all that is stored or shown; the longest first."""
+        if self._secrets is None:  # asked for each attempt that is recorded
+            self._secrets = secret_texts([
+                (option.kind.mask, self.written(section, name, option).text)
+                for section, name, option in settings.shared_options() if option.kind.mask])
+        return self._secrets
 
     def _default(self, section: str, option: Option) -> str:
         """A persona that is not set writes from the service's own domain, under the name of [mail]
@@ -122,7 +122,7 @@ class Config:
 
     def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
         """All problems of these jobs' and shared sections in one ConfigError."""
-        found = [*self.sources.problems, *_problems(self.tables)]
+        found = [*self.problems, *_problems(self.tables)]
         for name in sections:
             found += _problems(self.section, name)
         for job in jobs:
@@ -133,35 +133,31 @@ class Config:
 
     def changed(self, origin: str, values: dict) -> Config:
         """A copy with {(section, option): text} over what is set in one place."""
-        layer = {section: dict(options)
-                 for section, options in self.sources.layers[origin].items()}
+        layer = {section: dict(options) for section, options in self.layers[origin].items()}
         for (section, name), text in values.items():
             layer.setdefault(section, {})[name] = (text, origin)
-        layers = {**self.sources.layers, origin: layer}
-        return Config(self.path, self.sources._replace(layers=layers))
+        return Config(self.path, {**self.layers, origin: layer}, self.problems, self.found)
 
-    def with_overrides(self, words: list[str], job: Job | None) -> Config:
+    def with_overrides(self, words: list[str], job: Job) -> Config:
         """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises
         UsageError, and ConfigError for a value that cannot be."""
-        overrides: dict = {}
+        values, options = {}, {}
         for word in words:
-            name, equals, value = word.partition("=")
-            section, dot, option = name.strip().partition(".")
-            if not dot:
-                section, option = job.name if job else "", section
-            known = options_of(section)
-            if not equals or option not in known:
-                raise UsageError(_wrong_override(section, option, known))
-            mask = known[option].kind.mask
-            if mask and mask(value.strip()) != value.strip():
-                raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by "
+            place, equals, value = (part.strip() for part in word.partition("="))
+            section, _, name = (place if "." in place else f"{job.name}.{place}").partition(".")
+            if not (equals and name):
+                raise UsageError("--set: expected OPTION=VALUE of this job, or "
+                                 "SECTION.OPTION=VALUE")
+            option = options[section, name] = option_named(section, name)
+            if option.kind.mask and option.kind.mask(value) != value:
+                raise UsageError(f"--set {section}.{name}: a secret in a command line is seen by "
                                  "every user of this machine: write "
-                                 f"{variable_name(section, option)} in .env, or {option} in "
-                                 "config.ini")
-            overrides[section, option] = value.strip()
-        changed = self.changed(SET, overrides)
-        wrong = [problem for section, name in overrides  # whether or not the job reads them
-                 for problem in _problems(changed.value, section, name, options_of(section))]
+                                 f"{variable_name(section, name)} in .env, or {name} in config.ini")
+            values[section, name] = value
+        changed = self.changed(SET, values)
+        # whether or not the job reads them
+        wrong = [problem for (section, name), option in options.items()
+                 for problem in _problems(changed.value, section, name, option)]
         if wrong:
             raise ConfigError(*wrong)
         return changed
@@ -169,25 +165,23 @@ class Config:
     def _typed(self, section: str, known: dict) -> SimpleNamespace:
         """A section's values by what is `known` of its options. ConfigError lists what is wrong in
         it."""
-        if section in self._sections:
-            return self._sections[section]
-        typed = SimpleNamespace()
-        problems = [*self.sources.problems, *self._unknown_options(section, known)]
-        for name in known:
-            try:
-                # `from` is a word of the language
-                attribute = "from_" if name == "from" else name
-                setattr(typed, attribute, self.value(section, name, known))
-            except ConfigError as error:
-                problems += error.problems
-        if problems:
-            raise ConfigError(*problems)
-        self._sections[section] = typed
-        return typed
+        if section not in self._sections:
+            typed = SimpleNamespace()
+            problems = [*self.problems, *self._unknown_options(section, known)]
+            for name, option in known.items():
+                try:
+                    # `from` is a word of the language
+                    attribute = "from_" if name == "from" else name
+                    setattr(typed, attribute, self.value(section, name, option))
+                except ConfigError as error:
+                    problems += error.problems
+            if problems:
+                raise ConfigError(*problems)
+            self._sections[section] = typed
+        return self._sections[section]
 
-    def value(self, section: str, name: str, known: dict):
-        """One of the section's `known` options; ConfigError when what is set makes no sense."""
-        option = known[name]
+    def value(self, section: str, name: str, option: Option):
+        """What is set for the option; ConfigError when that makes no sense."""
         text, origin, place = self.written(section, name, option)
         if option.argument and origin not in (SET, DEFAULT):
             raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out "
@@ -205,8 +199,25 @@ class Config:
     def _unknown_options(self, section: str, known: dict) -> list[str]:
         return [f"[{section}] {shown_name(name)}: there is no such option{_near(name, known)} "
                 f"({place})"
-                for layer in self.sources.layers.values()
+                for layer in self.layers.values()
                 for name, (_, place) in layer.get(section, {}).items() if name not in known]
+
+
+class _Defaults:
+    """The options of a job of which none is set, each read when it is first asked for: a tick asks
+    every job for two of them."""
+
+    def __init__(self, config: Config, job: Job) -> None:
+        self._config, self._job = config, job
+
+    def __getattr__(self, name: str):
+        try:
+            option = settings.job_option(self._job, name.rstrip("_"))
+        except KeyError:
+            raise AttributeError(name) from None
+        value = self._config.resolved(option.kind.parse(option.default), option)
+        setattr(self, name, value)
+        return value
 
 
 def for_app(path: str | None) -> Config:
@@ -247,7 +258,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
         FILE: {section: {name: (text, f"{path} line {line}")
                          for name, (text, line) in values.items()}
                for section, values in ini.values.items() if values}}
-    return Config(path, Sources(layers, problems, text is not None))
+    return Config(path, layers, problems, text is not None)
 
 
 def _by_section(known: list[str], variables: dict) -> dict:
@@ -277,6 +288,18 @@ def options_of(section: str) -> dict:
     return settings.SECTIONS.get(section, {})
 
 
+def option_named(section: str, name: str) -> Option:
+    """What is known of it; UsageError, with the nearest name, for what there is not."""
+    known = options_of(section)
+    if not known:
+        raise UsageError(f"there is no section [{shown_name(section)}]"
+                         f"{_near(section, known_sections())}")
+    if name not in known:
+        raise UsageError(f"[{section}] has no option {shown_name(name)}{_near(name, known)} (it "
+                         f"has {', '.join(known)})")
+    return known[name]
+
+
 def variable_name(section: str, option: str) -> str:
     """`JOBS_MAIL_HOST` for `[mail] host`."""
     return f"{PREFIX}{section}_{option}".upper()
@@ -291,19 +314,9 @@ def _problems(ask, *args) -> list[str]:
 
 
 def _near(name: str, known) -> str:
-    from jobs_lib.text import did_you_mean  # loaded only where something is wrong already
+    # loaded only where something is wrong already
+    from jobs_lib.text import did_you_mean
     return did_you_mean(name, known)
-
-
-def _wrong_override(section: str, option: str, known: dict) -> str:
-    start = f"--set {shown_name(section)}.{shown_name(option)}"
-    if not known:
-        near = _near(section, known_sections())
-        return f"{start}: there is no section [{shown_name(section)}]{near}"
-    if not option or option in known:
-        return f"{start}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE"
-    near = _near(option, sorted(known, key=settings.JOB_OPTIONS.__contains__))
-    return f"{start}: [{section}] has no such option{near} (it has {', '.join(known)})"
 
 
 def _shown(text: str, option: Option) -> str:

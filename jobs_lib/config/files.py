@@ -64,9 +64,8 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
     try:
         from dotenv.parser import parse_stream
     except ImportError:
-        from jobs_lib.folders import way_to
-        problems.append(f"{path} needs python-dotenv, which is not installed: "
-                        f"{way_to('python-dotenv')}, or move its settings into config.ini")
+        problems.append(f"{path} needs python-dotenv, which is not installed: run `./install.sh`, "
+                        "or move its settings into config.ini")
         return {}
     from io import StringIO
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from jobs_lib import schedule as schedules
 from jobs_lib.records import namedtuple
-from jobs_lib.schedule import parse as parse_schedule
 
 from .secrets import hide_all, hide_password, hide_path
 
@@ -26,6 +26,15 @@ Option.__doc__ = """One setting: its type, its default as text, and what it mean
 argument  whether it is about one run and given by --set alone: in a file or the environment it
           would hold for ever
 """
+SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "w": 604800}
+BYTES = {"gb": 1024 ** 3, "mb": 1024 ** 2, "kb": 1024, "b": 1}
+SWITCH = {
+    "yes": True, "no": False,
+    "on": True, "off": False,
+    "true": True, "false": False,
+    "1": True, "0": False,
+}
+SHORTEST_KEY = 32  # characters of a key that signs: 128 bits, if it is in hex
 
 
 def argument(kind: Kind, meaning: str) -> Option:
@@ -34,61 +43,54 @@ def argument(kind: Kind, meaning: str) -> Option:
     return Option(kind, "", meaning, True)
 
 
-def masked(mask):
-    """Makes the parser below it a type of which only `mask(text)` is shown."""
-    return lambda parse: Kind(parse, mask)
+def argparse_type(kind: Kind):
+    """A type for argparse, which reads a word of the command line as config.ini is read."""
+    def parse(word: str):
+        try:
+            return kind.parse(word)
+        except ValueError as error:
+            from argparse import ArgumentTypeError
+            raise ArgumentTypeError(f"{word[:40]!r}: {error}") from None
+    return parse
 
 
-SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "w": 604800}
-BYTES = {"gb": 1024 ** 3, "mb": 1024 ** 2, "kb": 1024, "b": 1}
-YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
-SHORTEST_KEY = 32  # characters of a key that signs: 128 bits, if it is in hex
-
-
-def checked(is_right, expected: str) -> Kind:
-    """Text as it is, where it is right."""
-    def parse(value: str) -> str:
-        if not is_right(value):
-            raise ValueError(f"expected {expected}")
-        return value
-    return Kind(parse)
-
-
-def read(make, expected: str) -> Kind:
-    """What a function of Python makes of the text, in our words where it raises ValueError."""
+def read(make, expected: str, mask=None) -> Kind:
+    """What a function makes of the text; refused is a text of which it makes None, or ValueError.
+    """
     def parse(value: str):
         try:
-            return make(value)
+            found = make(value)
         except ValueError:
-            raise ValueError(f"expected {expected}") from None
-    return Kind(parse)
+            found = None
+        if found is None:
+            raise ValueError(f"expected {expected}")
+        return found
+    return Kind(parse, mask)
+
+
+def checked(is_right, expected: str, mask=None) -> Kind:
+    """Text as it is, where it is right."""
+    return read(lambda value: value if is_right(value) else None, expected, mask)
 
 
 # Text
 
 text = checked(str.isprintable, "printable characters only")
-path = checked(lambda value: value and value.isprintable(), "a path")._replace(is_path=True)
+path = checked(
+    lambda value: value and value.isprintable(), "a path")._replace(is_path=True)
 secret = Kind(str, hide_all)
-
-
-@masked(hide_all)
-def signing_key(value: str) -> str:
-    """Anyone who has one link can try keys against it for as long as they like."""
-    if 0 < len(value) < SHORTEST_KEY:
-        raise ValueError(f"expected at least {SHORTEST_KEY} characters: `python3 -c \"import "
-                         "secrets; print(secrets.token_hex(32))\"` makes one. Or leave it empty, "
-                         "and one is made")
-    return value
-
-
+# anyone who has one link can try keys against it for as long as they like
+signing_key = checked(
+    lambda value: not 0 < len(value) < SHORTEST_KEY,
+    f"at least {SHORTEST_KEY} characters: `python3 -c \"import secrets; "
+    'print(secrets.token_hex(32))"` makes one. Or leave it empty, and one is made', hide_all)
 identifier = checked(lambda value: value.isascii() and f"x{value}".isidentifier(),
                      "letters, digits and _")
 
 
 # Addresses and URLs
 
-@masked(hide_password)
-def database(value: str) -> str:
+def _database(value: str) -> str:
     """Its form alone, reported with all other mistakes; the dialect reads it."""
     from jobs_lib.database.dialects import parse
     parse(value)
@@ -101,65 +103,15 @@ def _is_host(value: str) -> bool:
     return is_ipv6 or all(map(str.isalnum, labels))
 
 
-host = checked(_is_host, "a host name such as mail.example.org, without scheme or port")
-
-
 def _is_url(value: str) -> bool:
     scheme, _, rest = value.partition("://")
     is_plain = value.isascii() and value.isprintable() and " " not in value
     return scheme.lower() in ("http", "https") and rest.strip("/") != "" and is_plain
 
 
-url = checked(_is_url, "a URL such as https://mail.example.org, in ASCII: a name such as "
-              "grün.example as xn--grn-ioa.example")
-
-
-@masked(hide_path)
-def private_url(value: str) -> str:
-    """Anyone who knows it may use it."""
-    from jobs_lib.ports.http.url import parse
-    parse(url.parse(value))
-    return value
-
-
-def server_url(*schemes: str) -> Kind:
-    """One with one of these schemes, or several parted by `;`: Celery takes the first that
-    answers."""
-    def parse(value: str) -> str:
-        from urllib.parse import urlsplit
-
-        for each in value.split(";"):
-            if not each.startswith(schemes) or urlsplit(each).port == 0:
-                raise ValueError
-        return text.parse(value)
-    expected = f"{' or '.join(schemes)}host, with a port of 1-65535 or none"
-    return read(parse, expected)._replace(mask=hide_password)
-
-
-def _address(value: str) -> str:
+def _is_address(value: str) -> bool:
     from jobs_lib.text.addresses import check
-    check(value)
-    return value
-
-
-address = read(_address, "an address such as notices@example.org")
-
-
-@Kind
-def mailbox(value: str) -> str:
-    name, angle, rest = value.rpartition("<")
-    if not angle or not name.strip() or not rest.endswith(">") or not value.isprintable():
-        raise ValueError("expected Name <address>, such as Porter <porter@example.org>")
-    address.parse(rest[:-1])
-    return value
-
-
-@Kind
-def sender(value: str) -> str:
-    """The address alone, of an address or of Name <address>."""
-    if "<" in value or ">" in value:
-        return mailbox.parse(value).rpartition("<")[2][:-1]
-    return address.parse(value)
+    return bool(check(value))
 
 
 def _nameserver(value: str) -> tuple:
@@ -174,15 +126,51 @@ def _nameserver(value: str) -> tuple:
     return str(ip_address(name.strip("[]"))), int(port)
 
 
-nameserver = read(_nameserver, "an address such as 192.0.2.1 or 192.0.2.1:5353, not a name")
-
-
 def _network(value: str):
     import ipaddress
     return ipaddress.ip_network(value)
 
 
-network = read(_network, "a network such as 10.1.0.0/16, without bits behind its length")
+def server_url(*schemes: str) -> Kind:
+    """One with one of these schemes, or several parted by `;`: Celery takes the first that
+    answers."""
+    def is_right(value: str) -> bool:
+        from urllib.parse import urlsplit
+        return value.isprintable() and all(
+            each.startswith(schemes) and urlsplit(each).port != 0 for each in value.split(";"))
+    return checked(is_right, f"{' or '.join(schemes)}host, with a port of 1-65535 or none",
+                   hide_password)
+
+
+database = Kind(_database, hide_password)
+host = checked(
+    _is_host, "a host name such as mail.example.org, without scheme or port")
+url = checked(
+    _is_url, "a URL such as https://mail.example.org, in ASCII: a name such as "
+    "grün.example as xn--grn-ioa.example")
+private_url = url._replace(mask=hide_path)  # anyone who knows it may use it
+address = checked(_is_address, "an address such as notices@example.org")
+nameserver = read(
+    _nameserver, "an address such as 192.0.2.1 or 192.0.2.1:5353, not a name")
+network = read(
+    _network, "a network such as 10.1.0.0/16, without bits behind its length")
+
+
+@Kind
+def mailbox(value: str) -> str:
+    name, _, rest = value.rpartition("<")
+    if not (name.strip() and rest.endswith(">") and value.isprintable()):
+        raise ValueError("expected Name <address>, such as Porter <porter@example.org>")
+    address.parse(rest[:-1])
+    return value
+
+
+@Kind
+def sender(value: str) -> str:
+    """The address alone, of an address or of Name <address>."""
+    if "<" in value:
+        value = mailbox.parse(value).rpartition("<")[2][:-1]
+    return address.parse(value)
 
 
 # Numbers, times, switches
@@ -193,10 +181,10 @@ def _in_units(value: str, units: dict, expected: str) -> int:
     word = value.strip().lower()
     unit = word.lstrip("0123456789 ")
     number = word[:len(word) - len(unit)].rstrip()
-    if number.isdecimal() and not number.strip("0") and unit in ("", *units):
-        raise ValueError("expected more than 0 (0 could mean 'off' or 'everything')")
     if unit not in units or not number.isdecimal() or len(number) > 15:
         raise ValueError(expected)
+    if not int(number):
+        raise ValueError("expected more than 0 (0 could mean 'off' or 'everything')")
     return int(number) * units[unit]
 
 
@@ -218,15 +206,10 @@ def span(low: str, high: str = "36500d") -> Kind:
 
     def parse(value: str) -> timedelta:
         seconds = _seconds(value)
-        if seconds < least:
-            raise ValueError(f"expected at least {low}")
-        if seconds > most:
-            raise ValueError(f"expected at most {high}")
+        if not least <= seconds <= most:
+            raise ValueError(f"expected a duration of {low} to {high}")
         return timedelta(seconds=seconds)
     return Kind(parse)
-
-
-duration = span("1s")
 
 
 @Kind
@@ -234,53 +217,40 @@ def size(value: str) -> int:
     return _in_units(value, BYTES, "expected a size with its unit, such as 500KB, 25MB or 2GB")
 
 
-day = read(date.fromisoformat, "a day such as 2026-10-31")
-
-
-@Kind
-def switch(value: str) -> bool:
-    word = value.lower()
-    if word not in YES + NO:
-        raise ValueError("expected yes or no")
-    return word in YES
-
-
 @Kind
 def timezone(value: str) -> str:
-    from jobs_lib.schedule import zone
-    try:
-        zone(value)
-    except ValueError as error:
-        from zoneinfo import available_timezones
-
-        from jobs_lib.text import did_you_mean
-        raise ValueError(f"{error}{did_you_mean(value, available_timezones())}") from None
+    schedules.zone(value)
     return value
 
 
-schedule = Kind(parse_schedule)
+duration = span("1s")
+day = read(date.fromisoformat, "a day such as 2026-10-31")
+switch = read(lambda value: SWITCH.get(value.lower()), "yes or no")
+schedule = Kind(schedules.parse)
 
 
 # Types made of limits, words and other types
 
 def integer(low: int, high: int) -> Kind:
     """A whole number within both limits."""
-    def parse(value: str) -> int:
+    def is_right(value: str) -> bool:
         is_number = value.isascii() and value.isdecimal() and len(value) < 20
-        if is_number and low <= int(value) <= high:
-            return int(value)
-        raise ValueError(f"expected a whole number, {low}-{high}")
-    return Kind(parse)
+        return is_number and low <= int(value) <= high
+    return read(lambda value: int(value) if is_right(value) else None,
+                f"a whole number, {low}-{high}")
+
+
+positive = argparse_type(integer(1, 1_000_000_000))
 
 
 def choice(*words: str) -> Kind:
     """One of these words."""
     def parse(value: str) -> str:
-        word = value.lower()
-        if word in words:
-            return word
-        from jobs_lib.text import did_you_mean, either
-        raise ValueError(f"expected {either(words)}{did_you_mean(value, words)}")
+        if value.lower() in words:
+            return value.lower()
+        # loaded only where something is wrong already
+        from jobs_lib.text import either
+        raise ValueError(f"expected {either(words)}")
     return Kind(parse)
 
 
@@ -304,20 +274,9 @@ def or_empty(kind: Kind) -> Kind:
 def several(kind: Kind, least: int = 1) -> Kind:
     """A list parted by commas or line ends, as a tuple."""
     def parse(value: str) -> tuple:
-        lines = [line.strip().removesuffix(",") for line in value.split("\n")]
-        words = [word.strip() for line in lines if line for word in line.split(",")]
-        if "" in words:
-            raise ValueError("expected a value between two commas")
-        if len(words) < least:
+        words = [word.strip() for word in value.replace("\n", ",").split(",")]
+        found = tuple(kind.parse(word) for word in words if word)
+        if len(found) < least:
             raise ValueError(f"expected at least {least}, parted by commas")
-        return tuple(_each(word, number if words[1:] else 0)
-                     for number, word in enumerate(words, 1))
-
-    def _each(word: str, number: int):
-        try:
-            return kind.parse(word)
-        except ValueError as error:
-            # its number, not the word: that may hold a secret
-            which = f"value {number}: " if number else ""
-            raise ValueError(f"{which}{error}") from None
+        return found
     return kind._replace(parse=parse, lines=True)

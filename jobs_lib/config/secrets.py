@@ -38,15 +38,16 @@ def hide_path(value: str) -> str:
     return f"{scheme}{slashes}{host}/{STARS}" if slashes else hide_all(value)
 
 
-def secrets(config) -> list[str]:
-    """What is set for the options that are secret, and the parts of it that are by themselves; the
-    longest first."""
+def secret_texts(written: list) -> list[str]:
+    """What is secret in these (mask, text), whole and in the parts that are secret by themselves;
+    the longest first."""
     from urllib.parse import unquote
 
-    found = {part for option, text in config.secrets() for part in _parts(option.kind.mask, text)}
+    found = {part for mask, text in written for part in _parts(mask, text)}
     # as it is written in a URL, and as it is sent
     found |= {unquote(text) for text in found}
-    return sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+    long = [text for text in found if len(text) >= SHORTEST_SECRET]
+    return sorted(long, key=len, reverse=True)
 
 
 def redacted(text: str, hidden: list[str]) -> str:

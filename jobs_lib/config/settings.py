@@ -37,13 +37,9 @@ PAUSE_PATTERNS = (
 
 
 def _archive_store(value: str) -> str:
-    if value.strip().lower() == "off":  # as everywhere else; a folder of that name is ./off
+    if value.lower() == "off":  # as everywhere else; a folder of that name is ./off
         return ""
-    if "://" not in value:
-        return kind.path.parse(value)
-    from jobs_lib.ports.storage import parse_url
-    parse_url(value)  # its form alone, reported with all other mistakes
-    return value
+    return (kind.server_url("ftps://") if "://" in value else kind.path).parse(value)
 
 
 _STORE = kind.or_empty(kind.Kind(_archive_store, mask=hide_password, is_path=True))
@@ -258,7 +254,15 @@ def shared_options():
 
 def job_options(job) -> dict:
     """All options of a job's own section, with the declaration's defaults."""
-    declared = {"schedule": job.schedule, "enabled": "yes" if job.enabled else "no",
-                "budget": job.budget}
-    return {**JOB_OPTIONS, **{name: JOB_OPTIONS[name]._replace(default=default)
-                              for name, default in declared.items()}, **job.options}
+    return {name: job_option(job, name) for name in (*JOB_OPTIONS, *job.options)}
+
+
+def job_option(job, name: str) -> Option:
+    """One of them. KeyError if there is none of this name."""
+    if name in job.options:
+        return job.options[name]
+    option = JOB_OPTIONS[name]
+    if option.default is not None:
+        return option
+    default = getattr(job, name)
+    return option._replace(default={True: "yes", False: "no"}.get(default, default))

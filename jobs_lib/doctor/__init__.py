@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs_lib import catalogue, clock
-from jobs_lib.config.secrets import redacted, secrets
+from jobs_lib.config.secrets import redacted
 from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit
 from jobs_lib.output.findings import Finding, problem, warning
 from jobs_lib.runner.limits import Alarm
@@ -64,7 +64,7 @@ class Installation:
 
 def examine(installation: Installation) -> list[Finding]:
     """All findings, area by area, with every secret of the configuration taken out of them."""
-    hidden, found = secrets(installation.config), []
+    hidden, found = installation.config.secrets(), []
     for area in AREAS:
         for check in _checks(area):
             found += [finding._replace(area=area) for finding in _findings(check, installation)]

@@ -9,7 +9,7 @@ from jobs_lib.config.option_types import show_duration
 from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
-from jobs_lib.folders import misplaced, program
+from jobs_lib.folders import program
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
 from jobs_lib.text import did_you_mean
 from jobs_lib.text.addresses import LOCAL, LOOPBACK
@@ -23,7 +23,7 @@ def values(installation):
     wrong = mistakes(config, jobs)
     yield from wrong
     yield from rarely_meant(config, jobs)
-    if not config.sources.found:
+    if not config.found:
         yield note(f"There is no {config.path}: the defaults hold, but for the environment",
                    "Most of all [mail] and [core] database have no default that fits you.",
                    "`./install.sh` makes one. Without a shell, copy config.ini.example to it.")
@@ -56,10 +56,9 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
         config.check(jobs)
     except ConfigError as error:
         found = list(error.problems)
-    for check in (_wrong_database, _shared_folders):
-        with suppress(ConfigError):  # a section that cannot be read: reported above
-            found += check(config)
-    return [problem(text, "No job runs." if text in config.sources.problems or text.startswith(
+    with suppress(ConfigError):  # a section that cannot be read: reported above
+        found += _wrong_database(config)
+    return [problem(text, "No job runs." if text in config.problems or text.startswith(
         "[core]") else "What needs this section does not run.", _fix(config, text))
             for text in found]
 
@@ -87,16 +86,6 @@ def _wrong_database(config: Config):
         place = config.written("core", "lock", settings.SECTIONS["core"]["lock"]).place
         yield (f"[core] lock = {core.lock!r}: this database has no locks of that kind; expected "
                f"file ({place})")
-
-
-def _shared_folders(config: Config):
-    """A folder from which files are removed, and that something else uses too; each pair once."""
-    database = dialects.file_of(config.section("core").database, config.folder)
-    files = [("[core] database", database or ""), ("the configuration", config.path)]
-    stores = [misplaced(config.section, "archive", "store", files),
-              misplaced(config.section, "export", "dir", files)]
-    yield from filter(None, stores if any(stores) else [misplaced(config.section, "spool", "dir",
-                                                                  files)])
 
 
 # What is rarely meant

@@ -10,8 +10,8 @@ from collections import defaultdict
 from datetime import date, datetime, time, timedelta, timezone
 from functools import partial
 
+from jobs_lib.clock import Invalid
 from jobs_lib.database.stored import chunked
-from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.notices import notify
 from jobs_lib.features.notifications.reminders import alone as isolated

@@ -103,7 +103,7 @@ def show(console, result: dict, request, quiet: bool = False) -> None:
 
 def arguments(parser) -> None:
     """The options that every job takes."""
-    from jobs_lib.text import positive
+    from jobs_lib.config.option_types import positive
     for name, meaning in FLAGS.items():
         parser.add_argument(name, action="store_true", help=meaning)
     parser.add_argument("--limit", type=positive, metavar="N",

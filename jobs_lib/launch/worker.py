@@ -27,7 +27,7 @@ class RunFailed(JobsError):
 
 def serve(config) -> None:
     """Whose jobs this process and its children run: called once, at first."""
-    _serving["path"] = os.path.abspath(config.path) if config.sources.found else None
+    _serving["path"] = os.path.abspath(config.path) if config.found else None
 
 
 def perform(*asked) -> dict:

@@ -114,6 +114,5 @@ def trace(error: BaseException, config) -> str:
 
 def clean(text: str, config) -> str:
     """The text without addresses and the secrets of the configuration."""
-    from jobs_lib.config.secrets import secrets
     from jobs_lib.text.masking import without_secrets
-    return without_secrets(text, secrets(config) if config else ())
+    return without_secrets(text, config.secrets() if config else ())

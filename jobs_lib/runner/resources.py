@@ -18,7 +18,6 @@ class Ports:
 
     def __init__(self, config) -> None:
         self._config = config
-        self._hidden: list[str] | None = None
         self._database = None
         self._made: list = []
         self.now = clock.now
@@ -38,14 +37,8 @@ class Ports:
         core = self._config.section("core")
         self._made.append(connect(
             core.database, prefix=core.prefix, tables=self._config.tables(),
-            base=self._config.folder, hidden=self._secrets, **how))
+            base=self._config.folder, hidden=self._config.secrets, **how))
         return self._made[-1]
-
-    def _secrets(self) -> list[str]:
-        if self._hidden is None:  # asked for each attempt that is recorded
-            from jobs_lib.config.secrets import secrets
-            self._hidden = secrets(self._config)
-        return self._hidden
 
     def mail(self, section):
         """A mail transport as `[mail]` asks for it."""

@@ -3,8 +3,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
-from jobs_lib.errors import UsageError
-
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 MOST_SUGGESTED = 3
 LONGEST = 40  # of a word that is compared
@@ -84,36 +82,3 @@ def _plain(word: str) -> str:
 def either(words) -> str:
     """`none, starttls or tls`."""
     return f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
-
-
-def one_of(*words: str):
-    """A type for argparse: one of these `words`, or UsageError with the nearest of them."""
-    def parse(word: str) -> str:
-        if word not in words:
-            raise UsageError(f"{word!r}: expected {either(words)}{did_you_mean(word, words)}")
-        return word
-    return parse
-
-
-def parsed_as(option_type):
-    """A type for argparse: a value like one of config.ini (config/option_types.py)."""
-    def parse(word: str):
-        try:
-            return option_type.parse(word)
-        except ValueError as error:
-            from argparse import ArgumentTypeError
-            raise ArgumentTypeError(f"{word!r}: {error}") from None
-    return parse
-
-
-def at_most(most: int):
-    """A type for argparse: a whole number from 1 to `most`."""
-    def parse(word: str) -> int:
-        if word.isascii() and word.isdecimal() and len(word) < 20 and 1 <= int(word) <= most:
-            return int(word)
-        from argparse import ArgumentTypeError
-        raise ArgumentTypeError(f"expected a whole number, 1-{most}, not {word[:40]!r}")
-    return parse
-
-
-positive = at_most(1_000_000_000)

@@ -5,12 +5,12 @@ where the wider form only serves injection (spaces, commas, angles, address lite
 where real senders are (dots side by side, a local part of more than 64 octets, which SRS makes
 itself).
 
-A domain with letters beyond ASCII has an `xn--` form (RFC 5891). It is made without the
-replacements of Python's own codec, which turns `faß.example` into `fass.example`: another domain,
-with another owner. Few runs meet one: what reads them is loaded when it is needed.
+A domain with letters beyond ASCII goes in its `xn--` form (RFC 5891). Python's own codec is an
+older standard's: it turns `faß.example` into `fass.example`, another domain, with another owner.
 """
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 
 MAX_OCTETS = 254  # RFC 5321 4.5.3.1.3: a path is 256 with its angles
@@ -26,7 +26,6 @@ MAX_LABEL = 63
 LONGEST = 253  # octets of a whole domain, without the dot at its end (RFC 1035 2.3.4)
 LOCAL = ("localhost", "localhost.localdomain")
 LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
-DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")  # what some keyboards give for a dot
 
 
 class AddressError(ValueError):
@@ -48,30 +47,24 @@ def check(address: str) -> str:
     local, _, domain = address.rpartition("@")
     if not (local and domain):
         raise AddressError("the address is not of the form name@domain")
-    if not (_is_atom(local) or _is_quoted(local)):
+    if not (_NO_ATOM.isdisjoint(local) or _is_quoted(local)):
         raise AddressError("the part of the address before the @ is not a valid name")
     if not domain.isascii():
         try:
-            domain = exact_ascii(domain)
+            domain = ascii_form(domain)
         except ValueError:
-            raise AddressError(f"the domain {domain!a} has no safe ASCII form; write it as "
-                               "xn--...") from None
-    if not all(_is_label(label) for label in domain.split(".")):
+            raise AddressError(f"the domain {domain!a} has no ASCII form") from None
+    if not all(map(_is_label, domain.split("."))):
         raise AddressError(f"{domain!a} is not a domain name")
     if len(local.encode()) + 1 + len(domain) > MAX_OCTETS:
         raise AddressError(f"the address is longer than {MAX_OCTETS} octets")
     return f"{local}@{domain}"
 
 
-def _is_atom(local: str) -> bool:
-    return bool(local) and _NO_ATOM.isdisjoint(local)
-
-
 def _is_quoted(local: str) -> bool:
-    if not local.startswith('"'):
-        return False
-    import re  # few senders have one
-    return re.match(r'"(?:[^"\\]|\\.)+"\Z', local) is not None
+    """Whether it is in quotes, without a quote or a backslash within them."""
+    inner = local[1:-1]
+    return local == f'"{inner}"' and bool(inner) and {'"', "\\"}.isdisjoint(inner)
 
 
 def _is_label(label: str) -> bool:
@@ -80,20 +73,14 @@ def _is_label(label: str) -> bool:
 
 
 def split_local(address: str):
-    """(local part without its quotes, domain): what `"a b"@x` and `a` mean (RFC 5322 3.4.1)."""
+    """(local part without its quotes, domain): what `"a"@x` and `a` mean (RFC 5322 3.4.1)."""
     local, _, domain = address.rpartition("@")
-    if local.startswith('"'):
-        import re
-        local = re.sub(r"\\(.)", r"\1", local[1:-1])
-    return local, domain
+    return local.strip('"'), domain
 
 
 def join_local(local: str) -> str:
     """The local part as it is written: quoted when it holds what is only allowed in quotes."""
-    if _is_atom(local):
-        return local
-    import re
-    return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+    return local if local and _NO_ATOM.isdisjoint(local) else f'"{local}"'
 
 
 # Domain names
@@ -103,27 +90,12 @@ def ascii_form(name: str) -> str:
 
     ValueError for what is not the name of a domain below a top-level one.
     """
-    labels = _composed(name.strip().translate(DOTS).lower()).rstrip(".").split(".")
+    labels = name.strip().rstrip(".").lower().split(".")
     made = [label if label.isascii() else _encoded(label) for label in labels]
     is_domain = len(made) > 1 and all(map(_is_label, made)) and not made[-1].isdecimal()
     if not is_domain or len(".".join(made)) > LONGEST:
         raise ValueError(f"{name[:80]!r} is not a domain name")
     return ".".join(made)
-
-
-def exact_ascii(name: str) -> str:
-    """The same, for connecting to the name or sending to it: only a form that IDNA 2003 and 2008
-    make alike, and that means exactly this name. ASCII stays as it is.
-
-    Python's codec is IDNA 2003, which makes `fass` of `faß` and plain letters of full-width ones:
-    another name, with another owner. ValueError for what does not come back as it went in.
-    """
-    if name.isascii():
-        return name
-    made = name.encode("idna").decode("ascii")  # a UnicodeError is a ValueError
-    if made.encode().decode("idna") != _composed(name).lower():
-        raise ValueError(f"{name[:80]!a} has no safe ASCII form")
-    return made
 
 
 def shown(name: str) -> str:
@@ -132,39 +104,36 @@ def shown(name: str) -> str:
         made = ascii_form(name)
     except ValueError:
         return name
-    read = ".".join(map(_decoded, made.split(".")))
+    read = _read(made)
     return made if read == made else f"{read} ({made})"
 
 
 def forms(name: str) -> list[str]:
     """Every way in which this name may be written in a table."""
     written = {name.strip().rstrip(".").lower()}
-    try:
-        made = ascii_form(name)
-        written |= {made, ".".join(map(_decoded, made.split(".")))}
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        written |= {ascii_form(name), _read(ascii_form(name))}
     return sorted(written)
 
 
-def _composed(name: str) -> str:
-    import unicodedata
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
 def _encoded(label: str) -> str:
-    import unicodedata
-    if not all(unicodedata.category(sign)[0] in "LMN" or sign in "-\u00b7\u200c\u200d"
-               for sign in label):
-        return ""  # no letter, mark or digit: no label
-    return "xn--" + label.encode("punycode").decode("ascii")
+    """A label's `xn--` form; "" if it has other signs than letters, marks and digits, or letters
+    that only look different from others, such as full-width ones."""
+    import unicodedata  # few names need it
+    label = unicodedata.normalize("NFC", label)
+    is_plain = label == unicodedata.normalize("NFKC", label) and all(
+        sign == "-" or unicodedata.category(sign)[0] in "LMN" for sign in label)
+    return "xn--" + label.encode("punycode").decode("ascii") if is_plain else ""
+
+
+def _read(name: str) -> str:
+    """An ASCII form as it is read."""
+    return ".".join(map(_decoded, name.split(".")))
 
 
 def _decoded(label: str) -> str:
-    if not label.startswith("xn--"):
-        return label
-    try:
+    with suppress(UnicodeError):
         read = label[4:].encode("ascii").decode("punycode")
-    except UnicodeError:
-        return label
-    return read if _encoded(read) == label and read.isprintable() else label
+        if label.startswith("xn--") and _encoded(read) == label:
+            return read
+    return label

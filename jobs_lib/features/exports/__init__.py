@@ -14,8 +14,8 @@ from hashlib import sha256
 
 from jobs_lib import clock
 from jobs_lib.engines.spool import database_id, mark, mark_folder
-from jobs_lib.errors import ConfigError, JobsError
-from jobs_lib.folders import HTACCESS, misplaced, write
+from jobs_lib.errors import JobsError
+from jobs_lib.folders import refuse_web
 from jobs_lib.records import namedtuple
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
@@ -37,12 +37,8 @@ def new_name() -> str:
 def folder(ctx) -> str:
     """The folder, made and marked as ours. JobsError where it is another's."""
     path = ctx.section("export").dir
-    if wrong := misplaced(ctx.section, "export", "dir"):
-        raise ConfigError(wrong)
     mark_folder(path, database_id(ctx.db), OPTION, MARKER)
-    htaccess = os.path.join(path, ".htaccess")
-    if not os.path.lexists(htaccess):  # in a folder that somebody else has made
-        write(htaccess, HTACCESS)
+    refuse_web(path)
     return path
 
 

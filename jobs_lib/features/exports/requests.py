@@ -26,7 +26,7 @@ from jobs_lib.features import exports
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.notices import notify
 from jobs_lib.features.queues import EXPORTS
-from jobs_lib.folders import misplaced, new_file, publish
+from jobs_lib.folders import new_file, publish
 from jobs_lib.text import masking
 
 # in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
@@ -127,7 +127,7 @@ def preview(ctx) -> dict:
         more = sum(each["user_id"] == row["user_id"] for each in made)
         if len(made) < ctx.within_limit(AT_ONCE):
             (refused if _refusal(ctx, _owner(ctx, row), row, more) else made).append(row)
-    problem = misplaced(ctx.section, "export", "dir") or ("" if exports.page(ctx) else NO_PAGE)
+    problem = "" if exports.page(ctx) else NO_PAGE
     ctx.show(f"export {text.counted(len(made), 'account')}", made[:SHOWN],
              f"a run would fail: {problem}" if made and problem else "")
     ctx.show(f"refuse {text.counted(len(refused), 'request')}", refused[:SHOWN])

@@ -11,7 +11,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.stored import INVALID, chunked, words
-from jobs_lib.errors import Invalid, JobsError
+from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
@@ -75,7 +75,7 @@ def alone(ctx, id, what: str = "user"):
     counted as `invalid`, and any other error is ours, which the run ends with."""
     try:
         yield
-    except Invalid as error:
+    except clock.Invalid as error:
         ctx.count(INVALID)
         ctx.log.warning("left out", item=f"{what} {words(id)}", error=str(error))
     except JobsError:

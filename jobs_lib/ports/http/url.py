@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from jobs_lib.records import namedtuple
-from jobs_lib.text.addresses import LONGEST, exact_ascii
+from jobs_lib.text.addresses import LONGEST
 
 # host: ASCII, lower case, no brackets and no dot at its end; header: as the Host header says it
 Target = namedtuple("Target", "secure host port path header")
@@ -73,9 +73,9 @@ def _host(six: str | None, name: str) -> str:
     try:
         if six:
             return str(ipaddress.IPv6Address(six))
-        host = exact_ascii(name).lower()
-        host = host[:-1] if host.endswith(".") else host
-        if host and len(host) <= LONGEST and all(map(_LABEL.match, host.split("."))):
+        host = name.lower().removesuffix(".")
+        labels = host.split(".")
+        if name.isascii() and len(host) <= LONGEST and all(map(_LABEL.match, labels)):
             return host
     except ValueError:
         pass

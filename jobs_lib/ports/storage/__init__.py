@@ -17,13 +17,13 @@ import os
 from contextlib import contextmanager, suppress
 
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import HTACCESS, new_file, private, publish, write
+from jobs_lib.folders import new_file, private, publish, refuse_web
 from jobs_lib.records import namedtuple
 
 PARTIAL = ".part"            # at the end of a temporary name
 PORT = 21
-EXPECTED = ("expected ftps://user:password@host:21/folder; in user and password write % as %25, "
-            "@ as %40, : as %3A, / as %2F")
+EXPECTED = ("[archive] store: expected ftps://user:password@host:21/folder; in user and password "
+            "write % as %25, @ as %40, : as %3A, / as %2F")
 
 Login = namedtuple("Login", "user password host port folder place")
 
@@ -38,7 +38,7 @@ def place_of(section) -> str:
 
 
 def parse_url(url: str) -> Login:
-    """The parts of `ftps://user:password@host:21/folder`, decoded. ValueError says what was
+    """The parts of `ftps://user:password@host:21/folder`, decoded. ArchiveError says what was
     expected."""
     from urllib.parse import unquote, urlsplit
 
@@ -46,13 +46,13 @@ def parse_url(url: str) -> Login:
         parts = urlsplit(url if url.isprintable() else "")
         port = PORT if parts.port is None else parts.port
     except ValueError:
-        raise ValueError(EXPECTED) from None
+        raise ArchiveError(EXPECTED) from None
     user, password, folder = (unquote(part or "") for part in (
         parts.username, parts.password, parts.path[1:].rstrip("/")))
     if (parts.scheme != "ftps" or not user or parts.password is None or ":" in parts.password
             or not parts.hostname or not port or parts.query or parts.fragment
             or not f"{user}{password}{folder}".isprintable()):
-        raise ValueError(EXPECTED)
+        raise ArchiveError(EXPECTED)
     place = f"ftps://{parts.netloc.rpartition('@')[2]}/{folder}".rstrip("/")
     return Login(user, password, parts.hostname, port, folder, place)
 
@@ -73,10 +73,9 @@ class FolderStore:
 
     def put(self, name: str, data: bytes) -> None:
         """Write a new file, mode 0600."""
-        path, htaccess = self._path(name), self._path(".htaccess")
+        path = self._path(name)
         with self._named():
-            if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
-                write(htaccess, HTACCESS)
+            refuse_web(self.place)
             with new_file(path + PARTIAL) as file:
                 file.write(data)
                 file.flush()

@@ -257,14 +257,6 @@ def test_tls_is_verified_for_the_name_at_the_pinned_address(authority, named, re
             assert web.requests == []
 
 
-def test_a_name_beyond_ascii_is_asked_for_in_ascii(authority, named):
-    asked = named("xn--bcher-kva.example", "127.0.0.1")
-    with Web(tls=authority.context("xn--bcher-kva.example")) as web:
-        found = post(f"https://BÜCHER.example.:{web.port}/", ca_file=authority.ca_file)
-    assert found.status == 204
-    assert asked == ["xn--bcher-kva.example"]
-
-
 def test_a_ca_file_that_is_none_is_told_at_once(tmp_path):
     for content in (None, "no certificate"):
         path = tmp_path / "ca.pem"

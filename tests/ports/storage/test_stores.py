@@ -181,5 +181,5 @@ def test_a_server_that_says_nothing_is_waited_for_so_long_and_no_longer(monkeypa
                                  "ftps://me:x@host/a?b", "ftps://me:x%0D@host/a",
                                  "sftp://me:x@host/a"])
 def test_a_wrong_url_says_what_was_expected(url):
-    with pytest.raises(ValueError, match="expected ftps://user:password@host:21/folder"):
+    with pytest.raises(ArchiveError, match="expected ftps://user:password@host:21/folder"):
         parse_url(url)
