@@ -35,7 +35,7 @@ BUGS = (("retry_webhooks", "jobs_lib.features.queues:work_to_do"),
         ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),
         ("check_jobs", "jobs_lib.monitoring.alerts:check"),
         ("doctor", "jobs_lib.doctor.network:unknown_name"),
-        ("status", "jobs_lib.monitoring.facts:collect"))
+        ("status", "jobs_lib.monitoring.overview:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",),
             ("report",), ("run-due",), ("config", "show"))
 

@@ -10,12 +10,20 @@ import sys
 
 from docs.generate import data_model, docs, drawing, measured, simulated
 from jobs_lib import catalogue, schedule
+from jobs_lib.config import settings, variable_name
 from jobs_lib.config.settings import SECTIONS
 from jobs_lib.crontab import lines
 from jobs_lib.output import config_example
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PLACE = lines.Place("/usr/bin/python3", "/home/you/jobs/jobs.py", None, "example")
+ENV_HEAD = """\
+# Secrets, and each job's schedule, retries and retention, if you prefer not to have them in
+# config.ini: copy this file to .env, beside it, with mode 0600, and remove the # before what you
+# change. It needs python-dotenv, which ./install.sh installs. Every option of config.ini.example
+# can be set here: JOBS_<SECTION>_<OPTION>. It wins over config.ini, and a variable of the
+# environment wins over both. Write a value with spaces, quotes or # in 'single quotes'.
+"""
 CRONTAB_HEAD = """\
 # Two crontabs to choose from, with example paths. Replace them with your own, or let
 # `jobs.py crontab` print either with the right ones. Use one of the two; both at once
@@ -35,7 +43,7 @@ def files() -> dict[str, str]:
     jobs = catalogue.load_all()
     return {
         "config.ini.example": config_example.config_ini(jobs),
-        ".env.example": config_example.env(jobs),
+        ".env.example": env_example(jobs),
         "crontab.txt": crontab_txt(jobs),
         "docs/jobs.md": docs.jobs_page(jobs),
         "docs/data-model.md": data_model.data_model_page(),
@@ -59,6 +67,25 @@ def crontab_txt(jobs: list) -> str:
                                       same_clock=True, budget=core["budget"].default))
                  for style in lines.STYLES)
     return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + one, SECOND_HEAD + each, ""])
+
+
+def env_example(jobs: list) -> str:
+    """The text of .env.example: the shared options that hold secrets or say how long, and each
+    job's schedule and own options."""
+    lines = [ENV_HEAD, *(_variable(section, name, option)
+                         for section, name, option in settings.shared_options()
+                         if option.kind.mask or name == "keep")]
+    for job in jobs:
+        lines += ["", *(_variable(job.name, name, option)
+                        for name, option in config_example.own_options(job).items()
+                        if name == "schedule" or name in job.options)]
+    return "\n".join([*lines, ""])
+
+
+def _variable(section: str, name: str, option) -> str:
+    value = option.default
+    quoted = f"'{value}'" if any(sign in value for sign in " #'\"") else value
+    return f"#{variable_name(section, name)}={quoted}"
 
 
 def main(words: list[str]) -> int:

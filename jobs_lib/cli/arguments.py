@@ -8,8 +8,8 @@ from jobs_lib import catalogue, commands
 from jobs_lib.config import settings
 from jobs_lib.errors import OK, UsageError
 from jobs_lib.launch import launch
-from jobs_lib.output.console import WIDEST, columns
 from jobs_lib.output.layout import pairs, paragraphs, wrapped
+from jobs_lib.output.terminal import width
 from jobs_lib.text import did_you_mean
 
 VERSION_WORDS = ("version", "--version", "-V")
@@ -97,7 +97,7 @@ def _about(job) -> str:
     if job.enabled:
         when = f"{words(parse(job.schedule))} ({job.schedule})"
     facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run")]
-    return f"{job.doc}\n\n" + "\n".join(pairs(facts, _width()))
+    return f"{job.doc}\n\n" + "\n".join(pairs(facts, width()))
 
 
 def _options(job) -> str:
@@ -110,23 +110,23 @@ def _options(job) -> str:
                           ("arguments of one run, by --set NAME=VALUE only:", True)):
         if found := {name: option for name, option in job.options.items()
                      if option.argument is chosen}:
-            lines += [*([""] if lines else []), *paragraphs(title, _width())]
+            lines += [*([""] if lines else []), *paragraphs(title, width())]
         for name, option in found.items():
-            lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(),
+            lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, width(),
                                                                   "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)
     lines += ["", *paragraphs(f"Every job also has {', '.join(settings.JOB_OPTIONS)}."
                               + (f" This one reads {shared} too." if shared else "")
-                              + f" `jobs.py config show {job.name}` shows what is set.", _width())]
+                              + f" `jobs.py config show {job.name}` shows what is set.", width())]
     return "\n".join(lines)
 
 
 def _parser(name: str, about: str, more: str = "") -> Parser:
     def formatter(prog: str) -> argparse.HelpFormatter:
-        return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=_width())
+        return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=width())
 
     epilog = "\n\n".join(part for part in (more, _place(name)) if part)
-    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())),
+    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, width())),
                     epilog=epilog or None, allow_abbrev=False, formatter_class=formatter)
     # Python 3.14 colours its help by itself; the console lets only our colours pass
     parser.color = False
@@ -137,11 +137,7 @@ def _place(name: str) -> str:
     """Where config.ini is, for all that read it."""
     return "" if name == "demo" else "\n".join(paragraphs(
         "--config FILE, anywhere on the line: use this file instead of the config.ini beside "
-        "jobs.py.", _width()))
-
-
-def _width() -> int:
-    return min(columns(), WIDEST)
+        "jobs.py.", width()))
 
 
 def overview() -> str:

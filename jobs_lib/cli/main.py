@@ -17,7 +17,8 @@ from jobs_lib.errors import (
 )
 from jobs_lib.folders import HOME
 from jobs_lib.launch import launch
-from jobs_lib.output.console import STDOUT, folded, guard
+from jobs_lib.output.console import Console
+from jobs_lib.output.terminal import folded, guard
 
 TICK = "run-due"
 NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jobs run at once\n"
@@ -27,8 +28,8 @@ def main(argv: list[str]) -> int:
     """Its exit code. What goes wrong is one sentence on stderr."""
     sessions: list = []
 
-    def make_session(*about, **more):
-        sessions.append(launch.open_session(*about, **more))
+    def make_session(config_path, level=None, overrides=(), job=None):
+        sessions.append(launch.open_session(Console(level), config_path, overrides, job))
         return sessions[-1]
     code = _main(argv, make_session)
     for session in sessions:
@@ -78,8 +79,8 @@ def _main(argv: list[str], make_session) -> int:
         _flushed(sys.stdout)
         return FAILED
     except OSError as error:  # a folder that may not be written, a full disk
-        if error.filename == STDOUT:
-            _flushed(sys.stdout, silent=True)
+        if not (error.filename or _flushed(sys.stdout)):
+            return FAILED  # it has said so
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
     except MemoryError:
@@ -122,7 +123,7 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
     return f"jobs.py: an unexpected error: {words}{place}. Please report it"
 
 
-def _flushed(stream, silent: bool = False) -> bool:
+def _flushed(stream) -> bool:
     """Whether all that was printed is written."""
     try:
         if stream is not None:
@@ -131,8 +132,8 @@ def _flushed(stream, silent: bool = False) -> bool:
     except (OSError, ValueError) as error:
         # the rest has to go somewhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        if stream is sys.stdout and not silent and not isinstance(error, BrokenPipeError):
-            _say(f"jobs.py: {STDOUT}: {getattr(error, 'strerror', None) or error}", FAILED)
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            _say(f"jobs.py: standard output: {getattr(error, 'strerror', None) or error}", FAILED)
         return False
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.runner.access import refuse_root
 
-SECONDS = 40.0  # for all of it
 TEXT = "This is a test: alerts arrive here. It was requested by `jobs.py alerts test`."
 
 
@@ -18,20 +17,16 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Send it; 1 when a channel did not take it."""
-    from jobs_lib.monitoring import alert_messages
-    from jobs_lib.monitoring.incidents import short_error
+    from jobs_lib.monitoring.alert_messages import CHANNELS, Alert, channels, send
 
     session = make_session(config_path)
     refuse_root(session.config, "alerts test")
     session.config.check([], ("core", "alerts"))
-    channels = alert_messages.configured(session.config.section("alerts"))
-    message = alert_messages.plain("this is a test", TEXT)
-    with alert_messages.way_of(session, SECONDS) as way:
-        found = {channel: short_error(alert_messages.send(channel, message, way))
-                 for channel in channels}
-    if not channels:
-        session.console.fail(f"jobs.py: {alert_messages.NO_CHANNEL}")
-    for channel, error in found.items():
-        show = session.console.fail if error else session.console.report
-        show(f"{alert_messages.CHANNELS[channel]}: {error or 'sent'}")
-    return OK if channels and not any(found.values()) else FAILED
+    config, console = session.config, session.console
+    found = send(Alert("this is a test", TEXT), config, session.ports, channels(config))
+    if not found:
+        console.fail("jobs.py: no alert can be sent: set [alerts] email or webhook")
+    for name, error in found.items():
+        show = console.fail if error else console.report
+        show(f"{CHANNELS[name]}: {error or 'sent'}")
+    return OK if found and not any(found.values()) else FAILED

@@ -21,9 +21,9 @@ from jobs_lib.config.secrets import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
 from jobs_lib.output.config_example import config_ini, short_ini
-from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.findings import in_full
 from jobs_lib.output.layout import wrapped
+from jobs_lib.output.terminal import width
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import counted, did_you_mean
 
@@ -72,9 +72,8 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
         session.console.document({"path": config.path, "errors": wrong,
                                   "warnings": [finding._asdict() for finding in warned]})
         return CONFIG if wrong else OK
-    paint = Paint(sys.stdout)
     for finding in warned:
-        session.console.answer("\n".join(in_full(finding, paint)))
+        session.console.answer("\n".join(in_full(finding)))
     if wrong:
         raise ConfigError(*wrong)
     file = config.path if config.found else "The configuration"
@@ -128,7 +127,6 @@ def _fit_to_be_seen(text: str, option) -> str:
 
 def _shown(config, sections: dict) -> str:
     """A line an option: what set it, its name, its value. Long values are folded."""
-    width = min(columns(), WIDEST)
     where = config.path if config.found else f"{config.path} (not there: defaults)"
     lines = [f"Configuration: {where}",
              "Left, what set it: a line of that file, .env, environment, --set, or default."]
@@ -139,7 +137,7 @@ def _shown(config, sections: dict) -> str:
             by = found["origin"]
             by = {FILE: f"line {line}", DOTENV: f".env {line}"}.get(by, by)
             words = f"{option} = {found['value']}"
-            lines += wrapped(words, width, f"  {by:<{ROOM}}", " " * (ROOM + 6))
+            lines += wrapped(words, width(), f"  {by:<{ROOM}}", " " * (ROOM + 6))
     return "\n".join(lines)
 
 

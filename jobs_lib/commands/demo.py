@@ -8,7 +8,6 @@ installation like any other, to try the commands in. The next demo replaces it.
 from __future__ import annotations
 
 import os
-import sys
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -17,10 +16,10 @@ from jobs_lib.config import load
 from jobs_lib.demo import folder as demo_folder
 from jobs_lib.demo import history, service, summary
 from jobs_lib.errors import FAILED, TERMINATED, UsageError
-from jobs_lib.folders import HOME
-from jobs_lib.output.console import Console, Paint
+from jobs_lib.folders import HOME, program
+from jobs_lib.output.console import Console
 from jobs_lib.output.layout import pairs, wrapped
-from jobs_lib.output.screen import jobs, shown
+from jobs_lib.output.terminal import paint
 from jobs_lib.runner.resources import Ports
 
 from . import migrate, run_due
@@ -47,10 +46,10 @@ def run(args, make_session, config_path) -> int:
     """Build, run, show. 0 when every run ended well."""
     if config_path is not None:
         raise UsageError("demo: it makes a config.ini of its own, so it takes no --config")
-    folder, paint = os.path.abspath(args.dir), Paint(sys.stdout)
+    folder = os.path.abspath(args.dir)
     session = build(folder)
     try:
-        return _show(session, folder, paint)
+        return _show(session, folder)
     finally:
         session.ports.close()
 
@@ -77,12 +76,12 @@ class _Silent(Console):
         """Keep it to itself."""
 
 
-def _show(session, folder: str, paint) -> int:
+def _show(session, folder: str) -> int:
     """Run what is due, by the very code of cron's `jobs.py run-due`, and show the results."""
     db, began = session.ports.database(), session.ports.now()
     history.fill(db, session.config, began)
     before = summary.waiting(db)
-    _print([paint("bold", f"A sample mail forwarding service, in {shown(folder)}"), "",
+    _print([paint("bold", f"A sample mail forwarding service, in {folder}"), "",
             *wrapped("Its rows are made up, the runs are real. Mail waits after a first attempt "
                      "that failed, messages are held, and data has passed its retention. Cron "
                      "would now run what is due, and again five minutes later:", WIDTH)])
@@ -97,27 +96,27 @@ def _show(session, folder: str, paint) -> int:
         _print([f"  {len(more)} jobs ran"] + [
             paint("red", f"  {each['job']}: {each['status']}: {each['error']}")
             for each in more if each["status"] != "ok"])
-    _section(paint, "What became of everything",
+    _section("What became of everything",
              pairs(summary.lines(db, before, results, began), WIDTH))
-    _section(paint, "Look at", pairs([
-        (shown(os.path.join(folder, name)), meaning) for name, meaning in (
+    _section("Look at", pairs([
+        (os.path.join(folder, name), meaning) for name, meaning in (
             (demo_folder.PAGE, "the status page, for your browser"),
             (os.path.join(demo_folder.MAILDIR, "new"), "what was delivered"),
             (demo_folder.WEBHOOKS, "webhooks as they would be sent, signed"))], WIDTH))
-    _section(paint, "Try these", _to_try(os.path.join(folder, "config.ini"), paint))
+    _section("Try these", _to_try(os.path.join(folder, "config.ini")))
     ok = results and all(each["status"] == "ok" for each in results)
     return 0 if ok else FAILED
 
 
-def _to_try(config: str, paint) -> list[str]:
+def _to_try(config: str) -> list[str]:
     winners = sorted(name for name in os.environ if name.startswith(WINS_OVER_FILE))
     first = wrapped(f"Your environment sets {', '.join(winners)}, which wins over the demo's "
                     "config.ini: unset it first.", WIDTH) if winners else []
     return first + [line for words, meaning in TO_TRY for line in (
-        paint("dim", f"  # {meaning}"), f"  {jobs(*words.split(), config=config)}")]
+        paint("dim", f"  # {meaning}"), f"  {program(config)} {words}")]
 
 
-def _section(paint, title: str, lines: list[str]) -> None:
+def _section(title: str, lines: list[str]) -> None:
     _print(["", paint("bold", title), *lines])
 
 

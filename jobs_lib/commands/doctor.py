@@ -19,8 +19,6 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Examine and print; 1 on a problem."""
-    import sys
-
     from jobs_lib.doctor import Installation, examine
     from jobs_lib.folders import SCRIPT
     from jobs_lib.output.console import Console
@@ -39,6 +37,5 @@ def run(args, make_session, config_path) -> int:
     if args.json:
         Console().document([finding._asdict() for finding in found])
     else:
-        from jobs_lib.output.console import Paint
-        Console().answer(report(found, Paint(sys.stdout)))
+        Console().answer(report(found))
     return FAILED if any(finding.level == "problem" for finding in found) else OK

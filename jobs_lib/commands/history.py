@@ -5,16 +5,14 @@ run after it continued its work.
 """
 from __future__ import annotations
 
-import sys
-
 from jobs_lib import catalogue
 from jobs_lib.config.option_types import positive
 from jobs_lib.errors import OK
 from jobs_lib.runner import history
 
-from .list import run_object
-
 LIMIT = 20
+SHOWN = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms", "counts",
+         "stop_reason", "error", "trigger_type", "progress", "host", "pid")
 
 
 def arguments(parser) -> None:
@@ -32,7 +30,7 @@ def run(args, make_session, config_path) -> int:
     if name is not None and name not in catalogue.names():
         catalogue.load(name)            # says so
     found = history.last_runs(session.ports.database(), session, name, args.limit)
-    runs = [run_object(row) for row in found]
+    runs = [{**{name: row[name] for name in SHOWN}, "dry_run": False} for row in found]
     if args.json:
         session.console.document(runs)
         return OK
@@ -40,10 +38,7 @@ def run(args, make_session, config_path) -> int:
         session.console.report(f"No run {f'of {name} ' if name else ''}yet. `jobs.py "
                              f"{name or 'run-due'}` makes one.")
         return OK
-    from jobs_lib.output.console import columns
+    from jobs_lib.output.layout import Screen
     from jobs_lib.output.listing import history as table
-    from jobs_lib.output.screen import Screen
-
-    width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, Screen(session), width))
+    session.console.answer(table(runs, Screen(session)))
     return OK

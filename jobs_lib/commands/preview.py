@@ -13,6 +13,7 @@ import os
 
 from jobs_lib import clock, folders
 from jobs_lib.config.option_types import address, argparse_type
+from jobs_lib.engines.mustache import TemplateError
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features import exports
 from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
@@ -41,7 +42,7 @@ def run(args, make_session, config_path) -> int:
     for kind in [args.kind] if args.kind else SAMPLES:
         try:
             letter = _letter(session.config, kind)
-        except render.TemplateError as error:
+        except TemplateError as error:
             session.console.fail(str(error))
             code = FAILED
             continue

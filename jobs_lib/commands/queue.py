@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from jobs_lib.config.option_types import positive
 from jobs_lib.database.stored import one_line
-from jobs_lib.engines.due import COUNTED
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
-from jobs_lib.text import either
+from jobs_lib.text import COUNTED, either
 from jobs_lib.text.masking import text
 
 from . import _items
@@ -43,7 +42,7 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Print the summary, the items, or the story of one; 1 when nothing is known of it."""
-    from jobs_lib.output.screen import Screen
+    from jobs_lib.output.layout import Screen
 
     filtered = args.failed or args.owner or args.since or args.before
     if filtered and (args.id or not args.queue):

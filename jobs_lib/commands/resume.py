@@ -13,7 +13,7 @@ from jobs_lib import clock, schedule
 from jobs_lib.engines import guard
 from jobs_lib.errors import OK, ConfigError, JobsError
 from jobs_lib.monitoring import overview
-from jobs_lib.output.screen import Screen
+from jobs_lib.output.layout import Screen
 from jobs_lib.runner import doubt
 
 from .pause import ALL, arguments, opened, paused_since
@@ -79,10 +79,11 @@ def _show_first_run(session, db, job, now) -> None:
     if db.row("SELECT id FROM {job_runs} WHERE job = :job AND status <> 'skipped' LIMIT 1",
               job=job.name):
         return
-    from jobs_lib.runner import outcome, runner
+    from jobs_lib.runner import runner
+    from jobs_lib.text import counts_words
     try:
         result = runner.run(session, job, runner.Request(dry_run=True))
-        words = result["error"] or outcome.counts_words(result["counts"]) or "nothing"
+        words = result["error"] or counts_words(result["counts"]) or "nothing"
     except JobsError as error:
         result, words = {}, str(error)
     session.console.report(f"{job.name} would do now: {words}")

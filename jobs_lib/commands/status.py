@@ -24,7 +24,7 @@ def run(args, make_session, config_path) -> int:
     if args.json:
         session.console.document(found)
     else:
+        from jobs_lib.output.layout import Screen
         from jobs_lib.output.listing import status
-        from jobs_lib.output.screen import Screen
         session.console.answer(status(found, Screen(session)))
     return FAILED if found["incidents"] else OK

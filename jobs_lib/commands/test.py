@@ -5,16 +5,16 @@ refuses to write, and nothing else is touched. With --live it runs as `jobs.py J
 """
 from __future__ import annotations
 
-import sys
+import shlex
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.config.option_types import positive
 from jobs_lib.errors import FAILED, OK
+from jobs_lib.folders import program
 from jobs_lib.launch.launch import Launch
-from jobs_lib.output.console import Paint
-from jobs_lib.output.layout import wrapped
+from jobs_lib.output.layout import Screen, wrapped
 from jobs_lib.output.listing import dry_lines
-from jobs_lib.output.screen import Screen, jobs
+from jobs_lib.output.terminal import paint
 from jobs_lib.runner import access, history, outcome, runner
 
 WIDTH, LABEL = 80, 9            # columns: of all, of the labels
@@ -39,7 +39,7 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
     unusable = access.unusable(session.config)      # a dry run would not notice: it takes no lock
     about = {"summary": job.summary, "when": _when(session, job), "options": _options(session, job)}
-    paint, printed = Paint(sys.stdout), [] if args.json else _about(job, about)
+    printed = [] if args.json else _about(job, about)
     if printed:
         session.console.answer("\n".join([paint("bold", printed[0]), *printed[1:], ""]))
     request = runner.Request("manual", None, args.limit, not args.live, args.yes)
@@ -51,7 +51,7 @@ def run(args, make_session, config_path) -> int:
         found["samples"] = session.console.samples
         title = "What it would do now (a dry run: nothing is changed, nobody is contacted)"
         lines = [*dry_lines(result, session.console.samples), "", paint("dim", "  # for real"),
-                 f"  {_for_real(args, config_path)}"]
+                 f"  {_for_real(args, session.config.path)}"]
     if args.json:
         session.console.document(found)
     else:
@@ -97,8 +97,8 @@ def _options(session, job) -> dict:
             for name, option in job.options.items()}
 
 
-def _for_real(args, config_path) -> str:
+def _for_real(args, path: str) -> str:
     """The same command, for real."""
     limit = ["--limit", str(args.limit)] if args.limit else []
     sets = [word for value in args.set for word in ("--set", value)]
-    return jobs("test", args.job, "--live", *limit, *sets, config=config_path)
+    return f"{program(path)} {shlex.join(['test', args.job, '--live', *limit, *sets])}"

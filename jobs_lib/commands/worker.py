@@ -33,5 +33,5 @@ def run(args, make_session, config_path) -> int:
     mode = modes.pop()
     engine = dispatch.engine(mode)
     session.console.say(f"{mode}: ready, waiting for jobs; Ctrl-C ends it after the run in hand")
-    runs.serve(config)
+    runs.serve(session)
     return engine.worker(config, dispatch.queues(config), args.burst, runs)

@@ -21,7 +21,6 @@ from jobs_lib.records import namedtuple
 LONGEST_ASKED = timedelta(days=1)       # another server may ask for such a wait
 CLOCKS_DIFFER = timedelta(hours=1)      # between hosts, at most
 NEVER = "9999-12-31 00:00:00"           # what is later is no time
-COUNTED = 10_000                        # rows that are counted; there may be more
 LONGEST_SCHEDULE = timedelta(days=36_500)       # to be added to a time, at most
 MOST_ATTEMPTS = 1_000_000               # more were never made
 LARGEST = {"id": 2 ** 63, "ref": 2 ** 63, "big": 2 ** 63, "int": 2 ** 31, "flag": 2 ** 7}
@@ -121,11 +120,6 @@ def is_idle(db, table: str, *statuses: str) -> bool:
     return not db.query(" UNION ALL ".join(
         f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {has_status(status)} LIMIT 1) "
         f"of_{status}" for status in statuses))
-
-
-def in_words(number: int) -> str:
-    """How many are due: `12,345`, or `10,000+` where no more were counted."""
-    return f"{number:,}+" if number >= COUNTED else f"{number:,}"
 
 
 # Rows as they are read

@@ -14,7 +14,6 @@ sent may come again.
 from __future__ import annotations
 
 from jobs_lib.catalogue import declare
-from jobs_lib.errors import JobsError
 
 
 @declare(
@@ -25,16 +24,5 @@ def job(ctx):
     """Look at everything, and report what was not reported yet."""
     from jobs_lib.monitoring import alerts
 
-    if ctx.dry_run:
-        return alerts.preview(ctx)
-    error = alerts.check(ctx, ctx.counts)
-    if path := ctx.section("status").page:
-        from jobs_lib.monitoring import publish
-        page = publish.page(ctx.config, ctx.db, ctx.now)
-        try:
-            publish.replace(path, page)
-        except JobsError as wrong:  # beside a channel that does not work
-            error = "; ".join(filter(None, (error, str(wrong))))
-    if error:
-        raise JobsError(error)
+    (alerts.preview if ctx.dry_run else alerts.check)(ctx)
     return ctx.counts

@@ -9,7 +9,6 @@ from jobs_lib.config import load
 from jobs_lib.database.schema import version
 from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
 from jobs_lib.folders import HOME
-from jobs_lib.output.console import Console
 from jobs_lib.runner import incident_files, slots
 from jobs_lib.runner.resources import Ports, Session
 
@@ -26,10 +25,8 @@ FLAGS = {
 }
 
 
-def open_session(config_path: str | None, level: int | None = None, overrides=(),
-                 job=None) -> Session:
+def open_session(console, config_path: str | None, overrides=(), job=None) -> Session:
     """Read the configuration, with `--set` over it; no connection is made yet."""
-    console = Console(level)
     config = load(config_path, beside=HOME)
     if overrides:
         config = config.with_overrides(overrides, job)
@@ -158,8 +155,7 @@ def _run_job(job, args, launch: Launch, by_cron: bool) -> int:
         samples = {"samples": console.samples} if args.dry_run else {}
         console.document({**outcome.as_json(result), **samples})
     elif args.dry_run:
-        from jobs_lib.output.listing import dry_run
-        console.answer(dry_run(result, console.samples))
+        console.show_dry_run(result)
     show(console, result, request, quiet=args.json or args.dry_run)
     if by_cron:
         launch.report()

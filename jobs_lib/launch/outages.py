@@ -34,7 +34,7 @@ class Outages:
     """The incidents as one process meets them. `start`: of its lines on stderr."""
 
     def __init__(self, session, start: str) -> None:
-        self._session, self._start = session, start
+        self._start = start
         self._config, self._ports, self._console = session.config, session.ports, session.console
         self._core = session.config.section("core")
 
@@ -109,10 +109,9 @@ class Outages:
         zone = schedule.zone(self._core.timezone)
         alert = alert_messages.alert([incidents.Notice("new", incident)], alerts.remind, zone,
                                      program(self._config.path))
-        with alert_messages.way_of(self._session, EMAIL_SECONDS) as way:
-            errors = [alert_messages.send(channel, alert, way)
-                      for channel in alert_messages.configured(alerts)]
-        if "" in errors:
+        sent = alert_messages.send(alert, self._config, self._ports,
+                                   alert_messages.channels(self._config), EMAIL_SECONDS)
+        if "" in sent.values():
             file.mark(ALERTED, now)
 
     # An incident is over
@@ -125,14 +124,14 @@ class Outages:
 
     def _end(self, file: IncidentFile) -> None:
         """Print that it is over; check_jobs reports it."""
-        outage, since = incidents.OUTAGES.get(file.name), file.time_of()
-        if outage and since and file.time_of(PRINTED):
+        since = file.time_of()
+        if file.name in incidents.OUTAGES and since and file.time_of(PRINTED):
             now, zone = self._ports.now(), schedule.zone(self._core.timezone)
             past = incidents.past(file.name, since, max(since, now), zone, file.last_error())
             if file.name in incident_files.STOP_ALL_JOBS:
                 from jobs_lib.monitoring import alerts
                 alerts.store_past(self._ports.database(), past, now)
-            self._print(f"{outage.again}: {past.subject}")
+            self._print(f"it is over: {past.subject}")
         file.remove()
 
     def _lasts(self, name: str) -> bool:

@@ -25,9 +25,11 @@ class RunFailed(JobsError):
     """The run ended badly; the engine shows it as failed."""
 
 
-def serve(config) -> None:
+def serve(session) -> None:
     """Whose jobs this process and its children run: called once, at first."""
+    config = session.config
     _serving["path"] = os.path.abspath(config.path) if config.found else None
+    _serving["console"] = session.console
 
 
 def perform(*asked) -> dict:
@@ -87,4 +89,4 @@ def _session():
     if "path" not in _serving:
         raise JobsError("no job runs here: start the worker by `jobs.py worker`, which knows the "
                         "configuration")
-    return open_session(_serving["path"])
+    return open_session(_serving["console"], _serving["path"])

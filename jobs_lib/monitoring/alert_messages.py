@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from contextlib import ExitStack, contextmanager
 
 from jobs_lib import clock
 from jobs_lib.engines import mime
@@ -21,15 +20,13 @@ from jobs_lib.records import namedtuple
 from jobs_lib.runner.history import host
 from jobs_lib.text.addresses import check
 
-from .incidents import short_time
+from .incidents import Notice, short_error, short_time
 
-Alert = namedtuple("Alert", "subject text document")  # document: for a webhook, as bytes
-Way = namedtuple("Way", "section mail http deadline now counted", defaults=(None,))
-Way.__doc__ = """What sending takes: functions for sections of the configuration, for the mail
-transport and for the HTTP client; `counted()` is called for each mail that was sent."""
+Alert = namedtuple("Alert", "subject text incidents", defaults=((),))
+Alert.__doc__ = "One text for all channels, and its incidents as fields, for a webhook."
 
 CHANNELS = {"email": "e-mail", "webhook": "the webhook"}
-NO_CHANNEL = "no alert can be sent: set [alerts] email or webhook"
+SECONDS = 40.0  # for one channel
 WIDTH = 76
 PREFIXES = {"new": "", "once": "", "still": "still: ", "over": "resolved: "}
 LONGEST_CONTENT = 1900  # characters: Discord accepts 2,000
@@ -37,11 +34,11 @@ LONGEST_CONTENT = 1900  # characters: Discord accepts 2,000
 
 # Texts
 
-def alert(notices: list, remind, zone, start: str) -> Alert:
+def alert(notices: list[Notice], remind, zone, start: str) -> Alert:
     """One message of all that is to be reported.
 
-    `notices`: incidents.Notice; `remind`: a timedelta, or None; `start`: what a command line of
-    this installation begins with (folders.program).
+    `remind`: a timedelta, or None; `start`: what a command line of this installation begins with
+    (folders.program).
     """
     first, more = notices[0], len(notices) - 1
     subject = PREFIXES[first.state] + first.incident.subject
@@ -51,19 +48,10 @@ def alert(notices: list, remind, zone, start: str) -> Alert:
     if remind and any(each.state in ("new", "still") for each in notices):
         items.append(f"You will be reminded after {remind.total_seconds() / 3600:g} hours, and "
                      "notified when this is resolved.")
-    return plain(subject, "\n\n".join(items), [_fields(each, start) for each in notices])
+    return Alert(subject, "\n\n".join(items), [_fields(each, start) for each in notices])
 
 
-def plain(subject: str, text: str, incidents=()) -> Alert:
-    """A message; its `incidents`, as a webhook gets them."""
-    subject, text = f"[jobs] {subject}", f"{text}\n\n-- \n{host()}, {HOME}\n"
-    short = f"{subject}\n{text}"
-    document = {"text": short, "content": short[:LONGEST_CONTENT], "title": subject,
-                "message": text, "host": host(), "folder": HOME, "incidents": [*incidents]}
-    return Alert(subject, text, json.dumps(document).encode("ascii"))
-
-
-def _item(notice, zone, start: str) -> str:
+def _item(notice: Notice, zone, start: str) -> str:
     state, each = notice.state, notice.incident
     subject = each.subject
     if "_" not in subject.split(" ")[0]:  # the name of a job
@@ -85,7 +73,7 @@ def _item(notice, zone, start: str) -> str:
     return "\n".join(lines)
 
 
-def _fields(notice, start: str) -> dict:
+def _fields(notice: Notice, start: str) -> dict:
     each = notice.incident
     return {"state": notice.state, "name": each.key, "kind": each.kind, "subject": each.subject,
             "since": clock.text(each.since), "what": each.what, "last_error": each.error,
@@ -94,65 +82,58 @@ def _fields(notice, start: str) -> dict:
 
 # Channels
 
-def configured(alerts) -> list[str]:
-    """The channels that are set up in [alerts]."""
-    return [name for name in CHANNELS if getattr(alerts, name)]
+def channels(config) -> list[str]:
+    """Those that are set in [alerts]."""
+    return [name for name in CHANNELS if getattr(config.section("alerts"), name)]
 
 
-def send(channel: str, message: Alert, way: Way) -> str:
-    """What went wrong, or "" when it was sent."""
-    try:
-        return {"email": _email, "webhook": _webhook}[channel](message, way)
-    except ConfigError as error:
-        return "; ".join(error.problems)
-    except (JobsError, OSError, ValueError) as error:  # certificates, an address
-        return str(error)
+def send(message: Alert, config, ports, names: list[str], seconds: float = SECONDS) -> dict:
+    """Send it by these channels, in so many seconds each: {name: what went wrong, or ""}."""
+    ways, errors = {"email": _email, "webhook": _webhook}, {}
+    subject = f"[jobs] {message.subject}"
+    text = f"{message.text}\n\n-- \n{host()}, {HOME}\n"
+    for name in names:
+        errors[name] = ""
+        try:
+            ways[name](subject, text, message.incidents, config, ports, seconds)
+        except ConfigError as error:
+            errors[name] = short_error("; ".join(error.problems))
+        except (JobsError, OSError, ValueError) as error:  # certificates, an address
+            errors[name] = short_error(str(error))
+    return errors
 
 
-@contextmanager
-def way_of(session, seconds: float):
-    """A Way without a run, for a command or where there is no database; nothing is counted."""
-    config, ports = session.config, session.ports
-    with ExitStack() as stack:
-        def mail():
-            transport = ports.mail(config.section("mail"))
-            stack.callback(transport.close)
-            return transport
-        yield Way(config.section, mail, ports.trusted_http, ports.monotonic() + seconds,
-                  ports.now())
-
-
-def _email(message: Alert, way: Way) -> str:
+def _email(subject: str, text: str, _, config, ports, seconds: float) -> None:
     """To each address. One that accepts it is enough."""
-    mail, errors, taken = way.section("mail"), [], 0
-    transport = way.mail()
-    for recipient in way.section("alerts").email:
-        result = transport.send(*_mail(message, recipient, mail, way.now), way.deadline,
-                                f"alert-{way.now:%Y%m%d%H%M%S}-{taken}")
-        if result.outcome in (SENT, UNCERTAIN):
+    mail, now, errors = config.section("mail"), ports.now(), []
+    addresses = config.section("alerts").email
+    transport = ports.mail(mail)
+    try:
+        for recipient in addresses:
+            sender = check(mail.from_ or recipient)
+            name = f"alert.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
+            content = mime.message(f"jobs.py <{sender}>", recipient, subject, now, name,
+                                   mail.domain, text)
+            result = transport.send(Envelope(sender, recipient), Message(IN_MEMORY, content),
+                                    ports.monotonic() + seconds, name)
             # a message twice a minute would be worse than a late one
-            taken += 1
-            if way.counted:
-                way.counted()
-        else:
-            where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
-            reply = f"{result.code or ''} {result.text}".strip()
-            # most replies name the relay
-            errors.append(reply if reply.startswith(where) else f"{where}: {reply}")
-    return "" if taken else "; ".join(dict.fromkeys(errors))
+            if result.outcome not in (SENT, UNCERTAIN):
+                where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
+                reply = f"{result.code or ''} {result.text}".strip()
+                # most replies name the relay
+                errors.append(reply if reply.startswith(where) else f"{where}: {reply}")
+    finally:
+        transport.close()
+    if len(errors) == len(addresses):
+        raise JobsError("; ".join(dict.fromkeys(errors)))
 
 
-def _mail(message: Alert, recipient: str, mail, now) -> tuple:
-    sender = check(mail.from_ or recipient)
-    name = f"alert.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
-    content = mime.message(f"jobs.py <{sender}>", recipient, message.subject, now, name,
-                           mail.domain, message.text)
-    return Envelope(sender, recipient), Message(IN_MEMORY, content)
-
-
-def _webhook(message: Alert, way: Way) -> str:
+def _webhook(subject: str, text: str, incidents, config, ports, _) -> None:
     """One POST; anything but 2xx is a failure."""
-    alerts = way.section("alerts")
-    request = Request("alert", alerts.webhook, [("Content-Type", "application/json")],
-                      message.document)
-    return refusal(way.http().post(request))
+    short = f"{subject}\n{text}"
+    document = {"text": short, "content": short[:LONGEST_CONTENT], "title": subject,
+                "message": text, "host": host(), "folder": HOME, "incidents": [*incidents]}
+    request = Request("alert", config.section("alerts").webhook,
+                      [("Content-Type", "application/json")], json.dumps(document).encode("ascii"))
+    if error := refusal(ports.trusted_http().post(request)):
+        raise JobsError(error)

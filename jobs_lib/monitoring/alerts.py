@@ -11,12 +11,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.engines import guard
+from jobs_lib.engines import guard, relay
+from jobs_lib.errors import JobsError
 from jobs_lib.features.queues import BY_JOB
 from jobs_lib.folders import program
 from jobs_lib.runner import incident_files
 
-from . import facts, incidents, rules
+from . import incidents, rules
+from .facts import TABLES, Facts
 from .incidents import Notice
 
 STATES = ("new", "once", "still", "over")
@@ -24,51 +26,58 @@ SETTLE = timedelta(minutes=30)      # how long an incident must not be found bef
 KEPT = timedelta(days=30)           # rows of incidents that are over
 DETAILS = ("kind", "subject", "error")
 TIMES = ("since", "first_seen_at", "cleared_at", "resolved_at", "notified_at")
-EMAIL_SECONDS = 40.0  # for one recipient
 
 
-def check(ctx, counts: dict) -> str:
-    """Look, record, notify. Which channels did not work, and why, or ""."""
+def check(ctx) -> None:
+    """Look, record, notify; write the page of [status]. JobsError where a channel does not work, or
+    the page cannot be written."""
     guard.end_fallen(ctx.db, ctx.options_of, BY_JOB, ctx.now)
-    looked, found, before = _look(ctx, counts)
+    facts, found, before = _look(ctx)
     rows = reconcile(before, found, ctx.now)
     _store(ctx.db, [row for key, row in rows.items() if row != before.get(key)])
     _log(ctx, before, rows)
-    counts["incidents"] = len(_open(rows))
-    error = _notify(ctx, rows, pending(rows, found, ctx.now, looked.alerts.remind), counts,
-                    looked.zone)
-    if ctx.doubt is None:
-        _purge(ctx.db, rows, ctx.now)
-    if any(each.name == facts.TABLES for each in looked.problems):
+    notices = pending(rows, found, ctx.now, facts.alerts.remind)
+    errors = _notify(ctx, facts, rows, notices) if notices else []
+    old = [key for key, row in rows.items()
+           if row["resolved_at"] and ctx.now - row["resolved_at"] >= KEPT]
+    if old and ctx.doubt is None:
+        ctx.db.execute("DELETE FROM {alerts} WHERE alert_key IN (:old)", old=old)
+    if f"configuration:{TABLES}" in [each.key for each in found]:
         from jobs_lib.database.schema import fit
         fit.note(ctx.db)  # what jobs lack may be there by now
-    return error
+    if path := ctx.section("status").page:
+        from . import publish
+        try:
+            publish.replace(path, publish.page(ctx.config, ctx.db, ctx.now))
+        except JobsError as error:
+            errors.append(str(error))
+    if errors:
+        raise JobsError("; ".join(errors))
 
 
-def preview(ctx) -> dict:
+def preview(ctx) -> None:
     """A dry run: which alerts would be sent."""
-    from .alert_messages import configured
-    counts: dict = {}
-    looked, found, before = _look(ctx, counts)
-    rows, channels = reconcile(before, found, ctx.now), configured(looked.alerts)
-    notices = pending(rows, found, ctx.now, looked.alerts.remind)
-    counts.update(incidents=len(_open(rows)), sent=len(channels) if notices else 0)
-    if notices:
-        ctx.show(f"report by {' and '.join(channels) or 'no channel'}", [
-            {**each.incident._asdict(), "state": each.state,
-             "since": clock.text(each.incident.since)} for each in notices])
-    return counts
+    facts, found, before = _look(ctx)
+    rows = reconcile(before, found, ctx.now)
+    if notices := pending(rows, found, ctx.now, facts.alerts.remind):
+        from .alert_messages import channels
+        names = channels(ctx.config)
+        ctx.count("sent", len(names))
+        ctx.show(f"report by {' and '.join(names) or 'no channel'}", [
+            {**each._asdict(), "kind": each.kind, "state": state, "since": clock.text(each.since)}
+            for state, each, _ in notices])
 
 
-def _look(ctx, counts: dict) -> tuple:
+def _look(ctx) -> tuple:
     """(Facts, the incidents that this job reports, the rows as they are)."""
-    looked, rows = facts.collect(ctx.config, ctx.db, ctx.now), _load(ctx.db)
-    counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    found = [*incidents.gap(looked, rows), *rules.find(looked)]
+    facts, rows = Facts(ctx.config, ctx.db, ctx.now), _load(ctx.db)
     # this run shows that the database can be written, and that this job is not late
     known_better = (f"installation:{incident_files.DATABASE}", f"late:{ctx.job.name}")
-    return looked, _under_known_keys(rows, [
-        each for each in found if each.key not in known_better]), rows
+    found = [each for each in (*incidents.gap(facts, rows), *rules.find(facts))
+             if each.key not in known_better]
+    ctx.counts.update(jobs=len(facts.jobs), queues=len(facts.queues),
+                      incidents=len([each for each in found if not each.is_over]))
+    return facts, _under_known_keys(rows, found), rows
 
 
 def store_past(db, incident, now) -> None:
@@ -94,9 +103,9 @@ def _under_known_keys(rows: dict, found: list) -> list:
     """The same, each failure under the key by which it was reported: the first job that had this
     error may have recovered."""
     taken, is_open = {each.key for each in found}, _open(rows)
-    known = {incidents.without_digits(row["error"]): key for key, row in is_open.items()
+    known = {incidents.cause(row["error"]): key for key, row in is_open.items()
              if row["kind"] == "failing" and row["error"] and key not in taken}
-    return [each._replace(key=known.pop(incidents.without_digits(each.error), each.key))
+    return [each._replace(key=known.pop(incidents.cause(each.error), each.key))
             if each.kind == "failing" and each.key not in is_open else each for each in found]
 
 
@@ -132,18 +141,10 @@ def _store(db, rows: list) -> None:
         db.batch(work)
 
 
-def _purge(db, rows: dict, now) -> None:
-    """Delete the rows of incidents that were over long ago."""
-    old = [key for key, row in rows.items()
-           if row["resolved_at"] and now - row["resolved_at"] >= KEPT]
-    if old:
-        db.execute("DELETE FROM {alerts} WHERE alert_key IN (:old)", old=old)
-
-
 def _log(ctx, before: dict, rows: dict) -> None:
     """What began and what ended, whether or not anybody is notified."""
-    was_open, is_open = _open(before), _open(rows)
-    for key in sorted(is_open.keys() ^ was_open.keys()):
+    is_open = _open(rows)
+    for key in sorted(is_open.keys() ^ _open(before).keys()):
         row, begins = rows[key], key in is_open
         log = ctx.log.warning if begins else ctx.log.event
         log("incident" if begins else "incident over", incident=key, subject=row["subject"],
@@ -159,7 +160,7 @@ def pending(rows: dict, found: list, now, remind) -> list[Notice]:
     for key, row in rows.items():
         if state := _state(row, now, remind):
             known = there.get(key) or incidents.Incident(
-                key, row["kind"], row["subject"], row["since"], "", row["error"] or "", "")
+                key, row["subject"], row["since"], "", "", row["error"] or "")
             notices.append(Notice(state, known._replace(since=row["since"]),
                                   row["cleared_at"] or row["resolved_at"]))
     return sorted(notices, key=lambda each: (
@@ -181,35 +182,28 @@ def _state(row: dict, now, remind) -> str:
     return "still" if remind is not None and now - notified >= remind else ""
 
 
-def _notify(ctx, rows: dict, notices: list, counts: dict, zone) -> str:
-    """Send it by each channel, and record that. Which channels did not work, and why, or ""."""
-    if not notices:
-        return ""
-    from . import alert_messages
-    from .alert_messages import CHANNELS
-    alerts = ctx.section("alerts")
-    message = alert_messages.alert(notices, alerts.remind, zone, program(ctx.config.path))
-    sent = {channel: _send(ctx, channel, message) for channel in alert_messages.configured(alerts)}
-    errors = {channel: error for channel, error in sent.items() if error}
-    working = [channel for channel in sent if channel not in errors]
+def _notify(ctx, facts: Facts, rows: dict, notices: list) -> list[str]:
+    """Send it by each channel, and record that. Which channels did not work, and why."""
+    from .alert_messages import CHANNELS, SECONDS, Alert, alert, channels, send
+
+    def deliver(message: Alert, names: list) -> dict:
+        left = min(SECONDS, ctx.hard_limit - ctx.monotonic())
+        errors = send(message, ctx.config, ctx.ports(), names, left)
+        if errors.get("email") == "":
+            # an alert counts, and no limit delays it
+            for _ in facts.alerts.email:
+                relay.count(ctx.db, ctx.clock())
+        return errors
+
+    errors = deliver(alert(notices, facts.alerts.remind, facts.zone, program(ctx.config.path)),
+                     channels(ctx.config))
+    working = [name for name, error in errors.items() if not error]
     if working:
-        counts["sent"] = len(working)
+        ctx.count("sent", len(working))
         _store(ctx.db, [{**rows[each.incident.key], "notified_at": ctx.clock()}
                         for each in notices])
-    sentence = "; ".join(f"alerts by {CHANNELS[channel]} do not arrive: {error}"
-                         for channel, error in errors.items())
-    if errors and working:
-        _send(ctx, working[0], alert_messages.plain("alerts do not arrive", f"{sentence}."))
-    return sentence
-
-
-def _send(ctx, channel: str, alert) -> str:
-    """What went wrong, or ""."""
-    from jobs_lib.engines import relay
-
-    from .alert_messages import Way, send
-    now, end = ctx.clock(), min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)
-    # an alert counts, and no limit delays it
-    way = Way(ctx.section, ctx.mail, ctx.trusted_http, end, now,
-              lambda: relay.count(ctx.db, now))
-    return incidents.short_error(send(channel, alert, way))
+    sentences = [f"alerts by {CHANNELS[name]} do not arrive: {error}"
+                 for name, error in errors.items() if error]
+    if sentences and working:
+        deliver(Alert("alerts do not arrive", f"{'; '.join(sentences)}."), working[:1])
+    return sentences

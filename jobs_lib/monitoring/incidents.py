@@ -8,93 +8,98 @@ from jobs_lib.errors import Unfit
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import doubt, incident_files
 
-Incident = namedtuple("Incident", "key kind subject since what error command jobs is_over",
-                      defaults=((), False))
-Incident.__doc__ = """One thing that needs the operator.
-
-key      names it, and stays the same while it lasts: `failing:retry_forwards`
-kind     one of KINDS, and its heading in docs/alerts.md
-subject  in a few words, with the name of its cause; safe to publish
-since    aware UTC datetime
-what     one or two sentences: what follows from it, and what to do
-error    the last one, addresses masked, or ""
-command  to run next, without what a command line begins with
-jobs     that it is about: it explains whatever else is wrong with them
-is_over  it was over when it was found, and is reported once
-"""
+# each is a heading in docs/alerts.md
+KINDS = ("failing", "late", "waiting", "relay", "disk", "configuration", "installation", "guard",
+         "doubt")
+ERROR_LENGTH = 500
 Notice = namedtuple("Notice", "state incident over_at", defaults=(None,))
 Notice.__doc__ = """What is to be reported of an incident: that it is `new`, `still` there, `over`
 (at a time), or was over when it was found (`once`)."""
 
-# each is a heading in docs/alerts.md
-KINDS = ("failing", "late", "waiting", "relay", "disk", "configuration", "installation", "guard",
-         "doubt")
-Outage = namedtuple("Outage", "subject what command was again")
-Outage.__doc__ = """What a file of runner/incident_files.py records, as an incident; and once it is
-over, what was impossible and is possible again."""
+
+class Incident(namedtuple("Incident", "key subject since what command error jobs is_over",
+                          defaults=("", (), False))):
+    """One thing that needs the operator.
+
+    key      names it, and stays the same while it lasts: `failing:retry_forwards`
+    subject  in a few words, with the name of its cause; safe to publish
+    since    aware UTC datetime
+    what     one or two sentences: what follows from it, and what to do; safe to publish, but of
+             the guard's
+    command  to run next, without what a command line begins with
+    error    the last one, addresses masked, or ""
+    jobs     that it is about: it explains whatever else is wrong with them
+    is_over  it was over when it was found, and is reported once
+    """
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS."""
+        return self.key.partition(":")[0]
+
+
+# {a file of runner/incident_files.py: (subject, what, command, what was impossible meanwhile)}
 OUTAGES = {
-    incident_files.DATABASE: Outage(
+    incident_files.DATABASE: (
         "the database cannot be used",
         ("No job runs until this is fixed: the database is out of reach, or another process has "
-         "locked it, it is read-only, or its disk is full. Due work waits, and nothing is lost."),
-        "doctor", "no job could use the database", "The database can be used again"),
-    incident_files.FILES: Outage(
+        "locked it, it is read-only, or its disk is full. Due work waits, and nothing is lost."),
+        "doctor", "no job could use the database"),
+    incident_files.FILES: (
         "the jobs cannot use some of their files",
         ("Jobs that need them do not run. Usually a command was run as another user, such as root, "
-         "and left files that belong to that user."), "doctor",
-        "no job could be started", "The files and folders of the jobs can be used again"),
-    incident_files.WORKERS: Outage(
-        "jobs cannot be handed to the workers",
-        "Cron runs these jobs itself meanwhile.", "doctor",
-        "jobs could not be handed to the workers", "Jobs can be handed to the workers again"),
-    incident_files.LOCKS: Outage(
+        "and left files that belong to that user."), "doctor", "no job could be started"),
+    incident_files.WORKERS: (
+        "jobs cannot be handed to the workers", "Cron runs these jobs itself meanwhile.",
+        "doctor", "jobs could not be handed to the workers"),
+    incident_files.LOCKS: (
         "an unknown connection holds the database lock of a job",
         ("It belongs to no run of the jobs, so the job never starts. If a host was cut off, its "
-         "run loses the lock within minutes. Otherwise end that connection at the database server, "
-         "and change its password."), "history",
-        "an unknown connection held a database lock", "All jobs can be started again"),
-    incident_files.LOG: Outage(
-        "the log cannot be written",
-        "The jobs still run, but what they would log is lost.", "doctor",
-        "the log could not be written", "The log can be written again"),
+        "run loses the lock within minutes. Otherwise end that connection at the database server, "
+        "and change its password."), "history", "an unknown connection held a database lock"),
+    incident_files.LOG: (
+        "the log cannot be written", "The jobs still run, but what they would log is lost.",
+        "doctor", "the log could not be written"),
 }
 DOUBTS = {doubt.CLOCK: "nothing is deleted: the clock is in doubt",
           doubt.RESTORED: "nothing is sent or deleted: the database looks like a restored backup"}
-ERROR_LENGTH = 500
 
 
 def of_file(name: str, error, since) -> Incident:
     """An incident that a file records, so that it is known without a database. `error`: a
     DatabaseError or OSError, or its text."""
-    outage = OUTAGES[name]
+    subject, what, command, _ = OUTAGES[name]
     if isinstance(error, Unfit):
-        outage = outage._replace(subject="the database does not match this version",
-                                 command=error.command)
-    return Incident(f"installation:{name}", "installation", outage.subject, since, outage.what,
-                    short_error(str(error)), outage.command)
+        subject, command = "the database does not match this version", error.command
+    return Incident(f"installation:{name}", subject, since, what, command, short_error(str(error)))
 
 
 def past(name: str, begin, end, zone, error: str) -> Incident:
     """What a file has recorded, once it is over."""
-    return _ended(f"installation:{name} {clock.text(begin)}", OUTAGES[name].was, begin, end, zone,
-                  short_error(error))
+    return _ended(f"installation:{name}", OUTAGES[name][-1], begin, end, zone, error)
 
 
 def gap(facts, rows: dict) -> list[Incident]:
     """The last time without cron, once it is over. Not where an outage explains it, which is in the
     `rows` of `alerts`: one cause, one alert."""
-    if not facts.gap:
+    if not facts.cron.gap:
         return []
-    begin, end = facts.gap
+    begin, end = facts.cron.gap
     if any(row["kind"] == "installation" and row["since"] and begin <= row["since"] <= end
            for row in rows.values()):
         return []
-    return [_ended(f"late:{clock.text(begin)}", "no job was started", begin, end, facts.zone, "")]
+    return [_ended("late:cron", "no job was started", begin, end, facts.zone)]
 
 
-def _ended(key: str, subject: str, begin, end, zone, error: str) -> Incident:
-    return Incident(key, key.partition(":")[0], f"{subject} {time_span(begin, end, zone)}", begin,
-                    "Jobs that were missed run now, once each.", error, "history", is_over=True)
+def _ended(key: str, subject: str, begin, end, zone, error: str = "") -> Incident:
+    is_one_day = begin.astimezone(zone).date() == end.astimezone(zone).date()
+    start = f"{begin.astimezone(zone):%H:%M}" if is_one_day else short_time(begin, zone)
+    return Incident(f"{key} {clock.text(begin)}",
+                    f"{subject} from {start} to {short_time(end, zone)}", begin,
+                    "Jobs that were missed run now, once each.", "history", short_error(error),
+                    is_over=True)
 
 
 # Texts
@@ -108,7 +113,7 @@ def short_error(error: str | None) -> str:
     return short if len(short) <= ERROR_LENGTH else short[:ERROR_LENGTH] + "..."
 
 
-def without_digits(error: str) -> str:
+def cause(error: str) -> str:
     """What the errors of two jobs with the same cause have in common."""
     return "".join(sign for sign in error if not sign.isdigit())
 
@@ -117,10 +122,3 @@ def short_time(moment, zone) -> str:
     """`14:05 UTC on 24 Nov`, in the operator's zone, by its short name."""
     local = moment.astimezone(zone)
     return f"{local:%H:%M %Z} on {local.day} {local:%b}"
-
-
-def time_span(begin, end, zone) -> str:
-    """`from 14:05 to 15:20 UTC on 24 Nov`."""
-    is_one_day = begin.astimezone(zone).date() == end.astimezone(zone).date()
-    start = f"{begin.astimezone(zone):%H:%M}" if is_one_day else short_time(begin, zone)
-    return f"from {start} to {short_time(end, zone)}"

@@ -1,14 +1,16 @@
-"""What is known of each job, from its runs and its schedule, and whether cron comes."""
+"""What is known of each job, from its runs and its schedule, and whether cron comes.
+
+What a clock that was ahead has dated in the future does not count.
+"""
 from __future__ import annotations
 
 from datetime import timedelta
 
 from jobs_lib import clock, schedule
-from jobs_lib.catalogue import CRON
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
-from jobs_lib.database.stored import INVALID, LARGEST_KEY
-from jobs_lib.runner import doubt, history, slots
+from jobs_lib.database.stored import INVALID
+from jobs_lib.runner import history, slots
 
 from .incidents import short_error
 
@@ -22,21 +24,11 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OVERDUE = timedelta(minutes=30)
 LATE_INTERVALS = 3
 LOOKED_AT = 3           # the latest runs of a job: two by ticks, and one by hand
-TICKS = HOUR            # the longest time between two ticks that can be intended
-STOPPED = HOUR          # the least time without a run before cron has stopped
-# runs that a tick has started, or handed to a worker
-BY_TICKS = ("scheduled", "worker")
-RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, "
-       "stop_reason, error, counts, lease_until, installation, lock_name, host, pid")
+TICKS = 300             # the latest runs of WATCHER: a day of them, at least
+RUN = ("id, run_id, job, slot, status, started_at, finished_at, duration_ms, stop_reason, error, "
+       "counts, lease_until, installation, lock_name, host, pid")
 OF_RUN = ("status", "started_at", "finished_at", "duration_ms")
 NO_STATE = {"paused_at": None, "due_after": slots.OFF}
-NOT_DUE = {"due_since": None, "overdue": False}
-MISCONFIGURED = {
-    "when": "", "state": "misconfigured", "enabled": False,
-    "paused_at": None, "alert_after": 1, "interval_seconds": 0,
-    "last": None, "last_ok_at": None, "failures": 0,
-    "failing_since": None, "error": "", "late_since": None,
-    "next_at": None, **NOT_DUE, INVALID: 0}
 
 
 def states(db) -> dict[str, dict]:
@@ -46,29 +38,8 @@ def states(db) -> dict[str, dict]:
         "SELECT job, paused_at, due_after, last_options FROM {job_state}")}
 
 
-def about(job) -> dict:
-    """What it is."""
-    return {"name": job.name, "summary": job.summary, "priority": job.priority}
-
-
-def due(db, job, options, state: dict | None, runs: list[dict], now, zone) -> dict:
-    """`due_since`: the first slot that was missed, where the latest one was not started; and
-    whether it is `overdue`. `runs`: the job's latest ones."""
-    if not options.enabled or not state or state["paused_at"]:
-        return NOT_DUE
-    when, after = options.schedule, state["due_after"]
-    slot = schedule.previous(when, now, zone)
-    if (slots.is_early(when, slot, after, now, zone)
-            or clock.text(slot) in [run["slot"] for run in runs]    # as mostly
-            or slots.first_runs(db, [(job, slot)])):
-        return NOT_DUE
-    last = next((run for run in runs if run["status"] != "skipped"), {})
-    since = slots.first_missed(when, slot, last, after, zone)
-    return {"due_since": since, "overdue": now - since > OVERDUE}
-
-
-def past(value, now):
-    """A time of the database if it is over, else None: a wrong clock wrote one in the future."""
+def _past(value, now):
+    """A time of the database, if it is over."""
     moment = stored.time(value)
     return moment if moment and moment <= now else None
 
@@ -77,175 +48,160 @@ def _latest(*moments):
     return max(filter(None, moments), default=None)
 
 
-# Whether cron comes
-
 class Cron:
-    """By the runs of check_jobs of the last day, and the last one before.
+    """Whether cron comes, by the latest runs of check_jobs.
 
-    last_run    the start of the latest run of any job
-    first       the first id of the runs of the last day: an index leads from it to any job's
-    watched_at  the start of the last run of check_jobs that has ended
-    gap         (from, to) of the last time without a tick that is over
-    stopped     since when nothing was started that should have been
-    is_changed  whether the latest run had another clock than this one: what is late by this clock
-                may only wait for its next tick
+    last_run   the start of the latest run of any job
+    every      the usual time between two ticks; one of more than an hour is not intended
+    looked_at  the start of the last run of check_jobs that has ended: by then, all others that were
+               due had their turn
+    gap        (from, to) of the last time without a tick that is over, within a day
+    stopped    since when nothing was started that should have been
     """
 
     def __init__(self, db, state: dict, now) -> None:
-        self.now = now
-        self.last_run = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} "
-                                             "WHERE started_at <= :now", now=now))
-        self.first = db.value(
-            "SELECT MIN(id) AS id FROM {job_runs} WHERE started_at >= :since "
-            "AND started_at <= :now", since=now - DAY, now=now) or LARGEST_KEY
-        newest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = "
-                                      "(SELECT MAX(id) FROM {job_runs})"))
-        apart = newest - (self.last_run or now) if newest else HOUR * 0
-        self.is_changed = abs(apart) > doubt.APART
-        rows = db.query(
-            "SELECT started_at, status FROM {job_runs} WHERE job = :job AND id >= COALESCE((SELECT "
-            "MAX(id) FROM {job_runs} WHERE job = :job AND id < :first), 0) ORDER BY id",
-            job=WATCHER, first=self.first)
-        self.watched_at = _latest(*(past(row["started_at"], now) for row in rows
-                                    if row["status"] != "running"))
-        starts = (stored.time(row["started_at"]) for row in rows)
-        after = state["due_after"]
-        self._look([*filter(None, starts)], past(after, now))
-        if state["paused_at"] or after in (None, slots.OFF):
-            self.stopped = None
-
-    def _look(self, starts: list, waited_for) -> None:
-        """Find the gap. `starts`: in the order in which they were written; where a wrong clock has
-        dated others in between, there is none."""
+        self.last_run = stored.time(db.value(
+            "SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+        rows = [(began, row["status"]) for row in db.query(
+            "SELECT started_at, status FROM {job_runs} WHERE job = :job ORDER BY id DESC "
+            "LIMIT :most", job=WATCHER, most=TICKS) if (began := _past(row["started_at"], now))]
+        starts = sorted(began for began, _ in rows)
         pairs = list(zip(starts, starts[1:]))
         steps = sorted(later - earlier for earlier, later in pairs)
-        usual = steps[len(steps) // 2] if steps else STOPPED * 0
-        patience = max(STOPPED, 3 * min(usual, TICKS))
-        self.gap = latest = None
-        for earlier, later in pairs:
-            if earlier <= self.now:
-                latest = _latest(latest, earlier)
-            begin = _latest(earlier, waited_for)
-            if earlier == latest and later <= self.now and later - begin > patience:
-                self.gap = begin, later
-        since = _latest(self.last_run, waited_for) or self.now
-        self.stopped = since if self.now - since > patience else None
+        self.every = min(steps[len(steps) // 2], HOUR) if steps else HOUR * 0
+        patience = max(HOUR, 3 * self.every)
+        # of a job that was paused or switched off, no run was due before
+        after = _past(state["due_after"], now)
+        gaps = [(begin, later) for earlier, later in pairs
+                if later - (begin := max(earlier, after or earlier)) > patience]
+        self.gap = gaps[-1] if gaps and now - gaps[-1][1] < DAY else None
+        is_on = not state["paused_at"] and state["due_after"] not in (None, slots.OFF)
+        since = _latest(self.last_run, after) or now
+        self.stopped = since if is_on and now - since > patience else None
+        ended = [began for began, status in rows if status != "running"]
+        self.looked_at = max(ended, default=None) if is_on else now
 
 
-# One job
+def unknown(job) -> dict:
+    """What there is to say of a job whose section of config.ini is wrong.
 
-class Looks:
-    """What all jobs are looked at with. `look(job)`: what is known of one."""
+    alert_after       failures in a row, until it is an incident
+    interval_seconds  between two runs, as cron allows it
+    last              the last run that was not skipped
+    last_ok_at        start of the last run that did its work
+    failures          in a row since then, `failing_since` when, and the last `error`
+    late_since        the first slot that was missed, once none succeeded for three intervals
+    due_since         the first one, where the latest was not started; `due`: that it is `due now`,
+                      or `overdue`
+    next_at           the next slot
+    invalid           rows that its last run could not read
+    runs_last_day     {outcome: how many of the runs of the last day}
+    """
+    return {"name": job.name, "summary": job.summary, "priority": job.priority,
+            "state": "misconfigured", "when": "", "enabled": False, "paused_at": None,
+            "alert_after": 1, "interval_seconds": 0, "last": None, "last_ok_at": None,
+            "failures": 0, "failing_since": None, "error": "", "late_since": None,
+            "due_since": None, "due": "", "next_at": None, INVALID: 0, "runs_last_day": {}}
 
-    def __init__(self, db, config, now, zone) -> None:
-        self.db, self.config, self.now, self.zone = db, config, now, zone
-        self.alerts, self.states = config.section("alerts"), states(db)
-        self.cron = Cron(db, self.states.get(WATCHER, NO_STATE), now)
 
-    def look(self, job) -> dict:
-        """All of it; ConfigError where its section is wrong.
+def look(facts, job) -> dict:
+    """What is known of one job; ConfigError where its section is wrong. `facts`: facts.py."""
+    config, now, zone = facts.config, facts.now, facts.zone
+    options, found = config.job(job), unknown(job)
+    when, rows = options.schedule, _runs(facts, job.name)
+    state = facts.states.get(job.name, NO_STATE)
+    paused, last = state["paused_at"], rows[0] if rows else None
+    good = next(filter(_did_its_work, rows), None) or _last_good(facts, job.name)
+    last_ok = stored.time(good["started_at"]) if good else None
+    following = schedule.following(when, now, zone)
+    every = max(schedule.following(when, following, zone) - following, facts.cron.every)
+    found.update(
+        when=schedule.words(when), enabled=options.enabled,
+        paused_at=paused and (stored.time(paused) or now),
+        alert_after=options.alert_after_failures or facts.alerts.after_failures,
+        interval_seconds=int(every.total_seconds()), last_ok_at=last_ok,
+        **_failures(facts, rows, good["id"] if good else 0))
+    for row in facts.day:
+        if row["job"] == job.name:
+            numbers = found["runs_last_day"]
+            numbers[row["status"]] = numbers.get(row["status"], 0) + int(row["runs"])
+    if last:
+        found["last"] = {**{name: last[name] for name in OF_RUN},
+                         **{name: short_error(last[name]) for name in ("stop_reason", "error")}}
+        found[INVALID] = last["counts"].get(INVALID, 0)
+    if options.enabled and not paused:
+        found["next_at"] = following
+        if state is not NO_STATE:
+            found.update(_due(facts, job, when, state["due_after"], rows))
+        after = _latest(last_ok, _past(state["due_after"], now))
+        if after and state["due_after"] != slots.OFF:
+            found["late_since"] = _late(facts, when, after, every)
+    return {**found, "state": _state(found)}
 
-        alert_after       failures in a row, until it is an incident
-        interval_seconds  between two runs, as cron allows it
-        last              the last run that was not skipped
-        last_ok_at        start of the last run that did its work
-        failures          in a row since then, `failing_since` when, and the last `error`
-        late_since        the first slot that was missed, once none succeeded for three intervals
-        due_since         the first one, where the latest was not started
-        next_at           the next slot
-        invalid           rows that its last run could not read
-        """
-        db, now, zone = self.db, self.now, self.zone
-        options = self.config.job(job)
-        when, rows = options.schedule, self._runs(job.name)
-        state = self.states.get(job.name, NO_STATE)
-        last = rows[0] if rows else None
-        good = next(filter(_did_its_work, rows), None) or self._last_good(job)
-        ended_well = [*filter(_did_its_work, rows), *([good] if good else [])]
-        last_ok = _latest(*(past(row["started_at"], now) for row in ended_well))
-        paused, every = state["paused_at"], self._interval(when, rows)
-        found = {
-            **about(job), "when": schedule.words(when), "enabled": options.enabled,
-            "paused_at": paused and (stored.time(paused) or now),
-            "alert_after": options.alert_after_failures or self.alerts.after_failures,
-            "interval_seconds": int(every.total_seconds()),
-            "last": last and {
-                **{name: last[name] for name in OF_RUN},
-                "stop_reason": short_error(last["stop_reason"]),
-                "error": short_error(last["error"])},
-            "last_ok_at": last_ok, **self._failures(rows, good),
-            "late_since": None, "next_at": None,
-            **due(db, job, options, state, rows, now, zone),
-            INVALID: last["counts"].get(INVALID, 0) if last else 0}
-        if options.enabled and not paused:
-            found["next_at"] = schedule.following(when, now, zone)
-            after = _latest(last_ok, past(state["due_after"], now))
-            by_cron = self.config.mode(job) == CRON
-            judged_at = now if by_cron else self.cron.watched_at
-            if after and judged_at and state["due_after"] != slots.OFF:
-                found["late_since"] = self._late(when, after, every, judged_at)
-        return {**found, "state": _state(found)}
 
-    def _runs(self, name: str) -> list[dict]:
-        """The latest that were not skipped, the last one first."""
-        rows = self.db.query(
-            f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' "
-            "ORDER BY id DESC LIMIT :most", job=name, most=LOOKED_AT)
-        return history.shown([stored.run(row) for row in rows], self.config, self.now, self.db)
-
-    def _last_good(self, job) -> dict | None:
-        rows = (self.db.row(
-            f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status = :status "
-            "AND (stop_reason IS NULL OR stop_reason <> :busy) ORDER BY id DESC LIMIT 1",
-            job=job.name, status=status, busy=BUSY) for status in GOOD)
-        return max((stored.run(row) for row in rows if row),
-                   key=lambda row: row["id"], default=None)
-
-    def _failures(self, rows: list[dict], good: dict | None) -> dict:
-        after = good["id"] if good else 0
-        # one that has just died still says `running` in its row
-        bad = [row for row in rows if row["id"] > after
-               and row["status"] in (*BAD, history.VANISHED)]
-        if not bad:
-            return {"failures": 0, "failing_since": None, "error": ""}
-        row = self.db.row(
-            "SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} "
-            "WHERE job = :job AND id > :after AND status IN (:bad)",
-            job=bad[0]["job"], after=after, bad=BAD)
-        since = stored.time(row["since"] or bad[-1]["started_at"])
-        error = bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a result"
-        return {"failures": max(row["number"], len(bad)),
-                "failing_since": since or self.now, "error": short_error(error)}
-
-    def _interval(self, when, rows: list[dict]) -> timedelta:
-        """Between two runs: the schedule's step, or the time between two ticks where that is
-        longer."""
-        first = schedule.following(when, self.now, self.zone)
-        step = schedule.following(when, first, self.zone) - first
-        starts = [stored.time(row["started_at"]) for row in rows
-                  if row["trigger_type"] in BY_TICKS]
-        between = (later - earlier for later, earlier in zip(starts, starts[1:])
-                   if later and earlier and later > earlier)
-        return max(step, min(next(between, step), TICKS))
-
-    def _late(self, when, after, every: timedelta, judged_at):
-        """The first slot missed `after` the last success, if there was none for three intervals.
-
-        Just after a time without any run no job is late yet: each is given its turn first.
-        """
-        first = limit = schedule.following(when, after, self.zone)
-        for _ in range(LATE_INTERVALS - 1):
-            limit = schedule.following(when, limit, self.zone)
-        limit = max(limit, after + LATE_INTERVALS * every)
-        cron = self.cron
-        end = self.now if cron.is_changed else cron.gap and cron.gap[1]
-        if end and end > after:
-            limit = max(limit, end + min(limit - after, DAY))
-        return first if judged_at >= limit else None
+def _runs(facts, name: str) -> list[dict]:
+    """The latest that were not skipped, the last one first."""
+    rows = facts.db.query(
+        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' "
+        "AND started_at <= :now ORDER BY id DESC LIMIT :most",
+        job=name, now=facts.now, most=LOOKED_AT)
+    return history.shown([stored.run(row) for row in rows], facts.config, facts.now, facts.db)
 
 
 def _did_its_work(row: dict) -> bool:
     return row["status"] in GOOD and row["stop_reason"] != BUSY
+
+
+def _last_good(facts, name: str) -> dict | None:
+    rows = (facts.db.row(
+        "SELECT id, started_at FROM {job_runs} WHERE job = :job AND status = :status "
+        "AND (stop_reason IS NULL OR stop_reason <> :busy) AND started_at <= :now "
+        "ORDER BY id DESC LIMIT 1", job=name, status=status, busy=BUSY, now=facts.now)
+        for status in GOOD)
+    return max(filter(None, rows), key=lambda row: row["id"], default=None)
+
+
+def _failures(facts, rows: list[dict], after: int) -> dict:
+    """Those after the run with this id, the last one that did its work."""
+    # one that has just died still says `running` in its row
+    bad = [row for row in rows if row["id"] > after and row["status"] in (*BAD, history.VANISHED)]
+    if not bad:
+        return {}
+    row = facts.db.row(
+        "SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} "
+        "WHERE job = :job AND id > :after AND status IN (:bad)",
+        job=bad[0]["job"], after=after, bad=BAD)
+    since = stored.time(row["since"] or bad[-1]["started_at"])
+    error = bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a result"
+    return {"failures": max(row["number"], len(bad)),
+            "failing_since": since or facts.now, "error": short_error(error)}
+
+
+def _due(facts, job, when, due_after: str | None, rows: list[dict]) -> dict:
+    """The first slot that was missed, where the latest one was not started."""
+    db, now, zone = facts.db, facts.now, facts.zone
+    slot = schedule.previous(when, now, zone)
+    if (slots.is_early(when, slot, due_after, now, zone)
+            or clock.text(slot) in [row["slot"] for row in rows]    # as mostly
+            or slots.first_runs(db, [(job, slot)])):
+        return {}
+    since = slots.first_missed(when, slot, rows[0] if rows else {}, due_after, zone)
+    return {"due_since": since, "due": "overdue" if now - since > OVERDUE else "due now"}
+
+
+def _late(facts, when, after, every: timedelta):
+    """The first slot missed `after` the last success, if there was none for three intervals.
+
+    Just after a time without any run no job is late yet: each is given its turn first.
+    """
+    cron = facts.cron
+    first = limit = schedule.following(when, after, facts.zone)
+    for _ in range(LATE_INTERVALS - 1):
+        limit = schedule.following(when, limit, facts.zone)
+    limit = max(limit, after + LATE_INTERVALS * every)
+    if cron.gap and cron.gap[1] > after:
+        limit = max(limit, cron.gap[1] + min(limit - after, DAY))
+    return first if cron.looked_at and cron.looked_at >= limit else None
 
 
 def _state(job: dict) -> str:

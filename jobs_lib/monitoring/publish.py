@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 from jobs_lib import clock, folders, schedule
+from jobs_lib.engines.mustache import render
 from jobs_lib.errors import OK, JobsError
-from jobs_lib.features.notifications.render import render
 
 from . import overview, status_page
 from .status_page import source
@@ -31,13 +31,12 @@ def metrics(config, db, now) -> str:
     All are gauges. A counter of runs or mails would have to be kept for ever: what we know of them
     is purged with the history, and a counter that falls looks like a restart.
     """
-    found = overview.with_last_day(overview.collect(config, db, now), db, now)
+    found = overview.collect(config, db, now)
     now, mail = _stamp(found["generated_at"]), found["mail"]
     values = {
         "version": found["version"], "now": now, "number": len(found["incidents"]),
         "incidents": [{**each, "key": _escaped(each["key"])} for each in found["incidents"]],
-        "jobs": [_job(job, found["runs"].get(job["name"], {}), int(now))
-                 for job in found["jobs"]],
+        "jobs": [_job(job, int(now)) for job in found["jobs"]],
         "queues": found["queues"], "windows": mail["windows"],
         "paused": int(mail["paused_until"] is not None),
         "disks": [{**disk, "disk": ", ".join(disk["holds"])} for disk in found["disks"]]}
@@ -45,7 +44,7 @@ def metrics(config, db, now) -> str:
                   partial=source)
 
 
-def _job(job: dict, runs: dict, now: int) -> dict:
+def _job(job: dict, now: int) -> dict:
     """Its values; "" leaves a metric out."""
     last, late = job["last"], _stamp(job["late_since"])
     took = last and last["duration_ms"]
@@ -54,7 +53,7 @@ def _job(job: dict, runs: dict, now: int) -> dict:
             "began": _stamp(last and last["started_at"]), "well": _stamp(job["last_ok_at"]),
             "took": "" if took is None else f"{took / 1000:.3f}",
             "next": _stamp(job["next_at"]), "lateness": now - int(late) if late else 0,
-            "runs": [{"status": status, "runs_last_day": runs.get(status, 0)}
+            "runs": [{"status": status, "runs_last_day": job["runs_last_day"].get(status, 0)}
                      for status in STATUSES]}
 
 

@@ -13,15 +13,14 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.engines.due import in_words
-from jobs_lib.features.notifications.render import render
-from jobs_lib.text import counted, moment, size, span, took
+from jobs_lib.engines.mustache import render
+from jobs_lib.text import counted, moment, size, span, took, up_to
 
 BAD, NONE, WELL, PART = "\u2715", "\u2013", "\u2713", "\u25d0"
-# {outcome: (style, sign)}
+# {outcome, or what keeps a job from running: (style, sign)}
 OUTCOMES = {"ok": ("ok", WELL), "partial": ("early", PART), "interrupted": ("early", PART),
-            "running": ("none", "\u25b8"), "skipped": ("none", NONE)}
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+            "running": ("none", "\u25b8"),
+            **dict.fromkeys(("skipped", "off", "paused", "no run yet"), ("none", NONE))}
 WINDOWS = {"minute": "this minute", "hour": "in the last hour", "day": "in the last day"}
 PROBLEMS = ("misconfigured", "failing", "late")
 # {how the names of a group's jobs begin: its title}
@@ -45,7 +44,7 @@ def page(found: dict, zone, zone_name: str) -> str:
     values = {
         "verdict": found["verdict"], "hero": "bad" if found["incidents"] else
         "well" if found["last_run_at"] else "none",
-        "last_run": found["last_run_at"] and view.at(found["last_run_at"]),
+        "last_run": view.at(found["last_run_at"]),
         "waiting": f"{sum(queue['depth'] for queue in queues):,}",
         "style_hash": digest, "zone": zone_name,
         "version": found["version"], "note": found.get("note"),
@@ -54,7 +53,7 @@ def page(found: dict, zone, zone_name: str) -> str:
         "has_incidents": bool(found["incidents"]), "has_queues": bool(queues),
         "incidents": [view.incident(each) for each in found["incidents"]],
         "queues": [view.queue(each) for each in queues], "groups": view.groups(),
-        "paused": mail["paused_until"] and view.at(mail["paused_until"]),
+        "paused": view.at(mail["paused_until"]),
         "windows": [{"sent": f"{each['sent']:,}", "limit": f"{each['limit']:,}",
                      "window": WINDOWS[each["name"]]} for each in mail["windows"]],
         "disks": [{"free": size(disk["free"]), "size": size(disk["total"]),
@@ -70,7 +69,7 @@ def source(name: str) -> str:
 
 
 def _day(of) -> str:
-    return f"{of.day} {MONTHS[of.month - 1]}"
+    return f"{of.day} {of:%b}"
 
 
 class _View:
@@ -80,9 +79,10 @@ class _View:
         self.found, self.zone, self.now = found, zone, clock.parse(found["generated_at"])
 
     def at(self, text: str | None) -> str:
-        """A time as short as it is clear; `unknown` where the database holds none."""
+        """A time as short as it is clear; "" for none, `unknown` where the database holds another
+        thing."""
         time = stored.time(text)
-        return moment(time, self.now, self.zone) if time else stored.UNKNOWN
+        return moment(time, self.now, self.zone) if time else (text and stored.UNKNOWN) or ""
 
     def incident(self, each: dict) -> dict:
         """One that needs you, with a link to the part of this page with more."""
@@ -100,15 +100,15 @@ class _View:
 
     def queue(self, queue: dict) -> dict:
         """A card: how much waits, and since when, and what became of it."""
-        badge = ("bad", "! stalled") if queue["stalled_since"] else (
+        style, badge = ("bad", "! stalled") if queue["stalled_since"] else (
             ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty"))
         title = queue["what"][:1].upper() + queue["what"][1:]
-        return {"name": queue["name"], "what": title, "badges": _badges(badge),
-                "oldest": queue["due"] and self.at(queue["oldest_due_at"]),
+        return {"name": queue["name"], "what": title, "style": style, "badge": badge,
+                "oldest": queue["due"] and (self.at(queue["oldest_due_at"]) or stored.UNKNOWN),
                 "done": f"{queue['done_last_day']:,}", "failed": f"{queue['failed_last_day']:,}",
                 "lost": queue["uncertain_last_day"],
-                "depth": in_words(queue["depth"]), "due": in_words(queue["due"]),
-                **self.strip(title, queue["days"], _items, _number)}
+                "depth": up_to(queue["depth"]), "due": up_to(queue["due"]),
+                **self.strip(title, queue["days"], _items)}
 
     def groups(self) -> list[dict]:
         """The jobs of one purpose together, those with problems first."""
@@ -119,41 +119,34 @@ class _View:
 
     def job(self, job: dict) -> dict:
         """A row of the table."""
-        last, following = job["last"], "-"
-        if job["state"] == "paused":
-            following = "paused"
-        elif job["next_at"] and job["due_since"]:
-            following = "overdue" if job["overdue"] else "due now"
-        elif job["next_at"]:
-            following = self.at(job["next_at"])
+        last = job["last"] or {"status": "no run yet", "started_at": None, "duration_ms": None}
+        stopped = job["state"] in ("misconfigured", "off", "paused")
+        outcome = job["state"] if stopped else last["status"]
+        style, sign = OUTCOMES.get(outcome, ("bad", BAD))
         return {"name": job["name"], "words": job["name"].replace("_", "_ ").split(),
-                "when": job["when"],
+                "when": job["when"], "style": style, "badge": f"{sign} {outcome}",
                 "row": "problem" if job["failures"] or job["late_since"] else "",
                 "failed": job["failures"], "many": job["failures"] > 1 and job["failures"],
-                "late": job["late_since"] and self.at(job["late_since"]),
-                "good": job["last_ok_at"] and self.at(job["last_ok_at"]),
-                "badges": _badges(*_outcome(job)), "next": following,
-                "began": self.at(last["started_at"]) if last else "",
-                "took": took(last and last["duration_ms"]),
-                **self.strip(job["name"], job["days"], _runs, _mean)}
+                "late": self.at(job["late_since"]), "good": self.at(job["last_ok_at"]),
+                "next": job["due"] or self.at(job["next_at"]) or "-",
+                "began": self.at(last["started_at"]), "took": took(last["duration_ms"]),
+                **self.strip(job["name"], job["days"], _runs)}
 
-    def strip(self, name: str, days: dict, text, weight) -> dict:
+    def strip(self, name: str, days: dict, describe) -> dict:
         """What strip.html draws of 30 days: bars as tall as their weight, a shape or a pattern for
-        the meaning of each colour, and a text for a mouse or a reader. `text`, `weight`: functions
-        of a day."""
-        tallest, marks = max(map(weight, days.values()), default=0) or 1, []
+        the meaning of each colour, and a text for a mouse or a reader. `describe`: a function of a
+        day: (its weight, its text)."""
+        known = {date: describe(day) for date, day in days.items()}
+        tallest, marks = max([1, *(weight for weight, _ in known.values())]), []
         for number, date in enumerate(self.found["days"]):
-            day, words = days.get(date), "nothing"
+            day, (weight, words) = days.get(date), known.get(date, (0, "nothing"))
             bars = [("hit", 0, HEIGHT), ("none", HEIGHT - 1, 1)]
             if day:
-                words = text(day)
                 # the root: one long day does not flatten the others
-                share = (weight(day) / tallest) ** 0.5
-                tall = max(LEAST, share * HEIGHT * 0.72)
+                tall = max(LEAST, (weight / tallest) ** 0.5 * HEIGHT * 0.72)
                 bars[1] = ("early" if day["early"] else "ok", HEIGHT - tall, tall)
                 if day["bad"]:
-                    share = day["bad"] / day["number"]
-                    bars.append(("bad", 0, max(LEAST + 2, share * HEIGHT)))
+                    bars.append(("bad", 0, max(LEAST + 2, day["bad"] / day["number"] * HEIGHT)))
             marks.append({"day": f"{_day(clock.parse(date + ' 00:00:00'))}: {words}", "bars": [
                 {"style": style, "x": WIDTH * number, "y": f"{y:.4g}", "height": f"{height:.4g}"}
                 for style, y, height in bars]})
@@ -161,37 +154,14 @@ class _View:
         return {"strip": f"{name} in 30 days: {failed:,} failed", "days": marks}
 
 
-def _badges(*badges: tuple[str, str]) -> list[dict]:
-    return [{"style": style, "text": text} for style, text in badges]
-
-
-def _outcome(job: dict) -> list[tuple[str, str]]:
-    """A job's last outcome as a sign and a word, or what keeps it from running."""
-    state = job["state"]
-    if state in ("misconfigured", "off", "paused"):
-        style, sign = ("bad", BAD) if state == "misconfigured" else ("none", NONE)
-        return [(style, f"{sign} {state}")]
-    if job["last"] is None:
-        return [("none", f"{NONE} no run yet")]
-    status = job["last"]["status"]
-    style, sign = OUTCOMES.get(status, ("bad", BAD))
-    return [(style, f"{sign} {status}"), *([("bad", "! late")] if job["late_since"] else [])]
-
-
-def _number(day: dict) -> int:
-    return day["number"]
-
-
-def _mean(day: dict) -> int:
-    return day["took_ms"] // day["number"]
-
-
-def _runs(day: dict) -> str:
-    """A day's runs as `288 runs, 2 failed, 40 ms each`."""
+def _runs(day: dict) -> tuple[int, str]:
+    """How long a day's runs took, and `288 runs, 2 failed, 40 ms each`."""
+    each = day["took_ms"] // day["number"]
     early = f", {day['early']:,} ended early" if day["early"] else ""
-    return (f"{counted(day['number'], 'run')}{early}, {day['bad'] or 'none'} failed, "
-            f"{took(_mean(day))} each")
+    return each, (f"{counted(day['number'], 'run')}{early}, {day['bad'] or 'none'} failed, "
+                  f"{took(each)} each")
 
 
-def _items(day: dict) -> str:
-    return f"{day['number'] - day['bad']:,} done, {day['bad']:,} failed"
+def _items(day: dict) -> tuple[int, str]:
+    """How many a day's items were, and what became of them."""
+    return day["number"], f"{day['number'] - day['bad']:,} done, {day['bad']:,} failed"

@@ -1,10 +1,10 @@
-"""config.ini.example and .env.example: every option with what it means and its default. And a short
-config.ini to begin with."""
+"""config.ini.example: every option with what it means and its default. And a short config.ini to
+begin with."""
 from __future__ import annotations
 
 import re
 
-from jobs_lib.config import settings, variable_name
+from jobs_lib.config import settings
 from jobs_lib.config.option_types import Option
 
 from .layout import wrapped
@@ -29,13 +29,6 @@ SHORT = {"core": ("database", "app_url"),
          "mail": ("host", "port", "security", "username", "password", "from", "domain",
                   "per_hour"),
          "dns": ("mx_hosts",), "alerts": ("email", "ping_url")}
-ENV_HEAD = """\
-# Secrets, and each job's schedule, retries and retention, if you prefer not to have them in
-# config.ini: copy this file to .env, beside it, with mode 0600, and remove the # before what you
-# change. It needs python-dotenv, which ./install.sh installs. Every option of config.ini.example
-# can be set here: JOBS_<SECTION>_<OPTION>. It wins over config.ini, and a variable of the
-# environment wins over both. Write a value with spaces, quotes or # in 'single quotes'.
-"""
 JOBS = """\
 # === The jobs ===
 # Each has a section with these options; its own are explained.
@@ -55,7 +48,7 @@ def config_ini(jobs: list) -> str:
         lines += _comment(f"{name}: {option.meaning}")
     for job in jobs:
         lines += ["", *_comment(f"{job.summary}."), f"[{job.name}]"]
-        for name, option in _own(job).items():
+        for name, option in own_options(job).items():
             lines += _explained(name, option) if name in job.options else _default(name, option)
     return "\n".join([*lines, ""])
 
@@ -73,25 +66,7 @@ def short_ini() -> str:
     return "\n".join(lines)
 
 
-def env(jobs: list) -> str:
-    """The text of .env.example: the shared options that hold secrets or say how long, and each
-    job's schedule and own options."""
-    lines = [ENV_HEAD, *(_variable(section, name, option)
-                         for section, name, option in settings.shared_options()
-                         if option.kind.mask or name == "keep")]
-    for job in jobs:
-        lines += ["", *(_variable(job.name, name, option) for name, option in _own(job).items()
-                        if name == "schedule" or name in job.options)]
-    return "\n".join([*lines, ""])
-
-
-def _variable(section: str, name: str, option: Option) -> str:
-    value = option.default
-    quoted = f"'{value}'" if any(sign in value for sign in " #'\"") else value
-    return f"#{variable_name(section, name)}={quoted}"
-
-
-def _own(job) -> dict:
+def own_options(job) -> dict:
     """The options of a job's section but for those that are shown once for all jobs."""
     return {name: option for name, option in settings.job_options(job).items()
             if name not in settings.JOB_ALERTS and not option.argument}

@@ -6,12 +6,12 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib.records import namedtuple
-from jobs_lib.text import span
+from jobs_lib.text import counted, span
 
-from .console import WIDEST, columns
-from .layout import wrapped
+from .layout import INDENT, wrapped
+from .terminal import paint, width
 
-AREA, INDENT = 10, "  "
+AREA = 10       # columns
 # from good to bad, with a colour each
 LEVELS = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "red"}
 
@@ -45,44 +45,41 @@ def run(words: str, *commands: str) -> str:
                                for line in command.split("\n"))])
 
 
-def report(findings: list[Finding], paint) -> str:
+def report(findings: list[Finding]) -> str:
     """A line for each area, and below it what was found but for what is fine."""
     lines: list[str] = []
+    order = [*LEVELS]
     for area in dict.fromkeys(finding.area for finding in findings):
         here = sorted((finding for finding in findings if finding.area == area),
-                      key=lambda finding: [*LEVELS].index(finding.level), reverse=True)
+                      key=lambda finding: order.index(finding.level), reverse=True)
         worst = here[0].level
-        lines.append(paint("bold", f"{area:<{AREA}}") + paint(LEVELS[worst], _number(here, worst)))
+        number = "ok" if worst == "ok" else _number(here, worst)
+        lines.append(paint("bold", f"{area:<{AREA}}") + paint(LEVELS[worst], number))
         lines += [f"  {line}" for finding in here if finding.level != "ok"
-                  for line in in_full(finding, paint)]
-    numbers = ", ".join(_number(findings, level) for level in reversed([*LEVELS])
-                        if level != "ok" and _count(findings, level))
+                  for line in in_full(finding)]
+    levels = {finding.level for finding in findings} - {"ok"}
+    numbers = ", ".join(_number(findings, level) for level in reversed(order) if level in levels)
     return "\n".join([*lines, "", f"{numbers}." if numbers else "All is well."])
 
 
-def in_full(finding: Finding, paint) -> list[str]:
+def _number(findings: list[Finding], level: str) -> str:
+    return counted(sum(finding.level == level for finding in findings), level)
+
+
+def in_full(finding: Finding) -> list[str]:
     """Its lines: what, why, and how to fix it."""
-    width = min(columns(), WIDEST) - len(INDENT)
-    first, *lines = wrapped(f"{finding.level}: {sentence(finding.what)}", width, "", INDENT)
+    room = width() - len(INDENT)
+    first, *lines = wrapped(f"{finding.level}: {sentence(finding.what)}", room, "", INDENT)
     first = first.replace(finding.level, paint(LEVELS[finding.level], finding.level), 1)
     if finding.why:
         why = finding.why[:1].upper() + finding.why[1:]
-        lines += wrapped(sentence(why), width, INDENT, INDENT)
+        lines += wrapped(sentence(why), room, INDENT, INDENT)
     text, *commands = finding.fix.split("\n")
     if text:
-        lines += wrapped(text, width, f"{INDENT}-> ", INDENT)
+        lines += wrapped(text, room, f"{INDENT}-> ", INDENT)
     return [first, *lines, *(INDENT + command for command in commands)]
 
 
 def sentence(words: str) -> str:
     """With one mark at its end."""
     return words if words.endswith("?") else words.rstrip(".") + "."
-
-
-def _count(findings: list[Finding], level: str) -> int:
-    return sum(finding.level == level for finding in findings)
-
-
-def _number(findings: list[Finding], level: str) -> str:
-    number = _count(findings, level)
-    return "ok" if level == "ok" else f"{number} {level}{'s' if number > 1 else ''}"

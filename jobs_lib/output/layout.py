@@ -1,11 +1,17 @@
-"""Text in columns and paragraphs, as wide as the terminal."""
+"""Text in columns and paragraphs, as wide as the terminal, and times in the configured zone."""
 from __future__ import annotations
 
 import textwrap
 
+from jobs_lib import schedule
+from jobs_lib.database import stored
 from jobs_lib.database.stored import one_line
+from jobs_lib.text import moment
+
+from . import terminal
 
 INDENT, GAP = "  ", "  "
+BELOW = "    "  # an indented paragraph
 NARROWEST = 8  # columns, of a table's column that has to give way
 
 
@@ -40,15 +46,15 @@ def pairs(rows: list[tuple[str, str]], width: int) -> list[str]:
 def table(rows: list, sides: str = "", width: int | None = None, widest: int = 500) -> list[str]:
     """Rows of values as lines in columns. `sides`: `l` or `r` for each column, left by default.
 
-    A value has at most `widest` characters, and fewer where `width` asks for it: times lose their
-    seconds then, and the widest columns give way.
+    A value has at most `widest` characters, and fewer where `width` asks for it: the widest columns
+    give way then, but not the first, by which a row is called.
     """
     cells = [[cell(value, widest) for value in row] for row in rows]
-    if _too_wide(_rooms(cells), width):
-        cells = [[_without_seconds(text) for text in row] for row in cells]
-    rooms = _rooms(cells)
-    while _too_wide(rooms, width) and max(rooms) > NARROWEST:
+    first, *rooms = [max(map(len, column)) for column in zip(*cells)]
+    while (width and rooms and max(rooms) > NARROWEST
+           and first + sum(rooms) + len(GAP) * len(rooms) > width):
         rooms[rooms.index(max(rooms))] -= 1
+    rooms = [first, *rooms]
     sides = sides or "l" * len(rooms)
     return [GAP.join(cell(text, room).rjust(room) if side == "r" else cell(text, room).ljust(room)
                      for text, room, side in zip(row, rooms, sides)).rstrip() for row in cells]
@@ -59,15 +65,25 @@ def cell(value, widest: int) -> str:
     return "-" if value is None else one_line(str(value), widest)
 
 
-def _rooms(cells: list[list[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*cells)]
+class Screen:
+    """`now`, the `zone`, its `zone_name`, and the `width` in columns."""
 
+    def __init__(self, session) -> None:
+        self.zone_name = session.config.section("core").timezone
+        self.zone, self.now = schedule.zone(self.zone_name), session.ports.now()
+        self.width = terminal.width()
 
-def _too_wide(rooms: list[int], width: int | None) -> bool:
-    return width is not None and sum(rooms) + len(GAP) * (len(rooms) - 1) > width
+    def at(self, text: str | None) -> str:
+        """A time of the database, as short as it is clear; `-` for None, `unknown` if invalid."""
+        found = stored.time(text)
+        if found is None:
+            return "-" if text is None else stored.UNKNOWN
+        return moment(found, self.now, self.zone)
 
+    def clock(self) -> str:
+        """The last line of an answer with times in it."""
+        return f"It is {self.now.astimezone(self.zone):%H:%M} in {self.zone_name}."
 
-def _without_seconds(text: str) -> str:
-    """A time of the database without them."""
-    is_time = len(text) == 19 and (text[4], text[7], text[10], text[13], text[16]) == tuple("-- ::")
-    return text[:-3] if is_time else text
+    def below(self, text: str) -> list[str]:
+        """An indented paragraph below a heading."""
+        return wrapped(text, self.width, BELOW, BELOW)

@@ -3,11 +3,10 @@ from __future__ import annotations
 
 from jobs_lib.database import stored
 from jobs_lib.database.stored import one_line
-from jobs_lib.engines.due import in_words
-from jobs_lib.text import span
+from jobs_lib.text import span, up_to
 
-from .layout import cell, pairs, table, wrapped
-from .screen import Screen
+from .layout import Screen, cell, pairs, table, wrapped
+from .terminal import paint
 
 WIDEST, LEAST = 60, 60          # columns of a cell, and of the table behind the ids
 COLOURS = {"due": "yellow", "failed": "red", "invalid": "red", "cancelled": "dim"}
@@ -17,18 +16,15 @@ SAID = ("id", "user_id", "status", "attempts")      # of what is stored, above i
 def summary(found: list[dict], screen: Screen) -> str:
     """A line a queue, and below it what holds it up."""
     head, *lines = table([["QUEUE", "WAITING", "DUE", "FAILED", "DUE FOR", "JOB"], *(
-        [each["queue"], _number(each["waiting"]), _number(each["due"]), _number(each["failed"]),
+        [each["queue"], *(None if each[name] is None else up_to(each[name])
+                          for name in ("waiting", "due", "failed")),
          _since(each, screen), each["job"]] for each in found)])
-    text = [screen.paint("bold", head)]
+    text = [paint("bold", head)]
     for line, each in zip(lines, found):
         text.append(line)
         for hold in each["holds"]:
             text += screen.below(hold)
     return "\n".join([*text, "", "`jobs.py queue forwards` lists the items of a queue."])
-
-
-def _number(number: int | None) -> str | None:
-    return None if number is None else in_words(number)
 
 
 def _since(each: dict, screen: Screen) -> str | None:
@@ -45,16 +41,14 @@ def listing(found: dict, screen: Screen) -> str:
     if not items:
         return "\n".join([*lines, f"There is nothing to list in {name}.",
                           f"`jobs.py queue {name} --failed` lists what has failed for good."])
-    # an id is shown whole: it is to be typed
     room = max(2, *(len(str(each["id"])) for each in items))
-    head, *rows = table([["OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"], *(
-        [each["owner"], each["to"], each["state"], _tries(each), screen.at(each["since"]),
-         screen.at(each["next_at"])] for each in items)],
-        width=max(screen.width - room - 2, LEAST), widest=WIDEST)
-    lines.append(screen.paint("bold", f"{'ID':>{room}}  {head}"))
+    head, *rows = table([["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"], *(
+        [each["id"], each["owner"], each["to"], each["state"], _tries(each),
+         screen.at(each["since"]), screen.at(each["next_at"])] for each in items)],
+        "rllllll", max(screen.width, room + LEAST), WIDEST)
+    lines.append(paint("bold", head))
     for row, each in zip(rows, items):
-        line = f"{each['id']:>{room}}  {row}"
-        lines.append(screen.paint(COLOURS.get(each["state"], ""), line))
+        lines.append(paint(COLOURS.get(each["state"], ""), row))
         for text in filter(None, (each["why"], each["answer"])):
             lines += screen.below(text)
     if found["more"]:
@@ -87,7 +81,7 @@ def story(found: dict, screen: Screen) -> str:
         body = pairs([(name, value) for name, value in rows if value not in ("", "-")],
                      screen.width)
         if body or rows is facts:
-            lines += [screen.paint("bold", title), *body, ""]
+            lines += [paint("bold", title), *body, ""]
     return "\n".join([*lines, f"Times are in {screen.zone_name}. {screen.clock()}"])
 
 

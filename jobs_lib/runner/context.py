@@ -107,23 +107,19 @@ class Context:
     def mail(self):
         """The mail transport, one for the run."""
         if self._transport is None:
-            self._transport = self._outside().mail(self.section("mail"))
+            self._transport = self.ports().mail(self.section("mail"))
         return self._transport
 
     def http(self):
         """The client for HTTP."""
-        return self._outside().http(self.section("webhooks"))
-
-    def trusted_http(self):
-        """The same for URLs that the operator has chosen."""
-        return self._outside().trusted_http()
+        return self.ports().http(self.section("webhooks"))
 
     def dns(self):
         """A resolver (ports/outcomes.py)."""
-        return self._outside().dns(self.section("dns"))
+        return self.ports().dns(self.section("dns"))
 
-    def _outside(self):
-        """The ports; ReadOnly in a dry run, which has none."""
+    def ports(self):
+        """All of it (resources.py); ReadOnly in a dry run, which has none."""
         if self.dry_run:
             raise ReadOnly("a dry run opens no connection for mail, HTTP or DNS")
         return self._ports

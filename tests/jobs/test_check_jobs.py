@@ -225,10 +225,12 @@ def test_a_job_without_success_for_three_intervals_is_late_and_says_why(bench): 
 
 @pytest.mark.parametrize("trigger", ["scheduled", "worker"])
 def test_a_tick_that_comes_rarely_makes_no_job_late(bench, trigger):        # R59
-    bench.table("job_state", [{"job": "retry_webhooks", "due_after": bench.ago(days=9)}])
+    bench.table("job_state", [{"job": job, "due_after": bench.ago(days=9)}
+                              for job in ("retry_webhooks", JOB)])
     for hours in (6, 4, 2):
-        ended(bench, "retry_webhooks", "ok", ago=timedelta(hours=hours), trigger_type=trigger,
-              slot=bench.ago(hours=hours))
+        for job in ("retry_webhooks", JOB):
+            ended(bench, job, "ok", ago=timedelta(hours=hours), trigger_type=trigger,
+                  slot=bench.ago(hours=hours))
     assert check(bench) == []
 
 

@@ -108,7 +108,7 @@ def test_an_outage_of_the_database_is_one_line_one_alert_and_one_line_when_over(
     hours.site.configure(database=url)
     code, said, heard = hours.tick()
     assert code == 0
-    assert "\n".join(said) == ("jobs.py run-due: The database can be used again: no job could use "
+    assert "\n".join(said) == ("jobs.py run-due: it is over: no job could use "
                                "the database from 14:35 to 15:30 UTC on 24 Nov")
     assert heard == ["once installation:database", "ping"]
     assert hours.tick() == (0, [], ["ping"])
@@ -171,7 +171,7 @@ def test_a_database_held_by_another_for_long_is_an_incident(request, outside, mo
     # and nobody says that cron had stopped
     assert (code, heard) == (0, ["once installation:database", "ping"])
     assert len(said) == 1
-    assert said[0].startswith("jobs.py run-due: The database can be used again: no job could use "
+    assert said[0].startswith("jobs.py run-due: it is over: no job could use "
                               "the database from 14:35 to ")
     assert hours.tick() == (0, [], ["ping"])
 
@@ -250,7 +250,7 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     ours(lock)
     back = tick(site, 46, **UNPRIVILEGED)
     assert (back.code, back.err.count("\n")) == (0, 1)
-    assert "can be used again" in back.err
+    assert "it is over: no job could be started" in back.err
     assert tick(site, 51, **UNPRIVILEGED).err == ""
 
 
@@ -307,7 +307,7 @@ def test_a_full_disk_is_said_once_and_stops_no_job_with_another_database(request
         assert site.outcomes("tick_low") == site.outcomes("tick_critical") == ["ok"] * 5
         assert done[0].err.count("\n") == 1             # the log, once
         assert str(site.folder / "log") in done[0].err
-        assert back.err == ("jobs.py run-due: The log can be written again: the log could not be "
+        assert back.err == ("jobs.py run-due: it is over: the log could not be "
                             "written from 14:36 to 14:51 UTC on 24 Nov\n")
 
 

@@ -4,28 +4,17 @@
 between the head and the signature of `layout.html`. Values are on one line each: whatever a
 stranger wrote adds neither a line nor a header.
 
-A template is a small part of Mustache, which an operator can write without knowing Python:
-
-    {{name}}                  the value, on one line; in HTML `&`, `<`, `>` and quotes are escaped
-    {{#name}} ... {{/name}}   for each item of a list, or once if it is neither empty nor false
-    {{^name}} ... {{/name}}   once if it is empty or false
-    {{> name}}                on a line to itself: the lines of another template
-
-Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no
-dict. A tag of a section that has a line to itself takes the whole line away. None is shown as
-nothing; a name that nobody gives is an error, so that a slip is seen at once. A section inside of
-one with the same name, and what else mustache(5) has, is left out.
+How a template is written: engines/mustache.py.
 """
 from __future__ import annotations
 
 import os
 import re
 from datetime import timedelta
-from html import escape
 from textwrap import wrap
 
 from jobs_lib.database.stored import one_line, words
-from jobs_lib.errors import JobsError
+from jobs_lib.engines.mustache import TemplateError, render
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
@@ -35,22 +24,8 @@ OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 WIDTH = 72                        # columns of plain text
 BODY = "{{{body}}}"               # where in a layout the notice itself goes
 DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")  # in a name of a host
-LONGEST = 1000  # characters of a value: a DKIM key of 4096 bits, which is copied
-TAG = re.compile(r"""
-    \{\{ (?P<mark>[#^]) \s* (?P<section>[\w.]+) \s* \}\}
-        (?P<inside>.*?)
-    \{\{ / \s* (?P=section) \s* \}\}
-  | \{\{ \s* (?P<value>[\w.]+) \s* \}\}
-  | (?P<slip>\{\{ .{0,30})
-""", re.DOTALL | re.VERBOSE)
-ALONE = re.compile(r"^[ \t]*(\{\{[#^/][^}]*\}\})[ \t]*\n", re.MULTILINE)
-PARTIAL = re.compile(r"^[ \t]*\{\{>\s*([\w.]+)\s*\}\}[ \t]*\n", re.MULTILINE)
 
 Letter = namedtuple("Letter", "subject text html")
-
-
-class TemplateError(JobsError):
-    """A template cannot be used; the message says which, where and why."""
 
 
 def write(ctx, kind: str, values: dict) -> Letter:
@@ -143,39 +118,3 @@ def _template(folder: str, name: str) -> str:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"{name}: cannot be read: {error}") from None
-
-
-# Templates
-
-def render(source: str, values: dict, *, html: bool, name: str, partial) -> str:
-    """The template filled in. `name` is for the errors; `partial(name)` reads another template."""
-    source = PARTIAL.sub(lambda found: partial(found[1]), source)
-    return _filled(ALONE.sub(r"\1", source), values, html, name)
-
-
-def _filled(source: str, values: dict, html: bool, name: str) -> str:
-    """In one pass, so that no value is ever read as a template."""
-    def fill(found: re.Match) -> str:
-        tag = found.groupdict()
-        if tag["slip"]:
-            raise TemplateError(f"{name}: cannot read {tag['slip']!r}: no tag that is known, or a "
-                                "section without its other end")
-        value = _find(tag["section"] or tag["value"], values, name)
-        if tag["value"]:
-            text = "" if value is None else one_line(value, LONGEST)
-            return escape(text) if html else text
-        if tag["mark"] == "^":
-            value = not value
-        # what is no list adds no names
-        items = value if isinstance(value, list) else [{}] if value else []
-        return "".join(_filled(tag["inside"], {
-            **values, **(item if isinstance(item, dict) else {".": item})}, html, name)
-            for item in items)
-    return TAG.sub(fill, source)
-
-
-def _find(word: str, values: dict, name: str):
-    if word not in values:
-        raise TemplateError(f"{name}: nothing is called {word!r} here; there is "
-                            + ", ".join(sorted(values)))
-    return values[word]
