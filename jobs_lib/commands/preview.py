@@ -13,12 +13,12 @@ import os
 
 from jobs_lib import clock, folders
 from jobs_lib.config.option_types import address, argparse_type
-from jobs_lib.engines.mustache import TemplateError
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features import exports
 from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.text.addresses import check
+from jobs_lib.text.mustache import TemplateError
 
 READER = "jane@home.example"
 FOLDER = "preview"                       # where you are

@@ -79,11 +79,10 @@ def _show_first_run(session, db, job, now) -> None:
     if db.row("SELECT id FROM {job_runs} WHERE job = :job AND status <> 'skipped' LIMIT 1",
               job=job.name):
         return
-    from jobs_lib.runner import runner
-    from jobs_lib.text import counts_words
+    from jobs_lib.runner import outcome, runner
     try:
         result = runner.run(session, job, runner.Request(dry_run=True))
-        words = result["error"] or counts_words(result["counts"]) or "nothing"
+        words = result["error"] or outcome.counts_words(result["counts"]) or "nothing"
     except JobsError as error:
         result, words = {}, str(error)
     session.console.report(f"{job.name} would do now: {words}")

@@ -11,6 +11,8 @@ from datetime import datetime
 from itertools import islice
 
 from jobs_lib import clock
+from jobs_lib.text import one_line as one_line
+from jobs_lib.text import words as words
 
 INVALID = "invalid"  # what a run counts such rows under
 LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255  # of a number; characters of a text
@@ -21,20 +23,6 @@ FIRST, LAST = 1971, 9998
 LONGEST = 10 ** 11  # milliseconds: three years
 UNKNOWN = "unknown"
 STATUSES = ("running", "ok", "partial", "skipped", "failed", "timeout", "interrupted", "vanished")
-
-
-def words(value) -> str:
-    """Text, whatever it was stored as; undecodable octets are marked. "" for NULL."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if value is None else str(value)
-
-
-def one_line(text, limit: int = 150) -> str:
-    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a
-    header."""
-    text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
-    return text if len(text) <= limit else text[:limit - 1] + "\u2026"
 
 
 def time(value) -> datetime | None:

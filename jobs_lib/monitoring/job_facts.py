@@ -53,8 +53,8 @@ class Cron:
 
     last_run   the start of the latest run of any job
     every      the usual time between two ticks; one of more than an hour is not intended
-    looked_at  the start of the last run of check_jobs that has ended: by then, all others that were
-               due had their turn
+    looked_at  the start of the last run of check_jobs that has ended, by which all others that were
+               due had their turn; `now` where there is none
     gap        (from, to) of the last time without a tick that is over, within a day
     stopped    since when nothing was started that should have been
     """
@@ -78,8 +78,8 @@ class Cron:
         is_on = not state["paused_at"] and state["due_after"] not in (None, slots.OFF)
         since = _latest(self.last_run, after) or now
         self.stopped = since if is_on and now - since > patience else None
-        ended = [began for began, status in rows if status != "running"]
-        self.looked_at = max(ended, default=None) if is_on else now
+        ended = (began for began, status in rows if status != "running")
+        self.looked_at = next(ended, now) if is_on else now
 
 
 def unknown(job) -> dict:
@@ -201,7 +201,7 @@ def _late(facts, when, after, every: timedelta):
     limit = max(limit, after + LATE_INTERVALS * every)
     if cron.gap and cron.gap[1] > after:
         limit = max(limit, cron.gap[1] + min(limit - after, DAY))
-    return first if cron.looked_at and cron.looked_at >= limit else None
+    return first if cron.looked_at >= limit else None
 
 
 def _state(job: dict) -> str:

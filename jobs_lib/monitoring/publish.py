@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 
 from jobs_lib import clock, folders, schedule
-from jobs_lib.engines.mustache import render
 from jobs_lib.errors import OK, JobsError
+from jobs_lib.text.mustache import render
 
 from . import overview, status_page
 from .status_page import source

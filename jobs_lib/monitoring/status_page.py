@@ -12,9 +12,8 @@ import os
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database import stored
-from jobs_lib.engines.mustache import render
 from jobs_lib.text import counted, moment, size, span, took, up_to
+from jobs_lib.text.mustache import render
 
 BAD, NONE, WELL, PART = "\u2715", "\u2013", "\u2713", "\u25d0"
 # {outcome, or what keeps a job from running: (style, sign)}
@@ -29,7 +28,7 @@ GROUPS = {prefix: title for title, prefixes in (
     ("Check and count", ("check", "rollup")),
     ("Exports, closed accounts, expiry", ("export", "delete", "expire")),
     ("Delete or archive past the retention", ("purge", "archive"))) for prefix in prefixes}
-OTHERS = "Others"
+OTHERS, UNKNOWN = "Others", "unknown"
 # of a strip, in the units of strip.html
 WIDTH, HEIGHT, LEAST = 10, 34, 3.0
 
@@ -41,23 +40,31 @@ def page(found: dict, zone, zone_name: str) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     local, mail = view.now.astimezone(zone), found["mail"]
     queues = sorted(found["queues"], key=lambda queue: not queue["stalled_since"])
+    hero = "well" if found["last_run_at"] else "none"
     values = {
-        "verdict": found["verdict"], "hero": "bad" if found["incidents"] else
-        "well" if found["last_run_at"] else "none",
+        "style_hash": digest,
+        "verdict": found["verdict"],
+        "hero": "bad" if found["incidents"] else hero,
         "last_run": view.at(found["last_run_at"]),
         "waiting": f"{sum(queue['depth'] for queue in queues):,}",
-        "style_hash": digest, "zone": zone_name,
-        "version": found["version"], "note": found.get("note"),
+        "zone": zone_name,
+        "version": found["version"],
+        "note": found.get("note"),
         "made_iso": f"{view.now:%Y-%m-%dT%H:%M:%SZ}",
         "made": f"{_day(local)} {local:%H:%M}",
-        "has_incidents": bool(found["incidents"]), "has_queues": bool(queues),
+        "has_incidents": bool(found["incidents"]),
         "incidents": [view.incident(each) for each in found["incidents"]],
-        "queues": [view.queue(each) for each in queues], "groups": view.groups(),
+        "has_queues": bool(queues),
+        "queues": [view.queue(each) for each in queues],
+        "groups": view.groups(),
         "paused": view.at(mail["paused_until"]),
-        "windows": [{"sent": f"{each['sent']:,}", "limit": f"{each['limit']:,}",
-                     "window": WINDOWS[each["name"]]} for each in mail["windows"]],
-        "disks": [{"free": size(disk["free"]), "size": size(disk["total"]),
-                   "holds": ", ".join(disk["holds"])} for disk in found["disks"]]}
+        "windows": [
+            {"sent": f"{each['sent']:,}", "limit": f"{each['limit']:,}",
+             "window": WINDOWS[each["name"]]} for each in mail["windows"]],
+        "disks": [
+            {"free": size(disk["free"]), "size": size(disk["total"]),
+             "holds": ", ".join(disk["holds"])} for disk in found["disks"]],
+    }
     return render(template, values, html=True, name="status.html", partial=source)
 
 
@@ -79,36 +86,46 @@ class _View:
         self.found, self.zone, self.now = found, zone, clock.parse(found["generated_at"])
 
     def at(self, text: str | None) -> str:
-        """A time as short as it is clear; "" for none, `unknown` where the database holds another
-        thing."""
-        time = stored.time(text)
-        return moment(time, self.now, self.zone) if time else (text and stored.UNKNOWN) or ""
+        """A time as short as it is clear; "" for none."""
+        return moment(clock.parse(text), self.now, self.zone) if text else ""
 
     def incident(self, each: dict) -> dict:
         """One that needs you, with a link to the part of this page with more."""
         name, kind = each["key"].partition(":")[2], each["kind"]
-        parts = ["relay", "disk", *(f"queue-{queue['name']}" for queue in self.found["queues"]),
-                 *(f"job-{job['name']}" for job in self.found["jobs"])]
-        wanted = (kind, f"queue-{name}", f"job-{name}")
-        return {"subject": each["subject"], "what": each["what"],
-                # what the guard says names rows by their keys
-                "held": kind == "guard",
-                # since when a setting is wrong or a disk is full is not known
-                "lasts": each["seconds"] and span(timedelta(seconds=each["seconds"])),
-                "anchor": next((part for part in wanted if part in parts), ""),
-                "command": each["command"].replace(self.found["program"], "python3 jobs.py")}
+        anchor = f"job-{name}" if name in each["jobs"] else ""
+        if kind in ("relay", "disk"):
+            anchor = kind
+        elif kind == "waiting":
+            anchor = f"queue-{name}"
+        return {
+            "subject": each["subject"],
+            "what": each["what"],
+            # what the guard says names rows by their keys
+            "held": kind == "guard",
+            # since when a setting is wrong or a disk is full is not known
+            "lasts": each["seconds"] and span(timedelta(seconds=each["seconds"])),
+            "anchor": anchor,
+            "command": each["command"].replace(self.found["program"], "python3 jobs.py"),
+        }
 
     def queue(self, queue: dict) -> dict:
         """A card: how much waits, and since when, and what became of it."""
         style, badge = ("bad", "! stalled") if queue["stalled_since"] else (
             ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty"))
         title = queue["what"][:1].upper() + queue["what"][1:]
-        return {"name": queue["name"], "what": title, "style": style, "badge": badge,
-                "oldest": queue["due"] and (self.at(queue["oldest_due_at"]) or stored.UNKNOWN),
-                "done": f"{queue['done_last_day']:,}", "failed": f"{queue['failed_last_day']:,}",
-                "lost": queue["uncertain_last_day"],
-                "depth": up_to(queue["depth"]), "due": up_to(queue["due"]),
-                **self.strip(title, queue["days"], _items)}
+        return {
+            "name": queue["name"],
+            "what": title,
+            "style": style,
+            "badge": badge,
+            "depth": up_to(queue["depth"]),
+            "due": up_to(queue["due"]),
+            "oldest": queue["due"] and (self.at(queue["oldest_due_at"]) or UNKNOWN),
+            "done": f"{queue['done_last_day']:,}",
+            "failed": f"{queue['failed_last_day']:,}",
+            "lost": queue["uncertain_last_day"],
+            **self.strip(title, queue["days"], _items),
+        }
 
     def groups(self) -> list[dict]:
         """The jobs of one purpose together, those with problems first."""
@@ -123,14 +140,22 @@ class _View:
         stopped = job["state"] in ("misconfigured", "off", "paused")
         outcome = job["state"] if stopped else last["status"]
         style, sign = OUTCOMES.get(outcome, ("bad", BAD))
-        return {"name": job["name"], "words": job["name"].replace("_", "_ ").split(),
-                "when": job["when"], "style": style, "badge": f"{sign} {outcome}",
-                "row": "problem" if job["failures"] or job["late_since"] else "",
-                "failed": job["failures"], "many": job["failures"] > 1 and job["failures"],
-                "late": self.at(job["late_since"]), "good": self.at(job["last_ok_at"]),
-                "next": job["due"] or self.at(job["next_at"]) or "-",
-                "began": self.at(last["started_at"]), "took": took(last["duration_ms"]),
-                **self.strip(job["name"], job["days"], _runs)}
+        return {
+            "name": job["name"],
+            "words": job["name"].replace("_", "_ ").split(),
+            "when": job["when"],
+            "row": "problem" if job["failures"] or job["late_since"] else "",
+            "style": style,
+            "badge": f"{sign} {outcome}",
+            "began": self.at(last["started_at"]),
+            "took": took(last["duration_ms"]),
+            "failed": job["failures"],
+            "many": job["failures"] > 1 and job["failures"],
+            "late": self.at(job["late_since"]),
+            "good": self.at(job["last_ok_at"]),
+            "next": job["due"] or self.at(job["next_at"]) or "-",
+            **self.strip(job["name"], job["days"], _runs),
+        }
 
     def strip(self, name: str, days: dict, describe) -> dict:
         """What strip.html draws of 30 days: bars as tall as their weight, a shape or a pattern for

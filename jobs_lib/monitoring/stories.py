@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from jobs_lib import catalogue, clock
 from jobs_lib.database import stored
-from jobs_lib.database.stored import one_line
 from jobs_lib.engines import attempts
 from jobs_lib.features.items.base import Items
-from jobs_lib.text import masking
+from jobs_lib.text import masking, one_line
 
 LONGEST = 2000                  # characters of a value
 ATTEMPTS = 200                  # the latest ones of an item

@@ -5,8 +5,7 @@ import textwrap
 
 from jobs_lib import schedule
 from jobs_lib.database import stored
-from jobs_lib.database.stored import one_line
-from jobs_lib.text import moment
+from jobs_lib.text import moment, one_line
 
 from . import terminal
 

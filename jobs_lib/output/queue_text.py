@@ -2,8 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib.database import stored
-from jobs_lib.database.stored import one_line
-from jobs_lib.text import span, up_to
+from jobs_lib.text import one_line, span, up_to
 
 from .layout import Screen, cell, pairs, table, wrapped
 from .terminal import paint

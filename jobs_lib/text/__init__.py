@@ -9,6 +9,20 @@ LONGEST = 40  # of a word that is compared
 COUNTED = 10_000  # rows of a queue that are counted; there may be more
 
 
+def words(value) -> str:
+    """Text, whatever it was stored as; undecodable octets are marked. "" for NULL."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+def one_line(text, limit: int = 150) -> str:
+    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a
+    header."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
+    return text if len(text) <= limit else text[:limit - 1] + "\u2026"
+
+
 def took(milliseconds: int | None) -> str:
     """How long a run took: `24 ms`, `1.3 s`, `12 s`, `3 min 20 s`, `1 h 5 min`."""
     if milliseconds is None:
@@ -47,26 +61,6 @@ def moment(time: datetime, now: datetime, zone: tzinfo) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """`1 row`, `1,204 rows`; `plural` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def counts_words(counts: dict) -> str:
-    """`12 sent, 3 retried`, or `10 of 50 done`; what is zero is left out."""
-    counts, words = dict(counts), []
-    if total := counts.pop("total", 0):
-        words.append(f"{counts.pop('done', 0):,} of {total:,} done")
-    for name, value in counts.items():
-        if isinstance(value, int) and value:
-            words.append(f"{value:,} {_counted(name, value)}")
-        elif value:
-            words.append(f"{name} {value}")
-    return ", ".join(words)
-
-
-def _counted(name: str, value: int) -> str:
-    """`1 file`, `2 files`: a count is named in the plural, or by what was done (`sent`)."""
-    words = name.replace("_", " ")
-    is_plural = words.endswith("s") and not words.endswith(("ss", "us"))  # 1 unknown status
-    return words[:-1] if value == 1 and is_plural else words
 
 
 def up_to(number: int) -> str:

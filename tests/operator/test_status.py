@@ -97,11 +97,12 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
         service.began(job, day.replace(hour=hour), status,
                       **{"run_id": f"run{hour}", "slot": None, "duration_ms": 20, **values})
     lines = service.run("history").splitlines()
+    date = f"{day:%a} {day.day} {day:%b}"
     assert [" ".join(each.split()) for each in lines[:-1]] == [
         "STARTED JOB BY OUTCOME TOOK WHAT",
-        f"{day:%a} {day.day} {day:%b} 16:30 send_pigeons cron failed 20 ms " + " ".join(error.split()),
-        f"{day:%a} {day.day} {day:%b} 15:30 retry_forwards cron vanished - it ended without a word",
-        f"{day:%a} {day.day} {day:%b} 14:30 retry_forwards hand ok 3 min 20 s 5 sent, 1,200 retried",
+        f"{date} 16:30 send_pigeons cron failed 20 ms " + " ".join(error.split()),
+        f"{date} 15:30 retry_forwards cron vanished - it ended without a word",
+        f"{date} 14:30 retry_forwards hand ok 3 min 20 s 5 sent, 1,200 retried",
         ""]
     assert [run["run_id"] for run in service.json("history", JOB, "--limit", "2")] == [
         "run10", "run9"]

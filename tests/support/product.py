@@ -32,7 +32,7 @@ INSIDE = {
               "UsageError",
     "features.archives": "open_store", "features.exports.writer": "KINDS cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse", "features.notifications": "SAMPLES",
-    "engines.mustache": "TemplateError render",
+    "text.mustache": "TemplateError render",
     "features.thresholds": "Cycle cycle elapsed_percent .", "folders": "way_to .",
     "monitoring.incidents": "", "monitoring.overview": "", "output.console": "Console",
     "ports.http": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT UNSENDABLE",

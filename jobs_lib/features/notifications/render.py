@@ -4,7 +4,7 @@
 between the head and the signature of `layout.html`. Values are on one line each: whatever a
 stranger wrote adds neither a line nor a header.
 
-How a template is written: engines/mustache.py.
+How a template is written: text/mustache.py.
 """
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from datetime import timedelta
 from textwrap import wrap
 
 from jobs_lib.database.stored import one_line, words
-from jobs_lib.engines.mustache import TemplateError, render
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
+from jobs_lib.text.mustache import TemplateError, render
 
 from . import KINDS
 

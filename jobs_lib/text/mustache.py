@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 from html import escape
 
-from jobs_lib.database.stored import one_line
 from jobs_lib.errors import JobsError
+
+from . import one_line
 
 LONGEST = 1000  # characters of a value: a DKIM key of 4096 bits, which is copied
 TAG = re.compile(r"""
