@@ -10,7 +10,7 @@ def find_export(token: str, config: str | None = None, now=None):
     jobs_lib.errors.JobsError where the configuration or the database is missing.
     """
     from .features.exports import find
-    return find(token, config, now)
+    return _answer(config, lambda config, db: find(config, db, token, now))
 
 
 def is_retired(address: str, config: str | None = None) -> bool:
@@ -22,7 +22,21 @@ def is_retired(address: str, config: str | None = None) -> bool:
     database is missing, so that no address is taken for free by mistake.
     """
     from .features.accounts import is_retired
-    return is_retired(address, config)
+    return _answer(config, lambda config, db: is_retired(config, db, address))
+
+
+def _answer(config_path: str | None, answer):
+    """`answer(configuration, read-only database)`."""
+    from . import folders
+    from .config import load
+    from .runner.resources import Ports
+    folders.add_packages()
+    config = load(config_path, beside=folders.HOME)
+    db = Ports(config).connect(readonly=True)
+    try:
+        return answer(config, db)
+    finally:
+        db.close()
 
 
 def __getattr__(name: str):

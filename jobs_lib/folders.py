@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import NoAccess, WrongUser
+from .errors import JobsError, NoAccess, WrongUser
 
 VERSION = "0.1.0"
 # the folder of jobs.py, jobs_lib and vendor
@@ -195,6 +195,21 @@ def kept(path: str, make) -> str:
         return file.read().decode().strip()
 
 
+def mark_folder(folder: str, marker: str, owner: str, option: str) -> None:
+    """Make the folder, private, and write into the file `marker` which database (its id) has the
+    rows of its files. JobsError when it is marked for another."""
+    path = os.path.join(private(folder), marker)
+    marked = kept(path, lambda: owner)
+    if marked != owner and all(name.startswith(".") for name in os.listdir(folder)):
+        # a first try with another database left nothing in it
+        write(path, owner + "\n")
+    elif marked != owner:
+        raise JobsError(f"{path} says that this folder belongs to another database "
+                        f"({marked[:8]}..., ours is {owner[:8]}...): let {option} name a folder of "
+                        "its own. If this database has taken the other's place, delete that file "
+                        "and run `jobs.py migrate`")
+
+
 def installation(state_dir: str) -> str:
     """The id of this installation, by which a run knows the rows of its own kind: never copy it to
     another host."""
@@ -212,3 +227,9 @@ def secret_key(state_dir: str, configured: str, make: bool = True) -> str:
     except OSError as error:
         raise NoAccess(f"the installation's key cannot be kept: {no_access(error)}: put that "
                        "right, or set [core] secret_key") from None
+
+
+def derived(key: str, label: str) -> bytes:
+    """The key for one purpose, from the installation's."""
+    import hmac
+    return hmac.digest(key.encode(), label.encode(), "sha256")

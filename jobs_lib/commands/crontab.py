@@ -16,11 +16,11 @@ import socket
 from datetime import timedelta
 
 from jobs_lib import catalogue, schedule
-from jobs_lib.config.option_types import show_duration
 from jobs_lib.crontab import installed, lines
 from jobs_lib.errors import OK, JobsError, UsageError
 from jobs_lib.folders import HOME, SCRIPT, python
 from jobs_lib.runner.access import refuse_root
+from jobs_lib.text import setting
 
 WEEKS = 53
 BY_HAND = "Enter the line of `jobs.py crontab` in your host's cron page"
@@ -52,7 +52,7 @@ def run(args, make_session, config_path) -> int:
         entries.append(lines.Entry(job.name, job.summary, options.schedule, options.enabled))
     ours = lines.lines(args.style, where, entries, zone=core.timezone,
                        same_clock=same_clock(schedule.zone(core.timezone), session.ports.now()),
-                       budget=show_duration(core.budget))
+                       budget=setting(core.budget))
     if args.install:
         return _replace(session, "--install", ours)
     session.console.answer("\n".join([*lines.opening(where), *ours]))

@@ -94,7 +94,7 @@ def install(session) -> tuple:
         spool.refuse_lost(db, spooled)
     # each step checks what is there: a kill does no harm
     folders.installation(core.state_dir)
-    spool.mark_folder(spooled, spool.database_id(db))
+    folders.mark_folder(spooled, spool.MARKER, spool.database_id(db), "[spool] dir")
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
     for name in catalogue.names():
         if name not in known:

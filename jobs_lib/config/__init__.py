@@ -220,14 +220,6 @@ class _Defaults:
         return value
 
 
-def for_app(path: str | None) -> Config:
-    """As jobs.py finds it, for an app that asks: the file at `path`, or config.ini beside the
-    program."""
-    from jobs_lib.folders import HOME, add_packages
-    add_packages()
-    return load(path, beside=HOME)
-
-
 def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     """Read the file (default: `config.ini` in the folder `beside`) and what goes over it.
 

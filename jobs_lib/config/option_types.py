@@ -188,13 +188,6 @@ def _in_units(value: str, units: dict, expected: str) -> int:
     return int(number) * units[unit]
 
 
-def show_duration(value: timedelta) -> str:
-    """`36h` for 36 hours, in the first of the units that divides it; two weeks are `14d`."""
-    number = int(value.total_seconds())
-    unit = next(unit for unit, size in SECONDS.items() if number % size == 0)
-    return f"{number // SECONDS[unit]}{unit}"
-
-
 def _seconds(value: str) -> int:
     return _in_units(value, SECONDS,
                      "expected a duration with its unit, such as 90d, 36h, 15m or 30s")

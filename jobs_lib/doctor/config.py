@@ -5,13 +5,12 @@ import re
 from contextlib import suppress
 
 from jobs_lib.config import Config, settings, variable_name
-from jobs_lib.config.option_types import show_duration
 from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.folders import program
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
-from jobs_lib.text import did_you_mean
+from jobs_lib.text import did_you_mean, setting
 from jobs_lib.text.addresses import LOCAL, LOOPBACK
 
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
@@ -195,7 +194,7 @@ def _no_archive(config: Config, job, options):
     """Audit rows that are deleted for good. (An export reads the archive, and purges nothing.)"""
     is_purge = "archive" in job.sections and "keep" in job.options
     if is_purge and options.keep and not config.section("archive").store:
-        yield warning(f"[{job.name}] keep = {show_duration(options.keep)}, and [archive] store is "
+        yield warning(f"[{job.name}] keep = {setting(options.keep)}, and [archive] store is "
                       "empty: audit rows are deleted then, without an archive",
                       "They cannot be restored.", _set(config, "archive.store", "var/archives"))
 

@@ -7,11 +7,10 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from jobs_lib import clock
-from jobs_lib.config.option_types import show_duration
 from jobs_lib.crontab import installed
 from jobs_lib.database import stored
 from jobs_lib.output.findings import note, of_incident, ok, problem, run, warning
-from jobs_lib.text import span
+from jobs_lib.text import setting, span
 
 BY_CRON = "trigger_type IN ('scheduled', 'continue')"
 SILENT = timedelta(minutes=65)  # some hosts let it tick once an hour
@@ -96,7 +95,7 @@ def vanished(installation):
                       "processes then. Nothing is lost, but what was in hand is done again.",
                       run("End before it does (and lower the budget of each job that has a line of "
                           "its own):", "[core]",
-                          f"budget = {show_duration(timedelta(seconds=budget))}"))
+                          f"budget = {setting(timedelta(seconds=budget))}"))
     else:
         yield note(what, "Not at the same time after their start, as at a host's limit in time: a "
                    "restart, a limit of memory, or a kill by hand.",

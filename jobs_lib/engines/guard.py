@@ -19,10 +19,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.config.option_types import show_duration
 from jobs_lib.database import stored
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
+from jobs_lib.text import setting
 
 from .due import lacks
 
@@ -111,26 +111,24 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
     or QUEUED with the job's Queue; `values` are bound in place of the kind's own. JobsError once
     an urgent kind is held back for too long.
     """
-    if name not in ctx.judged:
-        values = {**_values(ctx.options, ctx.now), **values}
-        ctx.judged[name] = _judge(ctx, name, _kind(name, queue), values)
-    return ctx.judged[name]
-
-
-def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
+    if name in ctx.judged:
+        return ctx.judged[name]
+    kind, why = _kind(name, queue), None
+    values = {**_values(ctx.options, ctx.now), **values}
     # a queue's run has ended others before it meets the first one
     done = sum(ctx.counts.get(each, 0) for each in ENDED) if name == QUEUED else 0
     count, known, limit, total = _look(ctx.db, kind, values, _confirmed(ctx, name), done)
     if count - known > limit:
         some = ctx.db.query(f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)
         examples = ", ".join(str(row["id"]) for row in some)
-        return _hold(ctx, name, what=kind.what, count=count, of=total, why=(
-            f"{count:,} of {total:,} {kind.what} (such as {examples}): nothing is done to any of "
-            f"them until at most {limit:,} are left, or `jobs.py {ctx.job.name} --yes` confirms "
-            "this number"))
-    if not ctx.limit:  # with --limit, --yes is for this run alone
+        why = (f"{count:,} of {total:,} {kind.what} (such as {examples}): nothing is done to any "
+               f"of them until at most {limit:,} are left, or `jobs.py {ctx.job.name} --yes` "
+               "confirms this number")
+        _hold(ctx, name, what=kind.what, count=count, of=total, why=why)
+    elif not ctx.limit:  # with --limit, --yes is for this run alone
         _note(ctx, held={name: None}, confirmed={name: count if name == REMEMBERED else known})
-    return None
+    ctx.judged[name] = why
+    return why
 
 
 def _look(db, kind: Kind, values: dict, known: int, done: int = 0) -> tuple[int, int, int, int]:
@@ -203,7 +201,7 @@ def _text(name: str, seconds: int | None) -> str:
         return "unknown"
     if name == STORE:
         return "set" if seconds else "none"
-    return "off" if seconds >= NEVER else show_duration(timedelta(seconds=seconds))
+    return "off" if seconds >= NEVER else setting(timedelta(seconds=seconds))
 
 
 # What is remembered
@@ -217,17 +215,15 @@ def _held_back(last_options) -> dict:
 
 
 def _part(memory: dict, name: str) -> dict:
-    """A part of what is remembered, without what cannot be read."""
-    part, kind = memory.get(name), dict if name == "held" else int
-    if not isinstance(part, dict):
-        return {}
-    return {key: each for key, each in part.items() if isinstance(each, kind)}
+    """A part of what is remembered; nothing where it cannot be read."""
+    part = memory.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _confirmed(ctx, name: str) -> int:
     """The number that is confirmed: earlier, or now as the last run has reported it."""
     reported = _part(ctx.memory, "held").get(name, {}) if ctx.confirmed else {}
-    return max(_part(ctx.memory, "confirmed").get(name, 0), stored.number(reported.get("count")))
+    return max(_part(ctx.memory, "confirmed").get(name, 0), reported.get("count", 0))
 
 
 def _note(ctx, **changes: dict) -> None:
@@ -254,26 +250,24 @@ def remember(db, job: str, memory: dict, now, **changes: dict) -> dict:
     return new
 
 
-def _hold(ctx, name: str, **found) -> str:
+def _hold(ctx, name: str, **found) -> None:
     """Report it: counted, logged, and remembered for the incident and for `--yes`. `found`: fields
-    of Held. Why, in a sentence."""
-    why, ctx.held[name] = found["why"], found["count"]
+    of Held."""
+    ctx.held[name] = found["count"]
     ctx.count("held", found["count"])
-    ctx.log.warning("held back", kind=name, reason=why)
+    ctx.log.warning("held back", kind=name, reason=found["why"])
     if ctx.dry_run:
-        ctx.show("hold back", [], why)
-        return why
-    since = clock.parse_any(_part(ctx.memory, "held").get(name, {}).get("since")) or ctx.now
-    _note(ctx, held={name: {**found, "since": clock.text(since)}})
-    if name == URGENT and ctx.now - since >= PATIENCE:
-        raise JobsError(f"held back for {(ctx.now - since).days} days: {why}")
-    return why
+        ctx.show("hold back", [], found["why"])
+        return
+    since = _part(ctx.memory, "held").get(name, {}).get("since") or clock.text(ctx.now)
+    _note(ctx, held={name: {**found, "since": since}})
+    waited = ctx.now - clock.parse(since)
+    if name == URGENT and waited >= PATIENCE:
+        raise JobsError(f"held back for {waited.days} days: {found['why']}")
 
 
-def reported(last_options, now) -> list[Held]:
+def reported(last_options) -> list[Held]:
     """What is held back by that column of a row of `job_state`."""
     held = _part(_held_back(last_options), "held")
-    return [Held(name, str(each.get("what")), stored.number(each.get("count")),
-                 stored.number(each.get("of")), stored.time(each.get("since")) or now,
-                 str(each.get("why")))
+    return [Held(name, **{**each, "since": clock.parse(each["since"])})
             for name, each in held.items()]

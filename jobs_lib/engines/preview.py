@@ -12,6 +12,7 @@ from .turns import Ring
 
 LOOKED_AT, AT_ONCE, SHOWN = 1000, 100, 10   # rows that a dry run judges, reads at once, and shows
 MINUTE_LONG = 61                            # seconds, until a minute's room is there again
+COUNTS = {"cancel": "cancelled", "fail": "failed", "end": "invalid"}
 
 
 def show_due_mail(ctx, queue: Queue, source, others_wait) -> None:
@@ -45,22 +46,21 @@ def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=No
     if failures:
         work.also = relay.not_failed(work.delays)
         notes.add(failures)
-    going: list = []
+    going: list[dict] = []
     seen: dict = {}                                     # {id: row}
-    cancelled: dict = {}                                # {id: why}
-    failing: dict = {}
+    left: dict = {"cancel": {}, "fail": {}, "end": work.unusable}       # {id: why} of each
     for ring in ([Ring(work, ahead=True)] if queue.priority else []) + [Ring(work)]:
         for row in _in_turn(work, ring, seen):
             refusal = limits and limits.refusal(row["turn"].urgent, ring.ahead)
             if row["unneeded"]:
-                cancelled[row["id"]] = row["unneeded"]
+                left["cancel"][row["id"]] = row["unneeded"]
                 work.begun -= 1
             elif refusal or ctx.within_limit(1, work.begun) == 0:
                 rest = ring.ahead                       # urgent rows take their owners' turns
                 notes.update([refusal.words] if refusal and not rest else [])
                 break
             elif why := why_not(row):
-                failing[row["id"]] = why
+                left["fail"][row["id"]] = why
             else:
                 going.append(row)
                 if limits:
@@ -75,10 +75,9 @@ def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=No
         notes.add(f"at most: of the first {len(seen):,} it is known which are left out")
     ctx.show(f"send {counted(total, *noun)}", going[:SHOWN], "; ".join(sorted(notes)))
     ctx.count(queue.done, total)
-    for verb, name, reasons in (("cancel", "cancelled", cancelled), ("fail", "failed", failing),
-                                ("end", "invalid", work.unusable)):
+    for verb, reasons in left.items():
         if reasons:
-            ctx.counts[name] = len(reasons)
+            ctx.counts[COUNTS[verb]] = len(reasons)
             ctx.show(f"{verb} {len(reasons):,}: {', '.join(sorted(set(reasons.values())))}",
                      [seen[id] for id in reasons if id in seen][:SHOWN])
     return [*seen.values()]

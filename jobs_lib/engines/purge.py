@@ -12,8 +12,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.catalogue import NAMES_FILES, Job
-from jobs_lib.config.option_types import Option, duration, optional
 from jobs_lib.records import namedtuple
 
 SAMPLE_ROWS = 5  # of a dry run
@@ -47,29 +45,7 @@ before  the time before which they are deleted
 """
 
 
-# Declared in the file of a job, which mostly finds nothing due: what deletes is loaded later
-
-def keep(default: str, meaning: str, kind=duration) -> Option:
-    """An option that says how long rows are kept: a duration, or off."""
-    return Option(optional(kind), default, meaning)
-
-
-def purge(*, table: str, rules: tuple, schedule: str, options: dict, files: str | None = None,
-          work=None, priority: str = "low", sections: tuple = (), sample: tuple = (),
-          tables: str = "") -> Job:
-    """A job that is a Purge; the rest is as in Job.
-
-    `tables` is what it works on besides its own; `work`: function of (Context, Purge) -> counts, of
-    a job that does more.
-    """
-    declared = Purge(table, rules, files)
-    spool = ("spool",) if files else ()
-    return Job("", "", "", schedule, priority, "4m", True, options, sections + spool, sample,
-               lambda ctx: (work or run)(ctx, declared),
-               f"{table}- {NAMES_FILES if files else ''}{tables}")
-
-
-# A run
+# A job that declares a Purge mostly finds nothing due: what deletes is loaded later
 
 def run(ctx, declared: Purge) -> dict:
     """Delete what is past its time, or show it in a dry run. The counts."""

@@ -80,7 +80,7 @@ class Limits:
         # until the end of the transaction; SQLite's has locked everything as it began
         if self.db.for_update and not self.db.row(
                 f"SELECT id FROM {{relay_state}} WHERE id = 1{self.db.for_update}"):
-            self.db.upsert("relay_state", {"id": 1}, {"failures": 0})
+            self.db.upsert("relay_state", {"id": 1}, {"id": 1})
         if failed_before and (reason := failures(self.db, self.mail, self.clock())):
             return Refusal(FAILURES, reason)
         if self.used:
@@ -195,8 +195,8 @@ def count(db, now) -> None:
 # Pauses
 
 def pause_now(db, now) -> dict | None:
-    """`paused_until`, `reason`, `since` and `failures` (pauses in a row) of a pause."""
-    row = db.row("SELECT paused_until, reason, since, failures FROM {relay_state} WHERE id = 1")
+    """`paused_until`, `reason` and `since` of a pause."""
+    row = db.row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
     until = row and stored.time(row["paused_until"])         # what is no time is no pause
     # later than any pause: the clock was wrong
     return row if until and now < until <= now + LONGEST_PAUSE else None
@@ -209,23 +209,22 @@ def paused(db, now) -> str | None:
 
 
 def pause(db, now, reason: str, has_worked: bool) -> datetime:
-    """Pause all mail for 5 minutes, doubled each time that nothing went through in between, up to
-    an hour. Until when."""
-    row = db.row("SELECT failures, since FROM {relay_state} WHERE id = 1")
-    if has_worked or row is None:
-        row = {"failures": 0, "since": None}
-    until = now + min(FIRST_PAUSE * 2 ** min(row["failures"], 10), LONGEST_PAUSE)
+    """Pause all mail for 5 minutes and as long as nothing has gone through by now, so for twice as
+    long each time, up to an hour. Until when."""
+    failing = None if has_worked else stored.time(
+        db.value("SELECT since FROM {relay_state} WHERE id = 1"))
+    since = min(failing or now, now)        # a time ahead is of a clock that was wrong
+    until = now + min(FIRST_PAUSE + (now - since), LONGEST_PAUSE)
     db.upsert("relay_state", {"id": 1}, {
-        "paused_until": until, "reason": reason[:250], "since": row["since"] or now,
-        "failures": row["failures"] + 1})
+        "paused_until": until, "reason": reason[:250], "since": since})
     return until
 
 
 def works(db, until) -> None:
     """A message went through: the next failure starts with a short pause again. A pause that lasts
     longer stays: another process has begun it meanwhile."""
-    db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, "
-               "failures = 0 WHERE id = 1 AND failures > 0 AND (paused_until IS NULL "
+    db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL "
+               "WHERE id = 1 AND since IS NOT NULL AND (paused_until IS NULL "
                "OR paused_until <= :until)", until=until)
 
 

@@ -13,7 +13,6 @@ from itertools import chain
 from jobs_lib import clock
 from jobs_lib.database.stored import chunked, one_line, words
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import kept, private, write
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 ASKED_AT_ONCE = 600             # names in one query: few enough for every engine
@@ -132,22 +131,6 @@ def all_missing(db, folder: str) -> str | None:
             f"such as {example}: its disk is not mounted, or that folder or the app's names of the "
             "files are wrong. Nothing was tried. Correct it; if the messages are lost, end their "
             "rows: `jobs.py cancel forwards ID ...`")
-
-
-def mark_folder(folder: str, owner: str, option: str = "[spool] dir",
-                marker: str = MARKER) -> None:
-    """Make the folder, private, and write down which database (its id) has the rows of its files.
-    JobsError when it is marked for another."""
-    path = os.path.join(private(folder), marker)
-    marked = kept(path, lambda: owner)
-    if marked != owner and all(name.startswith(".") for name in os.listdir(folder)):
-        # a first try with another database left nothing in it
-        write(path, owner + "\n")
-    elif marked != owner:
-        raise JobsError(f"{path} says that this folder belongs to another database "
-                        f"({marked[:8]}..., ours is {owner[:8]}...): let {option} name a folder of "
-                        "its own. If this database has taken the other's place, delete that file "
-                        "and run `jobs.py migrate`")
 
 
 def mark(folder: str, marker: str = MARKER) -> str | None:

@@ -86,15 +86,14 @@ class Archiver:
 
     def work(self) -> None:
         """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
-        row = self.db.row("SELECT id, location, sha256, cutoff, status FROM {audit_archives} "
+        row = self.db.row("SELECT id, location, sha256, status FROM {audit_archives} "
                           f"WHERE {UNFINISHED} ORDER BY id LIMIT 1")
         if row and self._lives(row):
             self.ctx.stop(OTHERS)
         elif row and row["status"] == "writing":
             self._discard(row)
         elif row:
-            ids = read_back(self.store, _place_and_name(row)[1], row["sha256"])
-            self._delete(row["id"], ids, row["cutoff"])
+            self._delete(row["id"], read_back(self.store, _place_and_name(row)[1], row["sha256"]))
         if self.ctx.should_stop():
             return
         self._expire()
@@ -151,8 +150,7 @@ class Archiver:
         name = (f"audit-{ctx.clock():%Y%m%dT%H%M%SZ}-{ctx.run_id}-{ctx.counts['archives'] + 1}"
                 ".jsonl.gz")
         location = f"{self.store.place}/{name}"
-        cutoff = max(each.before for each in self.due)
-        id = self.db.batch(partial(self._claim, location, cutoff))
+        id = self.db.batch(partial(self._claim, location))
         if id is None:
             ctx.stop(OTHERS)
             return False
@@ -174,7 +172,7 @@ class Archiver:
         ctx.log.event("archived", location=location, rows=len(ids), sha256=digest)
         ctx.count("archives")
         ctx.count("archived", len(ids))
-        self._delete(id, found, cutoff)
+        self._delete(id, found)
         return True
 
     def _rows(self):
@@ -184,19 +182,19 @@ class Archiver:
                                       key=(each.age, "id"), size=PAGE_ROWS, **each.values):
                 yield from rows
 
-    def _claim(self, location: str, cutoff) -> int | None:
+    def _claim(self, location: str) -> int | None:
         """The new row's id; None while another archive is not finished. One asks after the other,
         on all hosts. A transaction."""
         self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'" + self.db.for_update)
         if self.db.value(f"SELECT COUNT(*) FROM {{audit_archives}} WHERE {UNFINISHED}"):
             return None
-        return self.db.insert("audit_archives", location=location, status="writing", cutoff=cutoff,
+        return self.db.insert("audit_archives", location=location, status="writing",
+                              cutoff=max(each.before for each in self.due),
                               created_at=self.ctx.clock())
 
-    def _delete(self, id: int, ids: list, cutoff) -> None:
-        """Delete these rows. One that got another time since stays: its id may have a new owner."""
-        still = Selection(TABLE, "created_at < :cutoff", "created_at", {"cutoff": cutoff})
-        self.deleter.delete_ids(still, ids)
+    def _delete(self, id: int, ids: list) -> None:
+        """Delete these rows, the newest last: while one is there, no other gets their ids."""
+        self.deleter.delete_ids(Selection(TABLE, "1 = 1", "id", {}), sorted(ids))
         if not self.ctx.stop_reason:
             self.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
                             "AND status = 'verified'", id=id)

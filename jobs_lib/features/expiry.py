@@ -12,7 +12,7 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.stored import INVALID, chunked, one_line
 from jobs_lib.engines import guard
-from jobs_lib.engines.purge import Purge, Rule, begin, delete
+from jobs_lib.engines.purge import Purge, Rule, begin, delete, run
 from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.notifications.reminders import (
     SAMPLE_ROWS,
@@ -24,8 +24,7 @@ from jobs_lib.features.notifications.reminders import (
 )
 from jobs_lib.text import counted, size
 
-AT_ONCE = 500  # ids in one statement, aliases of one owner in one transaction
-ALL = 2 ** 31  # that a dry run counts
+AT_ONCE = 500  # ids in one statement, aliases of one owner in one run
 
 # Aliases
 
@@ -53,16 +52,12 @@ def _switch_all_off(ctx) -> None:
     past = {"first": clock.FIRST, "ended": ctx.now}
     sample: list[dict] = []
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
-        number = AT_ONCE
-        while number == AT_ONCE:
-            number = 0
-            with alone(ctx, user_id):
-                rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
-                sample += rows[:SAMPLE_ROWS - len(sample)]
-                number = 0 if ctx.dry_run else len(rows)
-            ctx.sleep(0 if ctx.dry_run else ctx.db.dialect.batches.pause)
-            if ctx.should_stop(ctx.counts["expired"]):  # then `owners` ends, too
-                break
+        with alone(ctx, user_id):
+            rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
+            sample += rows[:SAMPLE_ROWS - len(sample)]
+        ctx.sleep(0 if ctx.dry_run else ctx.db.dialect.batches.pause)
+        if ctx.should_stop(ctx.counts["expired"]):
+            break
     if ctx.dry_run:
         ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
                  f"{counted(ctx.counts['notices'], 'notice')}", sample)
@@ -70,8 +65,8 @@ def _switch_all_off(ctx) -> None:
 
 def _switch_off(ctx, user_id, past: dict) -> list[dict]:
     """Those of this owner that are past their end, which are locked. A transaction."""
-    most = ctx.within_limit(ALL if ctx.dry_run else AT_ONCE, ctx.counts["expired"])
-    rows = ctx.db.query(OF_OWNER + ctx.db.for_update, user_id=user_id, most=most, **past)
+    rows = ctx.db.query(OF_OWNER + ctx.db.for_update, user_id=user_id, **past,
+                        most=ctx.within_limit(AT_ONCE, ctx.counts["expired"]))
     if rows and not ctx.dry_run:
         ctx.db.execute("UPDATE {aliases} SET active = 0 WHERE id IN (:ids)",
                        ids=[row["id"] for row in rows])
@@ -130,7 +125,20 @@ UNUSED_SINCE = (f"removal_notified_at >= '{clock.FIRST}' AND {USE} IS NULL "
                 f"AND {AWAITED} IS NULL")
 
 
-def remove_destinations(ctx) -> None:
+def expire_destinations(ctx) -> dict:
+    """Delete tokens, remind, warn of removals, remove. The counts."""
+    counts, options = ctx.counts, ctx.options
+    run(ctx, TOKENS)
+    counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
+    if options.remind_after is not None and ctx.may_expire() and not ctx.should_stop():
+        remind(ctx, UNVERIFIED)
+    if options.remove_after is not None and not ctx.should_stop():
+        _remove_destinations(ctx)
+        counts["removed"] = counts.pop("deleted")
+    return counts
+
+
+def _remove_destinations(ctx) -> None:
     """Queue the warnings, then remove what was warned of in time."""
     limits, due = begin(ctx, UNUSED)
     if due and (after := limits["remove_after"]) and not guard.stops(

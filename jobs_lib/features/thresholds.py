@@ -87,15 +87,14 @@ def _suspects(ctx):
 def _periods(ctx) -> dict:
     """{"01"-"31": Periods of that anchor day}: the present one, one just ended."""
     days = ctx.now.date(), (ctx.now - ENDED).date()
-    return {f"{anchor:02}": [_period(ctx, found) for found in dict.fromkeys(
-        cycle(anchor, day) for day in days)] for anchor in range(1, 32)}
 
-
-def _period(ctx, found: Cycle) -> Period:
-    elapsed = elapsed_percent(found, ctx.now)
-    counting = tuple(percent for percent, until in ctx.options.thresholds
-                     if until is None or elapsed < until)
-    return Period(found.start, found.end, elapsed, counting)
+    def period(found: Cycle) -> Period:
+        elapsed = elapsed_percent(found, ctx.now)
+        return Period(*found, elapsed, tuple(
+            percent for percent, until in ctx.options.thresholds
+            if until is None or elapsed < until))
+    return {f"{anchor:02}": [*map(period, dict.fromkeys(cycle(anchor, day) for day in days))]
+            for anchor in range(1, 32)}
 
 
 def _crossings(ctx, period: Period, users: list[dict]) -> dict:

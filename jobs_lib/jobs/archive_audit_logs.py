@@ -16,7 +16,7 @@ file that was not verified yet and writes it again; it finishes a verified one.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import Rule, keep, purge
+from . import Rule, keep, purge
 
 
 def _run(ctx, declared) -> dict:

@@ -22,8 +22,6 @@ from __future__ import annotations
 from jobs_lib.catalogue import declare
 from jobs_lib.config.option_types import Option, duration
 
-NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0)
-
 
 @declare(
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
@@ -40,21 +38,10 @@ NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes
 def job(ctx):
     """Close what is new, delete what is due."""
     from jobs_lib.features import accounts
-    if not ctx.dry_run:
-        ctx.counts.update(NOTHING)
+    ctx.counts.update(dict.fromkeys(
+        ("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0))
     new, going = accounts.find(ctx)
-    if ctx.dry_run:
-        from jobs_lib.features.accounts.deletion import preview
-        preview(ctx, new, going)
-    if not (new or going):  # most runs load nothing that deletes
-        return ctx.counts
-    from jobs_lib.engines import guard
-    if guard.stops(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
-        return ctx.counts
-    from jobs_lib.features.accounts import deletion
-
-    # to close is not a matter of age: it is done also while the clock is in doubt
-    new = [account for account in new if account.is_timed or ctx.may_expire()]
-    if deletion.close_all(ctx, new) and ctx.may_expire():
-        deletion.erase_all(ctx, accounts.find(ctx)[1])
+    if new or going:  # most runs load nothing that deletes
+        from jobs_lib.features.accounts import deletion
+        deletion.run(ctx, new, going)
     return ctx.counts

@@ -37,16 +37,5 @@ from jobs_lib.config.option_types import Option, duration, optional
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""
-    from jobs_lib.engines import purge
-    from jobs_lib.features import expiry
-    from jobs_lib.features.notifications.reminders import remind
-
-    counts = ctx.counts
-    purge.run(ctx, expiry.TOKENS)
-    counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
-    if ctx.options.remind_after is not None and ctx.may_expire() and not ctx.should_stop():
-        remind(ctx, expiry.UNVERIFIED)
-    if ctx.options.remove_after is not None and not ctx.should_stop():
-        expiry.remove_destinations(ctx)
-        counts["removed"] = counts.pop("deleted")
-    return counts
+    from jobs_lib.features.expiry import expire_destinations
+    return expire_destinations(ctx)

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from jobs_lib.catalogue import NOTIFIES
 from jobs_lib.config.option_types import Option, duration
-from jobs_lib.engines.purge import Rule, keep, purge
+
+from . import Rule, keep, purge
 
 
 def _run(ctx, declared) -> dict:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.engines.purge import Rule, keep, purge
+from . import Rule, keep, purge
 
 DAY = timedelta(days=1)
 

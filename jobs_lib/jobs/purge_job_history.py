@@ -12,9 +12,9 @@ Killed or run twice: each batch is one commit, and the next run finds what is le
 """
 from __future__ import annotations
 
-from jobs_lib import clock
 from jobs_lib.config.option_types import span
-from jobs_lib.engines.purge import Purge, Rule, keep, purge, run
+
+from . import Purge, Rule, keep, purge, run
 
 KEPT = 10  # of each job
 
@@ -30,16 +30,16 @@ NEEDED = (
 def _not_needed(ctx, keep) -> tuple[str, dict]:
     """The condition. What is needed when the run begins is looked up once: a newer run only makes
     it less."""
-    needed, before = {0}, clock.text(ctx.now - keep)  # NOT IN an empty list is never true
-    job = ""
+    needed, job = {0}, ""  # NOT IN an empty list is never true
     while (job := ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job",
                                job=job)) is not None:
         slot = 0
         for which in NEEDED:
             rows = ctx.db.query(
-                "SELECT id, started_at FROM {job_runs} WHERE job = :job "
-                f"AND {which} DESC LIMIT :kept", job=job, kept=KEPT, slot=slot)
-            needed |= {row["id"] for row in rows if row["started_at"] < before}
+                "SELECT id, started_at < :before AS is_old FROM {job_runs} WHERE job = :job "
+                f"AND {which} DESC LIMIT :kept", job=job, before=ctx.now - keep, kept=KEPT,
+                slot=slot)
+            needed |= {row["id"] for row in rows if row["is_old"]}
             slot = slot or (rows[0]["id"] if rows else 0)
     return ("{job_runs}.status <> 'running' AND {job_runs}.id NOT IN (:needed)",
             {"needed": sorted(needed)})

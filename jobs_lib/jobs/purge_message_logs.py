@@ -12,7 +12,7 @@ counted twice or not at all, and the next run continues with what is left.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import Rule, keep, purge
+from . import Rule, keep, purge
 
 
 def _run(ctx, declared) -> dict:

@@ -8,7 +8,7 @@ Killed or run twice: each batch is one commit, and the next run finds what is le
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import Rule, keep, purge
+from . import Rule, keep, purge
 
 job = purge(
     table="sessions", schedule="23 2 * * *",

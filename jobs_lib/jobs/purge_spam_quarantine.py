@@ -12,7 +12,7 @@ kill between the two leaves rows past their time, which the next run deletes.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import Rule, keep, purge
+from . import Rule, keep, purge
 
 job = purge(
     table="spam_quarantine", files="raw_path", schedule="19 3 * * *",

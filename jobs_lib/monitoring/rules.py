@@ -14,11 +14,9 @@ from jobs_lib.text import size, up_to
 
 from .facts import disks
 from .incidents import DOUBTS, OUTAGES, Incident, cause, of_file, short_error, short_time
-from .job_facts import HOUR
 
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
-RELAY_PAUSES = 2        # in a row: one of five minutes is nothing to wake anybody for
 MAIL_JOBS = ("retry_forwards", "send_notifications")
 
 
@@ -97,7 +95,7 @@ def _relay(facts, _):
         return
     since = stored.time(row["since"]) or facts.now
     until = stored.time(row["paused_until"]) or facts.now
-    if stored.number(row["failures"]) >= RELAY_PAUSES or until - since >= HOUR:
+    if until - since > relay.FIRST_PAUSE:       # a first one is nothing to wake anybody for
         yield Incident("relay:mail",
                        f"outgoing mail has been paused since {short_time(since, facts.zone)}",
                        since,
@@ -129,7 +127,7 @@ def _held(facts, _):
     """What the guard holds back (engines/guard.py); the job itself works and may fail besides."""
     for name, state in facts.states.items():
         if facts.jobs.get(name, {}).get("enabled"):
-            for each in guard.reported(state["last_options"], facts.now):
+            for each in guard.reported(state["last_options"]):
                 yield Incident(f"guard:{name}:{each.name}",
                                f"{name} holds back {each.count:,} of {each.of:,} {each.what}",
                                each.since, f"{each.why}.", f"test {name}")

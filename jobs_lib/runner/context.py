@@ -3,18 +3,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from jobs_lib import folders
 from jobs_lib.errors import ReadOnly
 
 from . import doubt, history, outcome
 from .log import Journal
 
 PROGRESS_SECONDS = 2.0
-
-
-def derived(key: str, label: str) -> bytes:
-    """The key for one purpose, from the installation's."""
-    import hmac
-    return hmac.digest(key.encode(), label.encode(), "sha256")
 
 
 class Context:
@@ -79,14 +74,16 @@ class Context:
         self._run.log.error("exception", item=outcome.clean(item, self.config),
                             traceback=outcome.trace(error, self.config))
 
-    def progress(self, done: int, total: int | None = None, **more) -> None:
-        """Report how far the run is, into its row every few seconds. `more`: further numbers of
-        the job's own."""
+    def progress(self, done: int, total: int | None = None, **more) -> bool:
+        """Report how far the run is, into its row every few seconds: whether it was now. `more`:
+        further numbers of the job's own."""
         self.progressed = {"done": done, **({} if total is None else {"total": total}), **more}
         now = self.monotonic()
-        if not self.dry_run and now - self._heartbeat_at >= PROGRESS_SECONDS:
+        is_stored = not self.dry_run and now - self._heartbeat_at >= PROGRESS_SECONDS
+        if is_stored:
             self._heartbeat_at = now
             history.record_heartbeat(self.db, self.run_id, self.clock(), self.progressed)
+        return is_stored
 
     def show(self, title: str, rows: list[dict], note: str = "") -> None:
         """In a dry run: what a step would do, with a sample of rows. Only the job's declared
@@ -136,7 +133,7 @@ class Context:
     def secret(self, label: str) -> bytes:
         """A key derived from `[core] secret_key` for one purpose, so that one never gives away
         another."""
-        return derived(self._secret_key(), label)
+        return folders.derived(self._secret_key(), label)
 
     def keyed(self, text: str) -> str:
         """What stands for a text: the same for the same, and without the key nobody learns which.
@@ -148,9 +145,8 @@ class Context:
 
     def _secret_key(self) -> str:
         if self._key is None:  # asked for each account and each notice, and read once
-            from jobs_lib.folders import secret_key
             core = self.section("core")
-            self._key = secret_key(core.state_dir, core.secret_key, make=not self.dry_run)
+            self._key = folders.secret_key(core.state_dir, core.secret_key, make=not self.dry_run)
         return self._key
 
     # When to stop

@@ -45,6 +45,13 @@ def span(length: timedelta) -> str:
     return f"{seconds} s"
 
 
+def setting(length: timedelta) -> str:
+    """A duration as an option has it, in the largest unit that divides it: `36h`, `14d`."""
+    seconds = int(length.total_seconds())
+    unit, size = next(each for each in DURATIONS if seconds % each[1] == 0)
+    return f"{seconds // size}{unit[0]}"
+
+
 def moment(time: datetime, now: datetime, zone: tzinfo) -> str:
     """A time in the zone, as short as it is clear: `15:05`, `tomorrow 03:17`, `Fri 27 Nov 03:17`,
     or with its year."""

@@ -160,9 +160,9 @@ def test_mail_that_is_lost_with_its_spool_is_cancelled_before_migrate(tmp_path, 
 
 def test_a_folder_that_is_there_is_marked_and_another_database_s_mark_stays(tmp_path):
     (tmp_path / "1.eml").write_text("mail")
-    mark_folder(str(tmp_path), "abc123abc123")
+    mark_folder(str(tmp_path), ".jobs-spool", "abc123abc123", "[spool] dir")
     with pytest.raises(JobsError,
                        match=r"belongs to another database \(abc123ab\.\.\., ours is def456de"):
-        mark_folder(str(tmp_path), "def456def456")
+        mark_folder(str(tmp_path), ".jobs-spool", "def456def456", "[spool] dir")
     assert (tmp_path / ".jobs-spool").read_text().strip() == "abc123abc123"
     assert (tmp_path / "1.eml").read_text() == "mail"

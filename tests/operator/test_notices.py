@@ -133,8 +133,8 @@ def test_into_a_folder_and_to_nobody(service):
 
 
 def test_a_pause_is_named_and_holds_no_test_up(service):
-    service.db.upsert("relay_state", {"id": 1}, {"failures": 1, "reason": "535 no", "paused_until":
-                                                 "2099-01-01 00:00:00"})
+    service.db.upsert("relay_state", {"id": 1}, {"reason": "535 no", "since": clock.text(
+        clock.now()), "paused_until": "2099-01-01 00:00:00"})
     with Relay() as relay:
         at(service, relay)
         # later than any pause: no pause
@@ -143,4 +143,4 @@ def test_a_pause_is_named_and_holds_no_test_up(service):
             clock.now() + timedelta(minutes=5))})
         answer = service("mail", "test", TO)
     assert (answer.code, "all mail is paused until" in answer.err) == (0, True)
-    assert service.db.value("SELECT failures FROM {relay_state}") == 0        # it works again
+    assert service.db.value("SELECT since FROM {relay_state}") is None        # it works again

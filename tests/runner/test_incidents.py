@@ -46,8 +46,8 @@ class Hours:
         alerts_by(outside, site)
         site.configure("spool", dir="spool")
         site.configure("check_domains", enabled="no")               # nobody is asked for a name
-        mark_folder(str(site.folder / "spool"),
-                    site.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+        id = site.db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
+        mark_folder(str(site.folder / "spool"), ".jobs-spool", id, "[spool] dir")
         self.seen = 0
 
     def tick(self) -> tuple[int, list[str], list[str]]:

@@ -48,7 +48,7 @@ def test_jobs_count_from_their_first_migrate_on(site):                       # R
 
 @pytest.mark.parametrize("point", ["jobs_lib.folders:installation:after",
                                    "jobs_lib.runner.slots:note_first_seen:before:3",
-                                   "jobs_lib.engines.spool:mark_folder:before"])
+                                   "jobs_lib.folders:mark_folder:before"])
 def test_a_kill_in_migrate_needs_no_hand(site, point):                       # R20
     assert site("migrate", kill=point).code == -9
     assert site("migrate").code == 0

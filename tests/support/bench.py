@@ -67,8 +67,8 @@ class Bench:
         self._names = {"core": {"prefix": prefix} if prefix else {}, "tables": tables or {}}
         self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
         self.spool_dir = self.folder / "spool"
-        product.mark_folder(str(self.spool_dir),
-                    self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+        id = self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
+        product.mark_folder(str(self.spool_dir), ".jobs-spool", id, "[spool] dir")
         self.result: dict = {}
         self.samples: list[dict] = []
         self.statements: list[str] = []         # of the last run, in our notation

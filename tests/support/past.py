@@ -37,7 +37,7 @@ def fill(db, now) -> None:
          [("forward", number, clock.text(now - timedelta(minutes=5)), "sent")
           for number in range(76)])
     db.upsert("relay_state", {"id": 1}, {
-        "paused_until": now + timedelta(minutes=12), "reason": ERROR[:250], "failures": 3,
+        "paused_until": now + timedelta(minutes=12), "reason": ERROR[:250],
         "since": now - timedelta(hours=1)})
 
 

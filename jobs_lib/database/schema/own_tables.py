@@ -135,7 +135,6 @@ relay_state: One row: whether the relay is left alone for now, and why.
     paused_until        time     null
     reason              line     null
     since               time     null  # of the failure that lasts
-    failures            int      = 0  # pauses in a row
     key id
 
 alerts: Incidents that the operator is notified of, one row each; kept for a while after the end.

@@ -14,6 +14,7 @@ from jobs_lib import clock
 from jobs_lib.database.stored import INVALID, chunked
 from jobs_lib.engines.due import has_status
 from jobs_lib.errors import ConfigError
+from jobs_lib.folders import derived, secret_key
 from jobs_lib.records import namedtuple
 
 # of the derived keys that make a `user_ref` of a user's id, and the hash of an address
@@ -107,22 +108,12 @@ def _folded(address: str) -> str:
     return address.strip().lower()
 
 
-def is_retired(address: str, config_path: str | None = None) -> bool:
+def is_retired(config, db, address: str) -> bool:
     """What `jobs_lib.is_retired` returns to an app."""
-    from jobs_lib.config import for_app
-    from jobs_lib.folders import secret_key
-    from jobs_lib.runner.context import derived
-    from jobs_lib.runner.resources import Ports
-
-    config = for_app(config_path)
     core = config.section("core")
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
         raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without "
                           "the key of the jobs no retired address can be recognised")
     key = derived(secret_key(core.state_dir, core.secret_key), RETIRED)
-    db = Ports(config).connect(readonly=True)
-    try:
-        return db.row("SELECT created_at FROM {retired_addresses} WHERE address_hash = :hash",
-                      hash=hashed(key, _folded(address))) is not None
-    finally:
-        db.close()
+    return db.row("SELECT created_at FROM {retired_addresses} WHERE address_hash = :hash",
+                  hash=hashed(key, _folded(address))) is not None

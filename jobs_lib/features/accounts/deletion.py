@@ -3,6 +3,10 @@ table, on the day that its owner was given.
 
 Until that day nothing is beyond repair but the sessions and tokens, which the next sign-in makes
 again: an operator can make the account active again, and switch on its aliases and endpoints.
+
+All is done in short batches, in an order that a test compares with the schema's references. Queues
+come first, so that nothing more is sent; a table comes before those that its rows refer to; and
+`domains` and `destinations` come last, since an app's foreign keys often lead to them.
 """
 from __future__ import annotations
 
@@ -13,19 +17,77 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.engines import spool
+from jobs_lib.engines import guard, spool
+from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
+from jobs_lib.engines.due import IN_HAND
 from jobs_lib.engines.purge import SAMPLE_ROWS
 from jobs_lib.errors import JobsError
 from jobs_lib.features.notifications import notices, render
+from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.folders import open_own
+from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-from . import notice_key
-from .batches import ORDER, Batches, Step, of_each
+from . import find, notice_key, retire
 
 LEDGER = "deletions.jsonl"
 NOTICE = "account_deletion_scheduled"  # all that is still sent
 WHY = "the account is deleted"
+
+Step = namedtuple("Step", "table column of by sets only",
+                  defaults=("user_id", "users", "id", "", ""))
+Step.__doc__ = """Rows that belong to an account.
+
+column  says whose a row is: the account's id, or that of a row of the table `of`
+by      the column by whose ranges they are taken, behind `column` in an index
+sets    "": they are deleted; else what an UPDATE sets in them, and they stay
+only    SQL: which of them; "" for all
+"""
+
+# What may identify somebody. `details` is the app's own JSON: nobody knows what in it would. Of
+# attempts stays what the relay's limits count.
+AUDIT = "user_id = NULL, actor = '', ip = '', details = NULL"
+ATTEMPT = "user_id = NULL, domain = NULL, recipient = NULL, answer = NULL"
+
+ORDER = (
+    Step("failed_emails"),
+    Step("failed_emails", "alias_id", "aliases"),
+    Step("failed_emails", "destination_id", "destinations"),
+    Step("webhook_deliveries"),
+    Step("webhook_deliveries", "webhook_id", "webhooks"),
+    Step("notifications"),
+    Step("export_requests"),
+    Step("sessions"),
+    Step("magic_links"),
+    Step("header_snapshots"),
+    Step("message_logs", by="created_at"),
+    Step("message_stats", by="alias_id"),
+    Step("usage_daily", by="day"),
+    Step("usage_weekly", by="week_start"),
+    Step("usage_events"),
+    Step("notification_optouts", by="kind"),
+    Step("overflow_hold"),
+    Step("spam_quarantine"),
+    Step("audit_logs", sets=AUDIT),
+    Step("attempts", sets=ATTEMPT),
+    Step("webhooks"),
+    Step("alias_destinations", "alias_id", "aliases", by="alias_id"),
+    Step("alias_destinations", "destination_id", "destinations", by="destination_id"),
+    Step("destination_verifications", "destination_id", "destinations"),
+    Step("aliases"),
+    Step("aliases", "domain_id", "domains", sets="domain_id = NULL"),
+    Step("domains"),
+    Step("destinations"),
+)
+# what a run at work may have in hand
+QUEUES = ("failed_emails", "webhook_deliveries", "notifications", "export_requests")
+# what has to be known of a row as it is deleted: its file, or the address that is retired
+READ = {"failed_emails": "id, raw_path", "overflow_hold": "id, raw_path",
+        "spam_quarantine": "id, raw_path", "export_requests": "id, file_name",
+        "aliases": "id, address"}
+# a row in the hands of a run at work: that run stores what comes of it
+NOT_HELD = f" AND (status NOT IN ('sending', 'running') OR NOT COALESCE({IN_HAND}, 0))"
+
 ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, "
          f"last_error = 'cancelled: {WHY}'")
 ENDED_FORWARD = f"{ENDED}, notified_at = :now"
@@ -52,77 +114,197 @@ CANCELLED = (
 )
 
 
-def close_all(ctx, new: list) -> bool:
-    """Shut these, then cancel what waits for them. False: the run is to stop."""
-    return of_each(ctx, new, lambda batches: batches.take(SHUT)) and of_each(ctx, new, _cancel)
+class Restored(Exception):
+    """The account was made active again meanwhile: nothing more of it may be touched."""
 
 
-def _cancel(batches: Batches) -> bool:
-    if not batches.take(CANCELLED):
-        return False
-    batches.db.batch(partial(_mark, batches))
-    batches.ctx.log.event("revoked", user_id=batches.account.id)
+def run(ctx, new: list, going: list) -> None:
+    """Close what is new, then delete what is due, as far as `--limit` goes."""
+    if ctx.dry_run:
+        _preview(ctx, new, going)
+    if guard.stops(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
+        return
+    # to close is not a matter of age: it is done also while the clock is in doubt
+    new = [account for account in new if account.is_timed or ctx.may_expire()]
+    if (_each(ctx, new, Deletion.shut) and _each(ctx, new, Deletion.cancel)
+            and ctx.may_expire()):
+        _each(ctx, find(ctx)[1], Deletion.erase)
+
+
+def _each(ctx, accounts: list, work) -> bool:
+    """`work(Deletion)` of one after the other, until one returns False: the run is to stop."""
+    for account in accounts:
+        with alone(ctx, account.id):
+            try:
+                if not work(Deletion(ctx, account)):
+                    return False
+            except Restored:
+                ctx.count("restored")
     return True
 
 
-def _mark(batches: Batches) -> None:
-    """The account counts as closed, and its owner is notified of the day, in one commit."""
-    batches.check_status()
-    ctx, account = batches.ctx, batches.account
-    id = ctx.db.value(
-        "SELECT id FROM {account_deletions} "
-        f"WHERE user_ref = :ref AND completed_at IS NULL{ctx.db.for_update}", ref=account.ref)
-    id = id or ctx.db.insert("account_deletions", user_ref=account.ref, counts="{}")
-    if not account.is_timed:  # its grace begins when it is seen
-        ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id", now=ctx.now,
+class Deletion:
+    """What one run does to one account."""
+
+    def __init__(self, ctx, account) -> None:
+        self.ctx, self.db, self.account = ctx, ctx.db, account
+
+    def shut(self) -> bool:
+        """Nobody gets in, nothing comes in."""
+        return self._take(SHUT)
+
+    def cancel(self) -> bool:
+        """Nothing is sent; then the account counts as closed, and its owner is notified."""
+        if not self._take(CANCELLED):
+            return False
+        self.db.batch(self._mark)
+        self.ctx.log.event("revoked", user_id=self.account.id)
+        return True
+
+    def erase(self) -> bool:
+        """All that it has is deleted, its own row last."""
+        ctx, deletion = self.ctx, self.account.deletion
+        if ctx.should_stop(ctx.counts["revoked"] + ctx.counts["erased"]):
+            return False
+        # before the first row goes; a later run finds them
+        if stored.document(deletion["counts"]).keys() <= {stored.UNKNOWN}:
+            self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
+                            id=deletion["id"], counts=json.dumps(
+                                {**rows_of(ctx, self.account), "users": 1}, sort_keys=True))
+        if not self._take(ORDER):
+            return False
+        if self.db.batch(self._finish):
+            ctx.count("erased")
+            ctx.log.event("erased", user_ref=self.account.ref, deletion=deletion["id"])
+        else:
+            ctx.count("waiting")
+        return True
+
+    # The account's own rows, each in one transaction
+
+    def _check(self) -> None:
+        """Restored, unless the account still is what it was when it was chosen. Locks its row."""
+        if self.db.value(f"SELECT status FROM {{users}} WHERE id = :user{self.db.for_update}",
+                         user=self.account.id) != "deleted":
+            raise Restored()
+
+    def _mark(self) -> None:
+        """The account counts as closed, and its owner is notified of the day."""
+        self._check()
+        ctx, db, account = self.ctx, self.db, self.account
+        id = db.value("SELECT id FROM {account_deletions} WHERE user_ref = :ref "
+                      f"AND completed_at IS NULL{db.for_update}", ref=account.ref)
+        id = id or db.insert("account_deletions", user_ref=account.ref, counts="{}")
+        if not account.is_timed:  # its grace begins when it is seen
+            db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id", now=ctx.now,
                        id=account.id)
-        ctx.log.warning("no time of deletion", user_id=account.id,
-                        what="users.deleted_at is missing, or far ahead: set to the present")
-    ctx.db.execute(
-        "UPDATE {account_deletions} SET requested_at = :requested, revoked_at = :now, "
-        "erase_after = :day WHERE id = :id",
-        id=id, requested=account.deleted_at, now=ctx.clock(),
-        day=clock.plus(clock.parse(account.deleted_at), ctx.options.grace))
-    ctx.count("revoked")
-    ctx.count("notices", write_notice(ctx, account))
+            ctx.log.warning("no time of deletion", user_id=account.id,
+                            what="users.deleted_at is missing, or far ahead: set to the present")
+        db.execute("UPDATE {account_deletions} SET requested_at = :requested, revoked_at = :now, "
+                   "erase_after = :day WHERE id = :id", id=id, requested=account.deleted_at,
+                   now=ctx.clock(), day=_day(ctx, account))
+        ctx.count("revoked")
+        ctx.count("notices", write_notice(ctx, account))
+
+    def _finish(self) -> bool:
+        """Delete the user's own row. False where a run has rows of it in hand, or somebody has just
+        written some: the next run goes on."""
+        self._check()
+        ctx, account, now = self.ctx, self.account, self.ctx.clock()
+        if rows_of(ctx, account):
+            return False
+        self.db.execute("DELETE FROM {users} WHERE id = :id", id=account.id)
+        self.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id",
+                        id=account.deletion["id"], now=now)
+        # a row in the audit log that names nobody
+        notices.audit(ctx, None, "account.deleted", {"deletion": account.deletion["id"]})
+        # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never
+        # one too few.
+        _note_erased(ctx, {
+            "user_id": account.id, "user_ref": account.ref, "created_at": account.created_at,
+            "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
+        return True
+
+    # Rows in batches
+
+    def _take(self, steps: tuple) -> bool:
+        """Delete, or change, what each Step is about. False when the run is to stop."""
+        return all(self._in_ranges(step, *rule) for step in steps for rule in self._rules(step))
+
+    def _rules(self, step):
+        """(SQL, ids bound in it) of the rows that a step is about: for those of a parent, of a page
+        of parents each, since not all engines delete well by a subquery."""
+        also = (f" AND {step.only}" if step.only else "") + NOT_HELD * (step.table in QUEUES)
+        if step.of == "users":
+            yield f"{step.column} = :user{also}", ()
+            return
+        for rows in self.db.pages(f"SELECT id FROM {{{step.of}}} WHERE user_id = :user",
+                                  size=LISTED, user=self.account.id):
+            yield f"{step.column} IN (:parents){also}", [row["id"] for row in rows]
+
+    def _in_ranges(self, step, rule: str, parents) -> bool:
+        """Of the column `by`."""
+        ctx, table, by, now = self.ctx, f"{{{step.table}}}", step.by, self.ctx.clock()
+        bound = {"user": self.account.id, "parents": parents, "now": now}
+        is_read = step.table in READ and not step.sets
+        sizer = BatchSizer(ctx, FILES_AT_ONCE if is_read else None)
+        start = rule
+        while not ctx.should_stop():
+            where = start
+            last = self.db.value(f"SELECT {by} FROM {table} WHERE {where} ORDER BY {by} "
+                                 "LIMIT 1 OFFSET :skipped", skipped=sizer.rows - 1, **bound)
+            if last is not None:
+                where, bound["last"] = f"{where} AND {by} <= :last", last
+            elif not self.db.query(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", **bound):
+                return True  # mostly there is nothing: no transaction for that
+            done = sizer.batch(partial(self._batch, step, where, bound))
+            if done is None:
+                continue  # it had to give way
+            ctx.count("rows", done)
+            ctx.progress(ctx.counts["rows"], accounts=ctx.counts["erased"])
+            if last is None:
+                return True
+            # what was deleted is not passed over again while InnoDB keeps it for others
+            start, bound["since"] = f"{rule} AND {by} > :since", last
+        return False
+
+    def _batch(self, step, where: str, bound: dict) -> int:
+        """One transaction; how many rows it has changed, or deleted with what follows from them."""
+        self._check()
+        table, read = f"{{{step.table}}}", READ.get(step.table)
+        if step.sets:
+            return self.db.execute(f"UPDATE {table} SET {step.sets} WHERE {where}", **bound)
+        if not read:
+            return self.db.execute(f"DELETE FROM {table} WHERE {where}", **bound)
+        rows = self.db.query(f"SELECT {read} FROM {table} WHERE {where}{self.db.for_update}",
+                             **bound)
+        number = self.db.execute(f"DELETE FROM {table} WHERE id IN (:ids)",
+                                 ids=[row["id"] for row in rows])
+        if step.table == "aliases":
+            retire(self.ctx, [row["address"] for row in rows])
+        elif step.table == "export_requests":
+            from jobs_lib.features import exports
+            self.ctx.count("files", sum(exports.remove(self.ctx, row["file_name"]) for row in rows))
+        elif rows:
+            spool.need_folder(self.db, self.ctx.section("spool").dir)
+            spool.drop(self.ctx, [row["raw_path"] for row in rows])
+        return number
+
+
+def _day(ctx, account):
+    """On which it is to be erased."""
+    return clock.plus(clock.parse(account.deleted_at), ctx.options.grace)
 
 
 def write_notice(ctx, account) -> int:
     """Write the notice that names the day, in a transaction; a dry run writes none. How many it is:
     0 of a day that has passed, to an address that cannot be used, or of a deletion that had one."""
-    deleted = clock.parse(account.deleted_at)
-    day = clock.plus(deleted, ctx.options.grace)
+    day = _day(ctx, account)
     if not account.email or day <= ctx.now:
         return 0
-    user = {"id": account.id, "email": account.email, "name": account.name}
-    values = {"date": render.day(day), "closed": render.day(deleted)}
-    return int(notices.notify(ctx, user, NOTICE, notice_key(account), values) is not None)
-
-
-# Erased
-
-def erase_all(ctx, going: list) -> None:
-    """Delete these accounts, one after the other, as far as `--limit` goes."""
-    of_each(ctx, going, _erase)
-
-
-def _erase(batches: Batches) -> bool:
-    ctx, deletion = batches.ctx, batches.account.deletion
-    if ctx.should_stop(ctx.counts["revoked"] + ctx.counts["erased"]):
-        return False
-    # before the first row goes; a later run finds them
-    if stored.document(deletion["counts"]).keys() <= {stored.UNKNOWN}:
-        ctx.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
-                       id=deletion["id"], counts=json.dumps(
-                           {**rows_of(ctx, batches.account), "users": 1}, sort_keys=True))
-    if not batches.take(ORDER):
-        return False
-    if ctx.db.batch(partial(_finish, batches)):
-        ctx.count("erased")
-        ctx.log.event("erased", user_ref=batches.account.ref, deletion=deletion["id"])
-    else:
-        ctx.count("waiting")
-    return True
+    values = {"date": render.day(day), "closed": render.day(clock.parse(account.deleted_at))}
+    return int(notices.notify(ctx, account._asdict(), NOTICE, notice_key(account),
+                              values) is not None)
 
 
 def rows_of(ctx, account) -> Counter:
@@ -137,27 +319,7 @@ def rows_of(ctx, account) -> Counter:
     return +found
 
 
-def _finish(batches: Batches) -> bool:
-    """Delete the user's own row, in one transaction. False where a run has rows of it in hand, or
-    somebody has just written some: the next run goes on."""
-    batches.check_status()
-    ctx, account, now = batches.ctx, batches.account, batches.ctx.clock()
-    if rows_of(ctx, account):
-        return False
-    ctx.db.execute("DELETE FROM {users} WHERE id = :id", id=account.id)
-    ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id",
-                   id=account.deletion["id"], now=now)
-    # a row in the audit log that names nobody
-    notices.audit(ctx, None, "account.deleted", {"deletion": account.deletion["id"]})
-    # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never one
-    # too few.
-    note_erased(ctx, {
-        "user_id": account.id, "user_ref": account.ref, "created_at": account.created_at,
-        "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
-    return True
-
-
-def note_erased(ctx, entry: dict) -> None:
+def _note_erased(ctx, entry: dict) -> None:
     """Add a line to `state_dir/deletions.jsonl`, safe on the disk when this returns; JobsError
     where that cannot be. A database backup that is put back brings deleted accounts with it, and
     docs/deletion.md has the UPDATE that deletes them again. It names a user by id and by when the
@@ -177,7 +339,7 @@ def note_erased(ctx, entry: dict) -> None:
                         "written down there") from None
 
 
-def preview(ctx, new: list, going: list) -> None:
+def _preview(ctx, new: list, going: list) -> None:
     """Show and count what a run would do; an account that is closed and erased counts twice."""
     notices = sum(write_notice(ctx, account) for account in new)
     rows = sum(sum(rows_of(ctx, account).values()) for account in going)

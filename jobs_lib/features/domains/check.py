@@ -39,9 +39,8 @@ def preview(ctx) -> dict:
     work, named = Looks(ctx, DOMAINS), _named(ctx)
     number = ctx.within_limit(len(named) or work.due.backlog(EVERY_ONE)[0])
     if number:
-        rows = work.read(named or work.due.ids(SHOWN)).values()
-        ctx.show(f"look at the records of {counted(number, 'domain')}",
-                 list(rows)[:min(number, SHOWN)])
+        rows = [*work.read(named).values()] if named else work.take(Ring(work), SHOWN)
+        ctx.show(f"look at the records of {counted(number, 'domain')}", rows[:min(number, SHOWN)])
     guard.stops(ctx, "domains")
     return {**ctx.counts, "checked": number}
 
@@ -185,7 +184,11 @@ class Looks(Work):
         attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, None, found,
                           ctx.clock())
         if event:
-            _notify(ctx, row, event, values.get("failing_since"), results)
+            user = db.row("SELECT id, email, name FROM {users} WHERE id = :id", id=row["user_id"])
+            about = _values(ctx, row, event, values.get("failing_since"), results)
+            kind = KIND_OF[event]
+            notices.notify(ctx, user, kind, notices.occurrence(kind, row["id"], ctx.now), about,
+                           ctx.now)
             ctx.count(event)
         ctx.count("checked")
         ctx.count("unknown", verdict == UNKNOWN)
@@ -205,29 +208,17 @@ class Looks(Work):
 
 # Notices to the owner: it works, it is about to stop, or it does not work
 
-def _notify(ctx, row: dict, event: str, since, results: dict) -> None:
-    """Queue the notice of an event, in the transaction that makes it. since: when it began to
-    fail, or None."""
-    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id", id=row["user_id"])
-    notices.notify(ctx, user, KIND_OF[event], _key(event, row["id"], ctx.now),
-           _values(ctx, row, event, since, results), ctx.now)
-
-
 def _is_warned(ctx, row: dict) -> bool:
     """Whether the owner was warned in time that this domain fails."""
     warned, grace = domains.warned_at(row, ctx.now), ctx.options.grace
     return bool(warned) and notices.is_warned(
-        ctx, _key(WARNED, row["id"], warned), notice=min(domains.WARNED_FOR, grace),
-        since=domains.failing_since(row, ctx.now), limit=grace)
-
-
-def _key(event: str, id, moment) -> str:
-    """Names the occurrence by its moment."""
-    return f"{KIND_OF[event].replace('_', '-')}:{id}:{clock.text(moment)}"
+        ctx, notices.occurrence(KIND_OF[WARNED], row["id"], warned),
+        notice=min(domains.WARNED_FOR, grace), since=domains.failing_since(row, ctx.now),
+        limit=grace)
 
 
 def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
-    """The values that the templates show."""
+    """The values that the templates show; `since`: when it began to fail, or None."""
     ends = domains.end(since, ctx.now, ctx.options) if event == WARNED else None
 
     def of(state: str, is_required: bool = True) -> list[dict]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from contextlib import suppress
 from hashlib import sha256
 
 from jobs_lib import clock
-from jobs_lib.engines.spool import database_id, mark, mark_folder
+from jobs_lib.engines.spool import database_id, mark
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import refuse_web
+from jobs_lib.folders import mark_folder, refuse_web
 from jobs_lib.records import namedtuple
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
@@ -29,15 +28,10 @@ bytes       its size, sha256 its hash      expires_at   aware UTC datetime
 """
 
 
-def new_name() -> str:
-    """A name for a file."""
-    return f"export-{secrets.token_hex(16)}.zip"
-
-
 def folder(ctx) -> str:
     """The folder, made and marked as ours. JobsError where it is another's."""
     path = ctx.section("export").dir
-    mark_folder(path, database_id(ctx.db), OPTION, MARKER)
+    mark_folder(path, MARKER, database_id(ctx.db), OPTION)
     refuse_web(path)
     return path
 
@@ -85,22 +79,14 @@ def link(url: str, token: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}t={token}"
 
 
-def find(token: str, config_path: str | None, now) -> Export | None:
+def find(config, db, token: str, now) -> Export | None:
     """What `jobs_lib.find_export` returns to an app. Nothing is changed by asking."""
-    from jobs_lib.config import for_app
-    from jobs_lib.runner.resources import Ports
-
-    config = for_app(config_path)
-    db = Ports(config).connect(readonly=True)
-    try:
-        row = db.row("SELECT id, user_id, file_name, file_bytes, sha256, expires_at "
-                     "FROM {export_requests} WHERE token_hash = :hash AND status = 'ready' "
-                     "AND expires_at > :now AND EXISTS (SELECT 1"
-                     " FROM {users} WHERE {users}.id = {export_requests}.user_id "
-                     "AND {users}.status <> 'deleted')", hash=hashed(str(token)),
-                     now=now or clock.now())
-    finally:
-        db.close()
+    row = db.row("SELECT id, user_id, file_name, file_bytes, sha256, expires_at "
+                 "FROM {export_requests} WHERE token_hash = :hash AND status = 'ready' "
+                 "AND expires_at > :now AND EXISTS (SELECT 1"
+                 " FROM {users} WHERE {users}.id = {export_requests}.user_id "
+                 "AND {users}.status <> 'deleted')", hash=hashed(str(token)),
+                 now=now or clock.now())
     path = row and os.path.join(config.section("export").dir,
                                 os.path.basename(str(row["file_name"])))
     if not path or os.path.islink(path) or not os.path.isfile(path):

@@ -33,7 +33,6 @@ from jobs_lib.text import masking
 DAY = timedelta(days=1)
 REFUSED = "refused"
 AT_ONCE = 200                # requests that one run ends, or a dry run looks at
-STORED_SECONDS = 2.0         # between two commits of the progress
 SHOWN = 10
 NO_PAGE = "there is no page to download exports from: set [export] url, or [core] app_url"
 
@@ -97,17 +96,14 @@ def _words(error: Exception) -> str:
 
 def _write(work: Requests, row: dict, draft: str):
     ctx = work.ctx
-    stored = ctx.monotonic()
 
     def look(rows: int, total: int) -> None:
-        nonlocal stored
-        ctx.progress(rows, total)
+        is_stored = ctx.progress(rows, total)
         if ctx.should_stop():
             raise Unfinished(
                 f"the run had to stop ({ctx.stop_reason}) when {rows:,} of {total:,} rows were "
                 "written: if it is the budget, let [export_accounts] budget be more")
-        if ctx.monotonic() - stored >= STORED_SECONDS:
-            stored = ctx.monotonic()
+        if is_stored:
             ctx.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
                            "AND claim_run = :run", id=row["id"], run=ctx.run_id,
                            percent=min(99, 100 * rows // max(1, total)))
@@ -211,7 +207,7 @@ class Requests(Work):
         if self.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
                          "AND status = 'running' AND claim_run > ''", user=row["user_id"]):
             return "later"
-        row["file_name"] = exports.new_name()
+        row["file_name"] = f"export-{secrets.token_hex(16)}.zip"
         self.db.execute("UPDATE {export_requests} SET file_name = :name WHERE id = :id "
                         "AND status = 'queued'", name=row["file_name"], id=row["id"])
         return None

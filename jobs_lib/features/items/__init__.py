@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.database import stored
-from jobs_lib.database.stored import one_line
+from jobs_lib.database.stored import document, one_line
 from jobs_lib.engines import relay
 from jobs_lib.engines.due import Due
 from jobs_lib.features import queues
@@ -76,7 +75,7 @@ class Domains(Items):
     """Rows of `domains`: each of them waits for its next check, but those that were given up."""
 
     queue, what, to = queues.DOMAINS, "domains to check", "{name}"
-    unfinished, done = ("pending", "verified"), "checked"
+    unfinished, done, tries = ("pending", "verified"), "checked", "failures"
     reads = ", name, dns_results, failures"
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
                ("failing_since", "has been found wrong since then"),
@@ -96,24 +95,21 @@ class Domains(Items):
     def named(self, word: str):
         """Of several accounts that have this domain, a verified one comes first."""
         from jobs_lib.text.addresses import forms
-        found = self.db.query("SELECT id, status FROM {domains} WHERE name IN (:names) "
-                              "ORDER BY id", names=forms(word))
-        found.sort(key=lambda row: row["status"] != "verified")
-        return found[0]["id"] if found else None
+        return self.db.value("SELECT id FROM {domains} WHERE name IN (:names) "
+                             "ORDER BY status = 'verified' DESC, id LIMIT 1", names=forms(word))
 
-    def judge(self, found: list[dict]):
-        """By the status that the last check left."""
+    def answer(self, row: dict) -> str:
+        """What the last check found wrong."""
         from jobs_lib.features.domains import in_words
-        for row in found:
-            next_at = clock.parse_any(row["due_at"])
-            if not next_at and row["due_at"] is not None:       # a time that is none: it is due
-                next_at = self.now
-            why = STOPPED if row["is_stopped"] else row["unneeded"] or ""
-            if not (next_at or why):
-                why = "given up: it is checked again once its owner asks for it"
-            yield {"state": one_line(row["status"]), "next_at": next_at, "why": why,
-                   "attempts": row["failures"], "most": None,
-                   "answer": in_words(stored.document(row["dns_results"]))}
+        return in_words(document(row["dns_results"]))
+
+    def judge(self, row: dict, wrong) -> tuple:
+        """By the status that the last check left. A time that is none is due."""
+        next_at = clock.parse_any(row["due_at"]) or (None if row["due_at"] is None else self.now)
+        why = STOPPED if row["is_stopped"] else row["unneeded"] or ""
+        if not (next_at or why):
+            why = "given up: it is checked again once its owner asks for it"
+        return one_line(row["status"]), next_at, why
 
 
 class Deletions(Items):
@@ -124,8 +120,7 @@ class Deletions(Items):
 
     def secret(self, label: str) -> bytes:
         """As a run's Context has it: a closed account is known by a hash."""
-        from jobs_lib.folders import secret_key
-        from jobs_lib.runner.context import derived
+        from jobs_lib.folders import derived, secret_key
         core = self.section("core")
         return derived(secret_key(core.state_dir, core.secret_key, make=False), label)
 
@@ -136,24 +131,20 @@ class Deletions(Items):
     def read(self, ids: list, columns: str = "", lock: str = "") -> dict:
         """The accounts, with what is known of each deletion."""
         from jobs_lib.features.accounts import deleted
-        found = {each.id: each for each in deleted(self, " AND id IN (:ids)", ids=ids)}
-        return {id: {"id": id, "user_id": id, "status": "deleted", "account": found[id],
-                     "deleted_at": found[id].deleted_at if found[id].is_timed else None}
-                for id in ids if id in found}
+        found = {each.id: {"id": each.id, "user_id": each.id, "status": "deleted", "account": each,
+                           "deleted_at": each.deleted_at if each.is_timed else None}
+                 for each in deleted(self, " AND id IN (:ids)", ids=ids)}
+        return {id: found[id] for id in ids if id in found}
 
-    def judge(self, found: list[dict]):
+    def judge(self, row: dict, wrong) -> tuple:
         """What comes next, and when."""
-        for row in found:
-            state, why, next_at = "closed", "", row["account"].erase_at
-            if next_at is None:
-                state = "invalid"
-                why = "deleted_at is no time: correct it in `users`"
-            elif not row["account"].is_closed:
-                why, next_at = "it is closed first", self.now
-            if next_at and next_at <= self.now:
-                state = "due"
-            yield {"state": state, "next_at": next_at, "why": why}
+        next_at, why = row["account"].erase_at, ""
+        if next_at is None:
+            return "invalid", None, "deleted_at is no time: correct it in `users`"
+        if not row["account"].is_closed:
+            why, next_at = "it is closed first", self.now
+        return "due" if next_at <= self.now else "closed", next_at, why
 
 
-KINDS: tuple[type[Items], ...] = (Forwards, Notices, Deliveries, Exports, Domains, Deletions)
-QUEUES = {kind.queue.name: kind for kind in KINDS}
+QUEUES: dict[str, type[Items]] = {kind.queue.name: kind for kind in (
+    Forwards, Notices, Deliveries, Exports, Domains, Deletions)}

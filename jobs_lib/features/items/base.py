@@ -35,10 +35,11 @@ class Items:
     purge, age   which job deletes finished rows, and from when on: by the first of these columns
                  that has a time
     reset        columns that are emptied when a row is put back
+    tries        the column that counts attempts
     """
 
     queue: Queue
-    what, done, purge, to, owner = "", "", "", "", "user_id"
+    what, done, purge, to, owner, tries = "", "", "", "", "user_id", "attempts"
     unfinished: tuple = ("sending", "pending")
     reads = ""
     moments: tuple = (("created_at", "came in"), ("finished_at", "ended"))
@@ -128,12 +129,14 @@ class Items:
         """
         from jobs_lib.text import masking  # a run that only counts does without
         queue, checked = self.queue, [dict(row) for row in found]
-        for row, judged in zip(checked, self.judge(checked)):
+        most = len(queue.delays(self.options)) if queue.works else None
+        wrong = invalid(self.db, queue.table, checked)
+        for row in checked:
+            state, next_at, why = self.judge(row, wrong.get(row["id"]))
             item = {"id": row["id"], "owner": row["user_id"], "to": self.to.format_map(row),
-                    "attempts": row.get("attempts"),
-                    "most": len(queue.delays(self.options)) or None,
-                    "since": stored.time(row[queue.added]),
-                    "answer": row.get(queue.error) or "", **judged}
+                    "state": state, "attempts": row.get(self.tries), "most": most,
+                    "since": stored.time(row[queue.added]), "next_at": next_at, "why": why,
+                    "answer": self.answer(row)}
             for name, value in item.items():            # whatever the app has written
                 if isinstance(value, (str, bytes)):
                     # cut last: half an address is not recognized
@@ -142,31 +145,31 @@ class Items:
                 item[name] = item[name] and clock.text(item[name])
             yield item
 
-    def judge(self, found: list[dict]):
-        """What `describe` says of each row by its state, in the same order. Their values are
-        corrected (`invalid` in due.py)."""
-        queue = self.queue
-        wrong = invalid(self.db, queue.table, found)
-        for row in found:
-            id, state = row["id"], one_line(row["status"])
-            next_at, why = None, ""
-            if id in wrong and state in self.unfinished:
-                state, why = "invalid", f"the next run of {queue.job} ends it: {wrong[id]}"
-            elif state == queue.waits and row["is_stopped"]:
-                state, why = "waiting", STOPPED
-            elif state == queue.waits:
-                next_at = clock.parse_any(row["due_at"]) or self.now
-                state = "waiting" if next_at > self.now else "due"
-                if row["unneeded"]:
-                    why = f"the next run of {queue.job} cancels it: {row['unneeded']}"
-            elif state == queue.works:
-                why = "a run has it in hand" if row["claim_run"] else (
-                    "by your app: no run has claimed it")
-            elif state not in (queue.done, "failed", *queue.others):
-                why = "no run takes it, and none deletes it: this status is unknown"
-            elif words(row[queue.error]).startswith(CANCELLED_BY):
-                state = "cancelled"
-            yield {"state": state, "next_at": next_at, "why": why}
+    def answer(self, row: dict):
+        """What the other side said last."""
+        return row.get(self.queue.error) or ""
+
+    def judge(self, row: dict, wrong: str | None) -> tuple:
+        """(`state`, `next_at`, `why`) as `describe` has them; `wrong`: what is invalid in it."""
+        queue, state = self.queue, one_line(row["status"])
+        next_at, why = None, ""
+        if wrong and state in self.unfinished:
+            state, why = "invalid", f"the next run of {queue.job} ends it: {wrong}"
+        elif state == queue.waits and row["is_stopped"]:
+            state, why = "waiting", STOPPED
+        elif state == queue.waits:
+            next_at = clock.parse_any(row["due_at"]) or self.now
+            state = "waiting" if next_at > self.now else "due"
+            if row["unneeded"]:
+                why = f"the next run of {queue.job} cancels it: {row['unneeded']}"
+        elif state == queue.works:
+            why = "a run has it in hand" if row["claim_run"] else (
+                "by your app: no run has claimed it")
+        elif state not in (queue.done, "failed", *queue.others):
+            why = "no run takes it, and none deletes it: this status is unknown"
+        elif words(row[queue.error]).startswith(CANCELLED_BY):
+            state = "cancelled"
+        return state, next_at, why
 
     def holds(self) -> list[str]:
         """Sentences: what holds up the queue as a whole."""

@@ -2,9 +2,8 @@
 whether a warning was sent.
 
 A warning counts from when it was sent. One that waits lets nothing happen yet. One that was refused
-goes to the owner's next verified address; when the last has refused it, to the first again a week
-later. Where it cannot be sent, or its owner is suspended, what it warns of happens at twice the
-limit: nothing is kept for ever.
+goes to the owner's next verified address. Where all have refused it, or its owner is suspended,
+what it warns of happens at twice the limit: nothing is kept for ever.
 """
 from __future__ import annotations
 
@@ -19,9 +18,8 @@ from . import KINDS, render
 
 LONGEST_ADDRESS = 254               # RFC 5321
 MOST_DESTINATIONS = 50              # of an owner that are tried
-AGAIN = timedelta(days=7)           # after the last address has refused a warning
 COLUMNS = ", ".join(f"{{notifications}}.{name}" for name in (
-    "id", "user_id", "to_email", "status", "sent_at", "finished_at", "last_error"))
+    "id", "user_id", "to_email", "status", "sent_at", "last_error"))
 
 
 def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int | None:
@@ -44,6 +42,11 @@ def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int 
         to_email=words(user["email"])[:LONGEST_ADDRESS], subject=letter.subject,
         body_text=letter.text, body_html=letter.html, dedupe_key=key, priority=about.priority,
         created_at=now or ctx.clock())
+
+
+def occurrence(kind: str, id, moment) -> str:
+    """The key of a notice about the row with this id, by when it came to that."""
+    return f"{kind.replace('_', '-')}:{id}:{clock.text(moment)}"
 
 
 def dedupe_key(text: str) -> str:
@@ -110,11 +113,9 @@ def _send_elsewhere(ctx, notice: dict) -> bool:
         return False
     email = ctx.db.value("SELECT email FROM {users} WHERE id = :id", id=notice["user_id"])
     known, refused = addresses(ctx.db, notice["user_id"], email), words(notice["to_email"]).lower()
-    names = list(known)
-    behind = names[names.index(refused) + 1:] if refused in known else names
-    ended = clock.parse_any(notice["finished_at"])
-    if not behind and (ended is None or ctx.clock() - ended >= AGAIN):
-        behind = names
+    behind = list(known)
+    if refused in known:
+        behind = behind[behind.index(refused) + 1:]
     if behind and not ctx.dry_run:
         ctx.db.execute(
             "UPDATE {notifications} SET status = 'pending', to_email = :to, attempts = 0, "

@@ -63,12 +63,12 @@ class Dispatcher:
         try:
             self._begin_more()
             while self.in_flight:
-                self._settle(self._wait())
+                self._settle_next()
                 self._begin_more()
         finally:
             # whatever has failed: what is in flight is stored as soon as it can be
             while self.in_flight:
-                self._settle(self._wait())
+                self._settle_next()
         for id in endpoints.conclude(self.ctx, self.failed):
             self._cancel("the endpoint was disabled", "webhook_id", id)
 
@@ -126,16 +126,13 @@ class Dispatcher:
 
     # What came of them
 
-    def _wait(self) -> dict:
-        """The next one that is completed, which none is later than its limit in time."""
+    def _settle_next(self) -> None:
+        """Wait for one that is completed, which none is later than its limit in time. Store the
+        result, then what it means for the other deliveries of the endpoint."""
         row = self.completed.get()
         self.in_flight.remove(row)
         if "error" in row:
             self.ctx.defect(row["error"], f"delivery {row['id']}")
-        return row
-
-    def _settle(self, row: dict) -> None:
-        """Store the result, then what it means for the other deliveries of the endpoint."""
         endpoint, verdict = row["lane"].endpoint, self._judge(row)
         word, known = until_stored(self.ctx, lambda: self._store(row, verdict))
         endpoint.update(known)

@@ -154,18 +154,14 @@ def _is_warned(ctx, endpoint: dict, began, error: str) -> bool:
     _notify(ctx, endpoint, "webhook_failing", began, reason=error, since=render.minute(began),
             end=render.minute(max(end, now + WARN_BEFORE)))
     # asked at each look: a warning that was refused goes to the next address
-    is_warned = notices.is_warned(ctx, _key(endpoint, "webhook_failing", began),
-                                   notice=WARN_BEFORE, since=began, limit=DISABLE_AFTER)
-    return is_warned and now >= end
+    key = notices.occurrence("webhook_failing", endpoint["id"], began)
+    return notices.is_warned(ctx, key, notice=WARN_BEFORE, since=began,
+                             limit=DISABLE_AFTER) and now >= end
 
 
 def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> None:
     """Queue a notice to the owner, once for this moment."""
     if user := ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id "
                           "AND status <> 'deleted'", id=endpoint["user_id"]):
-        notices.notify(ctx, user, kind, _key(endpoint, kind, moment),
+        notices.notify(ctx, user, kind, notices.occurrence(kind, endpoint["id"], moment),
                        {"url": endpoint["shown"], "host": endpoint["host"], **values})
-
-
-def _key(endpoint: dict, kind: str, moment) -> str:
-    return f"{kind.replace('_', '-')}:{endpoint['id']}:{clock.text(moment)}"

@@ -84,23 +84,17 @@ def test_a_file_of_the_operators_takes_the_place_of_ours(write):
     (b"Subject: \xff\n\nx\n", f"{KIND}.txt: cannot be read: 'utf-8' codec"),
     (b"Subject: x\n\n{{> nothing}}\n", "nothing.txt: cannot be read: "),
     (b"Subject: x\n\n", f"layout.txt or {KIND}.txt: the notice itself is not in it"),
+    (None, "there is no such folder"),
 ])
 def test_one_that_is_broken_is_an_error_and_ours_is_sent(write, content, why):
     ours = write()
-    (write.folder / f"{KIND}.txt").write_bytes(content)
+    if content is None:
+        write.folder.rmdir()
+    else:
+        (write.folder / f"{KIND}.txt").write_bytes(content)
     assert write()["body_text"] == ours["body_text"]
     assert why in mistakes(write)[-1]["error"]
     assert mistakes(write)[-1]["kind"] == KIND
-
-
-@pytest.mark.parametrize("odd", ["link", "no folder"])
-def test_what_is_no_file_is_reported_and_holds_nobody_up(write, odd):
-    if odd == "link":
-        (write.folder / f"{KIND}.txt").symlink_to("nowhere")
-    else:
-        write.folder.rmdir()
-    assert "ann@club.example" in write()["body_text"]
-    assert len(mistakes(write)) == 1
 
 
 # Each construct of the templates, and what a slip in one is answered with
