@@ -39,7 +39,7 @@ class Config:
     """What was read, and typed values of it. Sections are checked when first asked for."""
 
     def __init__(self, path: str, layers: dict, problems: list[str], found: bool) -> None:
-        """layers: {origin: {section: {option: (text, place)}}}, the first wins; problems: lines and
+        """layers: {origin: {section: {option: Written}}}, the first wins; problems: lines and
         sections that make no sense; found: whether there is a config.ini."""
         self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
         self.layers, self.problems, self.found = layers, problems, found
@@ -48,17 +48,19 @@ class Config:
         self._secrets: list[str] | None = None
 
     def section(self, name: str) -> SimpleNamespace:
-        """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is
-        wrong in it."""
-        return self._typed(name, settings.SECTIONS[name])
+        """A section's values as attributes (`from_` for `from`). ConfigError lists what is wrong in
+        it."""
+        if name not in self._sections:
+            self._sections[name] = self._typed(name, options_of(name))
+        return self._sections[name]
 
     def job(self, job: Job):
         """A job's own options, with `schedule`, `enabled` and `budget`. ConfigError lists what is
         wrong in its section."""
-        if self.problems or any(job.name in layer for layer in self.layers.values()):
-            return self._typed(job.name, settings.job_options(job))
         if job.name not in self._sections:
-            self._sections[job.name] = _Defaults(self, job)
+            is_set = self.problems or any(job.name in layer for layer in self.layers.values())
+            self._sections[job.name] = (self._typed(job.name, settings.job_options(job)) if is_set
+                                        else _Defaults(self, job))
         return self._sections[job.name]
 
     def mode(self, job: Job) -> str:
@@ -73,16 +75,15 @@ class Config:
         """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""
         if not any(settings.TABLES in layer for layer in self.layers.values()):
             return {}  # a tick pays only for what is there
-        typed = self._typed(settings.TABLES, options_of(settings.TABLES))
-        return {ours: theirs for ours, theirs in vars(typed).items() if theirs}
+        names = vars(self.section(settings.TABLES))
+        return {ours: theirs for ours, theirs in names.items() if theirs}
 
     def written(self, section: str, name: str, option: Option) -> Written:
         """What is set for this option: `--set` over environment over `.env` over the file over the
         default."""
-        for origin, layer in self.layers.items():
+        for layer in self.layers.values():
             if name in layer.get(section, ()):
-                text, place = layer[section][name]
-                return Written(text, origin, place)
+                return layer[section][name]
         return Written(self._default(section, option), DEFAULT, DEFAULT)
 
     def strays(self) -> list[str]:
@@ -135,7 +136,7 @@ class Config:
         """A copy with {(section, option): text} over what is set in one place."""
         layer = {section: dict(options) for section, options in self.layers[origin].items()}
         for (section, name), text in values.items():
-            layer.setdefault(section, {})[name] = (text, origin)
+            layer.setdefault(section, {})[name] = Written(text, origin, origin)
         return Config(self.path, {**self.layers, origin: layer}, self.problems, self.found)
 
     def with_overrides(self, words: list[str], job: Job) -> Config:
@@ -163,22 +164,19 @@ class Config:
         return changed
 
     def _typed(self, section: str, known: dict) -> SimpleNamespace:
-        """A section's values by what is `known` of its options. ConfigError lists what is wrong in
-        it."""
-        if section not in self._sections:
-            typed = SimpleNamespace()
-            problems = [*self.problems, *self._unknown_options(section, known)]
-            for name, option in known.items():
-                try:
-                    # `from` is a word of the language
-                    attribute = "from_" if name == "from" else name
-                    setattr(typed, attribute, self.value(section, name, option))
-                except ConfigError as error:
-                    problems += error.problems
-            if problems:
-                raise ConfigError(*problems)
-            self._sections[section] = typed
-        return self._sections[section]
+        """A section's values by what is `known` of its options."""
+        typed = SimpleNamespace()
+        problems = [*self.problems, *self._unknown_options(section, known)]
+        for name, option in known.items():
+            try:
+                # `from` is a word of the language
+                attribute = "from_" if name == "from" else name
+                setattr(typed, attribute, self.value(section, name, option))
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(*problems)
+        return typed
 
     def value(self, section: str, name: str, option: Option):
         """What is set for the option; ConfigError when that makes no sense."""
@@ -198,9 +196,8 @@ class Config:
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
         return [f"[{section}] {shown_name(name)}: there is no such option{_near(name, known)} "
-                f"({place})"
-                for layer in self.layers.values()
-                for name, (_, place) in layer.get(section, {}).items() if name not in known]
+                f"({written.place})" for layer in self.layers.values()
+                for name, written in layer.get(section, {}).items() if name not in known]
 
 
 class _Defaults:
@@ -242,20 +239,20 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     layers = {
         SET: {},
         ENVIRONMENT: _by_section(known, {
-            name: (text.strip(), f"environment variable {name}")
+            name: Written(text.strip(), ENVIRONMENT, f"environment variable {name}")
             for name, text in environ.items() if name.startswith(PREFIX)}),
         DOTENV: _by_section(known, {
-            name: (text, f"{dotenv} line {line}")
+            name: Written(text, DOTENV, f"{dotenv} line {line}")
             for name, (text, line) in read_dotenv(dotenv, problems).items()}),
-        FILE: {section: {name: (text, f"{path} line {line}")
+        FILE: {section: {name: Written(text, FILE, f"{path} line {line}")
                          for name, (text, line) in values.items()}
                for section, values in ini.values.items() if values}}
     return Config(path, layers, problems, text is not None)
 
 
 def _by_section(known: list[str], variables: dict) -> dict:
-    """{section: {option: what it is}} of {JOBS_SECTION_OPTION: what it is}. Of two sections the
-    longer: JOBS_EXPORT_ACCOUNTS_BUDGET is none of [export]."""
+    """{section: {option: Written}} of {JOBS_SECTION_OPTION: Written}. Of two sections the longer:
+    JOBS_EXPORT_ACCOUNTS_BUDGET is none of [export]."""
     found: dict = {}
     for variable, written in variables.items():
         words = variable[len(PREFIX):].lower()
@@ -272,12 +269,13 @@ def known_sections() -> list[str]:
 
 def options_of(section: str) -> dict:
     """{option: what is known of it} of any section; {} where there is none of this name."""
+    if section in settings.SECTIONS:
+        return settings.SECTIONS[section]
     if section == settings.TABLES:
         from jobs_lib.database.schema import NAMES
         return dict.fromkeys(NAMES, TABLE_NAME)
-    if section in catalogue.names():
-        return settings.job_options(catalogue.load(section))
-    return settings.SECTIONS.get(section, {})
+    is_job = section in catalogue.names()
+    return settings.job_options(catalogue.load(section)) if is_job else {}
 
 
 def option_named(section: str, name: str) -> Option:
