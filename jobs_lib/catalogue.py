@@ -35,7 +35,6 @@ run          function of a Context, returns counts ({"deleted": 12})
 tables       the app's tables that it works on: `users= audit_logs+ sessions-`; it changes, adds or
              deletes rows where there is a `=`, `+` or `-`. tests/test_tables.py proves it
 """
-MARKS = "=+-"
 # What several jobs work on: those that notify owners, those that write audit rows, and those that
 # look up which rows name a file of the spool.
 NOTIFIES = "users "
@@ -52,15 +51,6 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
                    options or {}, sections, sample, run, tables)
     return make
-
-
-def tables_of(job) -> dict[str, str]:
-    """{table of the app's that a job works on: its marks}."""
-    found: dict[str, str] = {}
-    for word in job.tables.split():
-        name = word.rstrip(MARKS)
-        found[name] = found.get(name, "") + word[len(name):]
-    return found
 
 
 # The files

@@ -50,12 +50,7 @@ class Busy(DatabaseError):
 
 
 class Lost(DatabaseError):
-    """The connection was lost, with its open transaction. Not `sent`: the statement never reached
-    the server, so that even a write may be repeated."""
-
-    def __init__(self, words: str, sent: bool = True) -> None:
-        super().__init__(words)
-        self.sent = sent
+    """The connection was lost, with its open transaction."""
 
 
 class Conflict(Busy):

@@ -126,7 +126,7 @@ def owed(bench) -> Counter:
     key = bench.db.names.key if hasattr(bench.db, "names") else int     # tests/support/keyed.py
     for name in (*WRITTEN, "usage_daily"):
         owner = "id" if name == "users" else "user_id"
-        if owner in bench.db.columns(name):
+        if owner in databases.columns(bench.db, name):
             rows = bench.db.query(f"SELECT * FROM {{{name}}} WHERE {owner} IN (:ids)",
                                   ids=[*map(key, (ANN, BEN, CAT))])
             found.update((name, *(str(row.get(column)) for column in SAME)) for row in rows)

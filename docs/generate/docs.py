@@ -4,8 +4,9 @@ from __future__ import annotations
 import re
 
 from jobs_lib import schedule
-from jobs_lib.catalogue import PRIORITIES, tables_of
+from jobs_lib.catalogue import PRIORITIES
 from jobs_lib.database.schema.app_tables import TABLES
+from jobs_lib.database.schema.fit import works
 from jobs_lib.output.layout import wrapped
 
 WIDTH = 100
@@ -61,9 +62,9 @@ def _job(job) -> list[str]:
              f"{job.budget} a run.")]
     if job.sections:
         lines.append(f"- Reads {', '.join(f'`[{name}]`' for name in job.sections)} too.")
-    works = tables_of(job)
-    if tables := [f"`{name}`" + (" (written)" if works[name] else "")
-                  for name in TABLES if name in works]:
+    marks = works(job.tables)
+    if tables := [f"`{name}`" + (" (written)" if marks[name] else "")
+                  for name in TABLES if name in marks]:
         lines += wrapped(f"- Needs the tables {', '.join(tables)}.", WIDTH, "", "  ")
     for title, known in zip(("Options", "For one run, by `--set` only"), _parted(job)):
         if known:

@@ -20,6 +20,7 @@ from jobs_lib.folders import HOME
 from jobs_lib.runner import slots
 from jobs_lib.text import counted
 
+NEVER_PAUSED = "check_jobs"     # it touches no row of an app
 NOT_CHANGED = "Your app's tables ({}) are not changed: only the jobs' own are made."
 PAUSED = ("\nAll jobs but check_jobs are paused, since your app's tables have rows already: "
           "`jobs.py test JOB` shows what a job would do with them, `jobs.py resume JOB` lets it "
@@ -51,15 +52,15 @@ def run(args, make_session, config_path) -> int:
     return OK
 
 
-def _enabled(config) -> list:
-    """The jobs that are enabled. One whose section is wrong counts, too: `config check` says so,
-    and its mistake keeps no table from being made."""
+def _tables(config) -> list[str]:
+    """The `tables` of the jobs that are enabled. One whose section is wrong counts, too: `config
+    check` says so, and its mistake keeps no table from being made."""
     def is_on(job) -> bool:
         with suppress(ConfigError):
             return config.job(job).enabled
         return True
 
-    return [job for job in catalogue.load_all([]) if is_on(job)]
+    return [job.tables for job in catalogue.load_all([]) if is_on(job)]
 
 
 def _show(session) -> int:
@@ -89,14 +90,15 @@ def install(session) -> tuple:
     if names := schema.apps_own(db):
         session.console.report(NOT_CHANGED.format(", ".join(names)))
     is_first = not version.found(db)
-    done, paused = schema.migrate(db, session.ports.now())
+    jobs = catalogue.names()
+    done, paused = schema.migrate(db, session.ports.now(), {*jobs} - {NEVER_PAUSED})
     if not is_first:                    # behind the tables, which `cancel` needs
         spool.refuse_lost(db, spooled)
     # each step checks what is there: a kill does no harm
     folders.installation(core.state_dir)
     folders.mark_folder(spooled, spool.MARKER, spool.database_id(db), "[spool] dir")
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
-    for name in catalogue.names():
+    for name in jobs:
         if name not in known:
             slots.note_first_seen(db, name, session.ports.now())
     return done, paused, db
@@ -116,7 +118,7 @@ def _to_be_read(session):
 
 def _report_wrong(session, db, planned=()) -> None:
     """What has to be changed in the app's tables, by its owner, each thing with its SQL."""
-    for each in fit.review(db, _enabled(session.config), planned):
+    for each in fit.review(db, _tables(session.config), planned):
         if each.act != fit.NOTE:
             sql = (f"{statement};" for statement in each.statements)
             session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *sql]))
@@ -131,7 +133,7 @@ def _check(session) -> int:
                         "--dry-run: shown)")
     else:
         version.check(db)
-    for each in fit.review(db, _enabled(session.config), planned):
+    for each in fit.review(db, _tables(session.config), planned):
         line = f"{each.what}: {each.fix}"
         if each.act == fit.NOTE:
             session.console.answer(f"warning: {line}")

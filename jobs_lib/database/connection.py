@@ -47,31 +47,31 @@ def dialect_of(target):
 class Database:
     """One connection, opened again by itself when it was lost outside a transaction.
 
-    `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
-    `left()`, when set, returns the seconds that its user has left: no call takes much longer than
-    that. `journal`, when set, is called for each transaction: `begin()`, then `committed()` or
-    `rolled_back()` (runner/log.py).
+    left       when set, returns the seconds that are left: no call takes much longer than that
+    journal    when set, is called for each transaction: `begin()`, then `committed()` or
+               `rolled_back()` (runner/log.py)
+    text_keys  the tables of the app's whose `id` is text, once the version was checked; of all
+               other tables it is a whole number (schema/keys.py)
     """
 
     def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:
         self.dialect, self.name, self.readonly = dialect, name, readonly
         self.for_update = "" if readonly else dialect.for_update
-        self.on_statement = self.journal = self.left = None
+        self.journal = self.left = None
         self.hidden = tuple
         self.current: Transaction | None = None  # the open transaction
+        self.text_keys: frozenset[str] = frozenset()
+        self.key_types: dict[str, str] = {}  # {one of them: the type of its key}, for migrate
         self._target, self._create = target, create
         self._raw = None
         self._closed = False
         self._cache: dict = {}  # {text: Statement}
-        self._text_keys: dict | None = None
-        self.key_types: dict | None = None  # for schema/keys.py
 
     # Statements
 
     def query(self, sql: str, /, **values) -> list[dict]:
-        """All rows. Outside a transaction, a lost connection is reopened and the query repeated,
-        once."""
-        return self._run(sql, values, _rows, repeatable=True)
+        """All rows."""
+        return self._run(sql, values, _rows)
 
     def row(self, sql: str, /, **values) -> dict | None:
         """The first row of the result, or None."""
@@ -140,34 +140,28 @@ class Database:
         conflict = self.dialect.conflict(list(keys), updates) if keys else ""
         return f"INSERT INTO {{{table}}} ({names}) {rows} {conflict}"
 
-    def _run(self, sql: str, values: dict, take, repeatable: bool = False):
+    def _run(self, sql: str, values: dict, take):
         statement = self._cache.get(sql)
         if statement is None:
             statement = self._cache[sql] = Statement(sql, self.dialect, self.name)
         text, bound = statement.render(self.dialect, values)
-        if self.on_statement:
-            self.on_statement(sql, values)
-        try:
-            return self._send(text, bound, take)
-        except Lost as lost:
-            if self.current or (lost.sent and not repeatable):
-                raise
-            return self._send(text, bound, take)
-
-    def _send(self, text: str, bound: dict, take):
-        raw = self._ready()
+        if self.current is None:
+            self.connect()
+        elif self.current.broken:
+            raise self.current.broken
+        raw = self._raw
         try:
             self.dialect.limit(raw, self._target, self.left and self.left())
             return take(self.dialect.execute(raw, text, bound))
         except self.dialect.Error as error:
-            translated = self._translated(error)
-            if isinstance(translated, Lost):
+            found = self._translated(error)
+            if isinstance(found, Lost):
                 self._drop()
-            elif self.current and (isinstance(translated, Conflict)
+            elif self.current and (isinstance(found, Conflict)
                                    or not self.dialect.in_transaction(raw)):
                 # rolled back already: what follows would stand alone
-                self.current.broken = translated
-            raise translated from None  # the driver's text may hold values of rows
+                self.current.broken = found
+            raise found from None  # the driver's text may hold values of rows
         except BaseException:
             self._drop()
             raise
@@ -178,6 +172,10 @@ class Database:
         """`with db.transaction():` commits at its end, rolls back on any exception, cannot be
         nested."""
         return self.snapshot() if self.readonly else Transaction(self, (self.dialect.begin,))
+
+    def trial(self) -> Transaction:
+        """`with db.trial():` tries statements, and rolls all of them back at its end."""
+        return Transaction(self, (self.dialect.begin,), keep=False)
 
     def snapshot(self) -> Transaction:
         """`with db.snapshot():` all that is read in it is as of one moment, however long it
@@ -202,33 +200,9 @@ class Database:
 
     # The catalogue
 
-    @property
-    def text_keys(self) -> dict[str, bool]:
-        """The tables of the app's whose `id` is text, as `meta` says (schema/keys.py), and whether
-        two that differ in case alone are equal. Of all other tables it is a whole number."""
-        if self._text_keys is None:
-            from .schema.version import facts, text_keys
-            self._text_keys = text_keys(facts(self))
-        return self._text_keys
-
-    @text_keys.setter
-    def text_keys(self, found: dict[str, bool] | None) -> None:
-        self._text_keys = found
-
-    def key(self, table: str, value):
-        """A key of the table, or what a row of another one calls it, as we compare the two."""
-        if isinstance(value, str) and self.text_keys.get(table):
-            # not `casefold`: it makes `ss` of a sharp s, which are two for most databases
-            return value.lower().rstrip(" ")
-        return value
-
     def tables(self) -> dict[str, dict]:
         """All tables and views: {name in lower case: its `name`, and `engine` on a server}."""
         return {row["name"].lower(): row for row in self.query(self.dialect.tables)}
-
-    def columns(self, table: str) -> set[str]:
-        """The columns that a table of ours has in the database; none when it is not there."""
-        return set(self.catalogue([table]).get(table, ()))
 
     def catalogue(self, tables) -> dict[str, dict]:
         """What the engine knows of the columns of these tables of ours: {our table: {column: name,
@@ -241,34 +215,31 @@ class Database:
             columns[row["name"].lower()] = row
         return found
 
-    def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
-        """`{index: columns}` of a table of ours in the database; with `unique`, those alone that
-        let no two rows have the same values."""
+    def indexes(self, table: str) -> list[tuple[list[str], bool]]:
+        """(columns, whether no two rows may have the same values in them) of each index of a table
+        of ours."""
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):
-            if row["is_unique"] or not unique:
-                column = (row["column_name"] or "").lower()  # none of an expression
-                found.setdefault(row["name"], []).append(column)
-        return found
+            found.setdefault(row["name"], []).append(row)
+        # an expression in place of a column has no name
+        return [([(row["column_name"] or "").lower() for row in rows],
+                 all(row["is_unique"] for row in rows)) for rows in found.values()]
 
     # The connection
 
     def connect(self) -> None:
-        """Open the connection, when there is none."""
+        """Open the connection where there is none, or the server has ended it while it was
+        idle."""
         if self._closed:
             raise DatabaseError("the database connection was closed")
+        if self._raw is not None and not self.dialect.is_open(self._raw):
+            self._drop()
         if self._raw is None:
             try:
                 self._raw = self.dialect.connect(self._target, self.readonly, self._create,
                                                  self.left and self.left())
             except self.dialect.Error as error:
                 raise self._translated(error) from None
-
-    def _ready(self):
-        if self.current and self.current.broken:
-            raise self.current.broken
-        self.connect()
-        return self._raw
 
     def invalidate(self) -> None:
         """Throw the connection away and forget any open transaction; the next use opens another.
@@ -290,16 +261,6 @@ class Database:
                                        "stored")
         if raw is not None:
             raw.close()
-
-    def ping(self) -> None:
-        """Raise DatabaseError when the connection is dead; never opens another one."""
-        if self._raw is None:
-            raise Lost("the connection to the database is gone")
-        try:
-            self.dialect.execute(self._raw, "SELECT 1", {})
-        except self.dialect.Error as error:
-            self._drop()
-            raise self._translated(error) from None
 
     def _translated(self, error):
         """What is raised for a driver's exception. A trigger of the app may say in it whatever it
@@ -336,37 +297,27 @@ class Transaction:
     exception was swallowed.
     """
 
-    def __init__(self, database: Database, begin: tuple) -> None:
-        self._database, self._begin = database, begin
+    def __init__(self, database: Database, begin: tuple, keep: bool = True) -> None:
+        self._database, self._begin, self._keep = database, begin, keep
         self.broken: DatabaseError | None = None
 
     def __enter__(self) -> None:
         database = self._database
         if database.current:
             raise RuntimeError("a transaction is open already: they cannot be nested")
+        database.connect()
+        # from here on a lost connection is an error, and not reopened
+        database.current = self
         try:
-            try:
-                self._open()
-            except Lost:
-                # nothing was done in it yet: all of it again, on a new connection
-                self._open()
+            for statement in self._begin:
+                database.execute(statement)
             if database.journal:
                 database.journal.begin()
         except DatabaseError:
+            database.current = None
             raise
         except BaseException:
             database.invalidate()  # a signal, perhaps after the BEGIN
-            raise
-
-    def _open(self) -> None:
-        """All statements on one connection: what the first one sets holds for that one alone."""
-        # from here on a lost connection is an error, and not reopened
-        self._database.current, self.broken = self, None
-        try:
-            for statement in self._begin:
-                self._database.execute(statement)
-        except DatabaseError:
-            self._database.current = None
             raise
 
     def __exit__(self, kind, error, trace) -> None:
@@ -375,7 +326,7 @@ class Transaction:
             self.broken = self.broken or Lost("the connection was thrown away in a transaction")
         stored = False
         try:
-            if error is None and not self.broken:
+            if error is None and self._keep and not self.broken:
                 self._commit()
                 stored = True
             else:
@@ -384,18 +335,16 @@ class Transaction:
             database.current = None
             if database.journal:
                 (database.journal.committed if stored else database.journal.rolled_back)()
-        if error is None and self.broken:
+        if error is None and self.broken and self._keep:
             raise self.broken
 
     def _commit(self) -> None:
         try:
             self._database.execute("COMMIT")
-        except Lost as lost:
-            if lost.sent:
-                raise DatabaseError("the connection was lost while a transaction was being stored, "
-                                    "so it may be stored or not; the next run looks and goes on "
-                                    "from there") from None
-            raise
+        except Lost:
+            raise DatabaseError("the connection was lost while a transaction was being stored, so "
+                                "it may be stored or not; the next run looks and goes on from "
+                                "there") from None
         except DatabaseError:
             self._roll_back()
             raise

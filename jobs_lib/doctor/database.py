@@ -46,7 +46,7 @@ def tables(installation):
     if planned:
         yield problem("The database lacks tables, columns or indexes", "Jobs that use them fail, "
                       "or are slow.", _fix("Run `jobs.py migrate`, which does this:", planned))
-    on = [job for job in installation.jobs if installation.config.job(job).enabled]
+    on = [job.tables for job in installation.jobs if installation.config.job(job).enabled]
     found = fit.review(db, on, planned)
     for each in found:
         if each.act == fit.NOTE:
@@ -70,9 +70,8 @@ def writing(installation):
     if not version.found(db):
         raise Reported
     try:
-        with suppress(_TakenBack), db.transaction():
+        with db.trial():
             version.writable(db, installation.now)
-            raise _TakenBack
     except Missing:
         raise Reported from None             # by `tables`
     except DatabaseError as error:
@@ -82,10 +81,6 @@ def writing(installation):
                       "server that is no read-only copy.")
     else:
         yield ok("rows can be written")
-
-
-class _TakenBack(Exception):
-    """Raised to roll a transaction back."""
 
 
 def local_times(installation):

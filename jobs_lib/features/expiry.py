@@ -255,9 +255,9 @@ def _warning(keep: timedelta) -> Reminder:
 
 def _held_values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
     """What the templates show. `gone` is a promise: never before that, however late the mail."""
-    soonest, key = ctx.clock() + NOTICE, partial(ctx.db.key, "aliases")
+    soonest = ctx.clock() + NOTICE
     gone = [max(clock.parse(row["held_at"]) + keep, soonest) for row in rows]
-    aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
+    aliases = {row["id"]: row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
         ids={row["alias_id"] for row in rows} - {None})}
     return {
@@ -266,7 +266,7 @@ def _held_values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
         "messages": [{"sender": render.unlinked(row["sender"]) or "(no sender)",
                       "subject": render.unlinked(one_line(row["subject"], SUBJECT_SHOWN))
                       or "(no subject)",
-                      "alias": aliases.get(key(row["alias_id"]), "a deleted alias"),
+                      "alias": aliases.get(row["alias_id"], "a deleted alias"),
                       "received": render.minute(clock.parse(row["held_at"])),
                       "size": size(row["size_bytes"], 1000),
                       "gone": render.minute(end)} for row, end in zip(rows, gone)]}

@@ -99,18 +99,18 @@ def _periods(ctx) -> dict:
 
 def _crossings(ctx, period: Period, users: list[dict]) -> dict:
     """{id of a user: Crossings, the highest first}, of those of the users who have any."""
-    key, known, found = partial(ctx.db.key, "users"), defaultdict(set), {}
+    known, found = defaultdict(set), {}
     asked = {"ids": [user["id"] for user in users], "start": period.start}
-    used = {key(row["user_id"]): row for row in ctx.db.query(USED, **asked, end=period.end)}
+    used = {row["user_id"]: row for row in ctx.db.query(USED, **asked, end=period.end)}
     for row in ctx.db.query(KNOWN, **asked):
-        known[key(row["user_id"]), row["metric"]].add(row["threshold"])
+        known[row["user_id"], row["metric"]].add(row["threshold"])
     for user in users:
-        theirs = used.get(key(user["id"]))
+        theirs = used.get(user["id"])
         with isolated(ctx, user["id"]):
             crossed = [Crossing(metric, theirs[metric], user[column], new)
                        for metric, (column, _) in METRICS.items() if theirs
                        and (new := _reached(period, theirs[metric], user[column],
-                                            known[key(user["id"]), metric]))]
+                                            known[user["id"], metric]))]
             if crossed:
                 found[user["id"]] = sorted(crossed, key=lambda each: -each.new[-1])
     return found

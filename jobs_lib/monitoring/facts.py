@@ -98,7 +98,8 @@ class Facts:
             # a run has looked, or the next one will: no look at the status tries what can be
             # written
             found = fit.known(self.db) or []
-            missing = {job.name: wrong for job in jobs if (wrong := fit.concerned(job, found))}
+            missing = {job.name: wrong for job in jobs
+                       if (wrong := fit.concerned(job.tables, found))}
             if on := [name for name in missing if self.jobs[name]["enabled"]
                       and not self.jobs[name]["paused_at"]]:
                 lacks = [each for each in found if any(each in wrong for wrong in missing.values())]

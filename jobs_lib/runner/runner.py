@@ -221,7 +221,7 @@ class Run:
         try:
             if not complete:
                 from jobs_lib.database.schema.fit import need
-                need(self.db, self.job, store=self.has_row)
+                need(self.db, self.job.tables, store=self.has_row)
             # the counts themselves; or a preview's, or those of a job with nothing to store
             ctx.counts.update(self.job.run(ctx) or {})
             reason = limits.reason or ctx.suspended

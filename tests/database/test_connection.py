@@ -173,11 +173,16 @@ def test_a_connection_thrown_away_within_a_transaction_stores_nothing_of_it(db, 
     assert addresses(db) == addresses(other) == []
 
 
-def test_neither_ping_nor_a_closed_database_opens_another_connection(db, other):
-    db.ping()
-    db.invalidate()
-    with pytest.raises(DatabaseError):
-        db.ping()
+def test_a_trial_takes_back_all_of_itself_and_ends_well(db):
+    with db.trial():
+        alias(db, "a@example.org")
+        with pytest.raises(Duplicate):
+            alias(db, "a@example.org")
+        assert addresses(db) == ["a@example.org"]
+    assert addresses(db) == []
+
+
+def test_a_closed_database_opens_no_other_connection(db, other):
     with pytest.raises(DatabaseError):
         transact(db, lambda: alias(db, "a@example.org"), db.close)
     with pytest.raises(DatabaseError, match="closed"):

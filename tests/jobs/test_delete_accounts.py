@@ -15,6 +15,7 @@ import pytest
 import jobs_lib
 from tests.house.source import ROOT
 from tests.support.account import everything, found
+from tests.support.databases import columns
 from tests.support.exports import check, members, token, zips
 from tests.support.product import KINDS, ORDER, RETRY, SENT, Result, clock, references
 from tests.support.shell import Shell
@@ -68,7 +69,7 @@ def test_the_order_names_each_reference_and_a_table_before_what_it_refers_to(): 
 
 def test_an_account_goes_with_every_kind_of_row_and_no_other_does(bench):     # R56
     jane = everything(bench, "jane", status="deleted", deleted_at=bench.ago(**LONG_AGO))
-    assert {name for name in bench.db.tables() if bench.db.columns(name) & NAMES_A_ROW} <= {
+    assert {name for name in bench.db.tables() if columns(bench.db, name) & NAMES_A_ROW} <= {
         *jane.rows}
     sam = everything(bench, "sam")
     before = {name: len(bench.rows(name)) for name in jane.rows}

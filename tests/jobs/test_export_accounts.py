@@ -14,7 +14,7 @@ import pytest
 
 import jobs_lib
 from tests.house.source import ROOT
-from tests.support.databases import bulk
+from tests.support.databases import bulk, columns
 from tests.support.databases import rows as whole_database
 from tests.support.engines import on_sqlite
 from tests.support.exports import account, ask, check, members, rows, table, token, zips
@@ -83,13 +83,13 @@ def test_every_row_of_the_account_is_in_it_none_of_another_and_no_secret(bench):
     content = members(path)
     assert "'=1+1\r'\n'@SUM(1)" in table(content, "held_messages")[0]        # R53
     assert check(path) == dict.fromkeys((kind.name for kind in KINDS), 1)
-    about_users = {name for name in bench.db.tables() if "user_id" in bench.db.columns(name)}
+    about_users = {name for name in bench.db.tables() if "user_id" in columns(bench.db, name)}
     assert about_users - {"attempts"} <= {*EXCLUDED}
     assert {kind.table for kind in KINDS} == {*EXCLUDED}
     hidden: list = []
     for kind in KINDS:
         found = rows(content, kind.name)[0]
-        assert {*found} == bench.db.columns(kind.table) - EXCLUDED[kind.table]
+        assert {*found} == columns(bench.db, kind.table) - EXCLUDED[kind.table]
         number = {"id": found["id"]} if "id" in found else {}
         where = " AND ".join(f"{name} = :{name}" for name in number) or "1 = 1"
         stored = bench.db.row(f"SELECT * FROM {{{kind.table}}} WHERE {where}", **number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from tests.support.product import app_tables, connect, ddl, table, tables_of
+from tests.support.product import app_tables, connect, ddl, fit, table
 
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 
@@ -73,7 +73,7 @@ def works_on(statements) -> set[str]:
 
 def declared(job) -> set[str]:
     """The same of what the job says itself."""
-    return {f"{name}{mark}" for name, marks in tables_of(job).items() if name in TABLES
+    return {f"{name}{mark}" for name, marks in fit.works(job.tables).items() if name in TABLES
             for mark in ("", *marks)}
 
 

@@ -345,7 +345,7 @@ class _Ports(Ports):
     def connect(self, **how):
         """A real connection with an ear on its statements."""
         db = super().connect(timeout=self._bench.timeout, **how)
-        db.on_statement = self._hear
+        databases.listen(db, self._hear)
         return db
 
     def _hear(self, sql: str, values: dict) -> None:

@@ -39,6 +39,21 @@ def migrated(url: str, **how) -> Database:
     return database
 
 
+def columns(database: Database, table: str) -> set[str]:
+    """The columns that a table of ours has; none where it is not there."""
+    return set(database.catalogue([table]).get(table, ()))
+
+
+def listen(database: Database, hear) -> None:
+    """Call `hear(sql, values)` before each statement, which is in our notation."""
+    run = database._run
+
+    def heard(sql: str, values: dict, take):
+        hear(sql, values)
+        return run(sql, values, take)
+    database._run = heard           # type: ignore[method-assign]
+
+
 def lax(url: str) -> Database:
     """A connection as old apps have it: MySQL bends what does not fit, and each month has 31 days,
     and a day 0."""
@@ -162,5 +177,5 @@ def bulk(database: Database, table: str, columns: list, values: list) -> None:
                        f"({', '.join(f':{mark}' for mark in marks)})", database.dialect,
                        database.name)
     with database.transaction():
-        database._ready().cursor().executemany(
+        database._raw.cursor().executemany(
             insert.plain, [dict(zip(marks, map(bindable, row))) for row in values])

@@ -17,11 +17,10 @@ from tests.support.product import app_tables, connect, ddl, migrate, table
 
 from .databases import NOW
 
-Keys = namedtuple("Keys", "name mysql sqlite make refer", defaults=(str,))
+Keys = namedtuple("Keys", "name mysql sqlite make")
 Keys.__doc__ = """How an app's keys look.
 
 mysql, sqlite  the type of the columns     make  number -> the key that stands for it
-refer          how other rows write that key
 """
 CI = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 
@@ -48,8 +47,6 @@ MIXED = Keys("mixed", "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "
 OWN_TYPE = Keys("uuid_type", "UUID", "UUID",
                 lambda number: str(UUID(bytes=md5(b"%d" % number).digest(), version=4)))
 KINDS = (UUIDS, ULIDS, NUMERIC, MIXED, OWN_TYPE)
-# Each row refers to `3f2504e0-...` as `3F2504E0-...`, which the database takes for the same.
-NOCASE = Keys("nocase", f"CHAR(36) {CI}", "CHAR(36) COLLATE NOCASE", UUIDS.make, str.upper)
 
 
 WITH_KEYS = [name for name in app_tables.TABLES if table(name).key == ("id",)]
@@ -95,7 +92,7 @@ class Names:
         if type(number) is not int:
             return number
         key = self.keys.make(number)
-        self.numbers[key] = self.numbers[self.keys.refer(key)] = number
+        self.numbers[key] = number
         return key
 
     def stored(self, name: str, row: dict) -> dict:
@@ -104,10 +101,8 @@ class Names:
         if name in WITH_KEYS and row.get("id") is None:
             self._next += 1
             row = {**row, "id": self._next}
-        row = {column: self.key(value) if column in wanted else value
-               for column, value in row.items()}
-        return {column: self.keys.refer(value) if column in wanted and column != "id"
-                and value is not None else value for column, value in row.items()}
+        return {column: self.key(value) if column in wanted else value
+                for column, value in row.items()}
 
     def bound(self, sql: str, values: dict) -> dict:
         """The values of a statement about the app's rows: what is called an id is one."""

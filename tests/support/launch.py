@@ -54,6 +54,7 @@ def strike_at(how: int, point: str) -> None:
 
 def strike_at_statement(how: int, part: str, number: int) -> None:
     """Just before a statement of any connection."""
+    from tests.support.databases import listen
     connect, left = Ports.connect, [number]
 
     def look(sql: str, _values: dict) -> None:
@@ -63,7 +64,7 @@ def strike_at_statement(how: int, part: str, number: int) -> None:
 
     def connected(self, **named):
         db = connect(self, **named)
-        db.on_statement = look
+        listen(db, look)
         return db
     Ports.connect = connected
 

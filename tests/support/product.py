@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 # What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
 INSIDE = {
-    "catalogue": "declare tables_of .", "clock": "", "jobs": "", "text.masking": "",
+    "catalogue": "declare .", "clock": "", "jobs": "", "text.masking": "",
     "records": "dumps loads namedtuple", "schedule": "zone .", "cli.arguments": "dispatch",
     "commands.run_due": "", "config": "load", "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS", "database.connection": "Database Transaction connect",

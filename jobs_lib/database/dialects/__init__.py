@@ -1,20 +1,15 @@
 """One module of words, never of rules, for each kind of database, and what a URL says.
 
-Each has its `name`, the driver's root `Error`, and, for a connection of the driver, `raw`, to a
+Each has its `name`, the driver's `Error`, and, for a connection of the driver, `raw`, to a
 target as `parse` returns it:
 
     connect(target, readonly, create, seconds) -> raw, in autocommit; None: no limit
+    is_open(raw), in_transaction(raw), interrupt(raw, target)
     limit(raw, target, seconds)                 no later call takes much longer
     execute(raw, sql, values) -> cursor         both in the driver's notation
     translated(error, target) -> DatabaseError  the driver's error in our words
-    in_transaction(raw), interrupt(raw, target)
 
-Then words: `mark` of a value, `literal` text, `quote` of a name, `conflict` of a row with one that
-is there, whose value an INSERT brought is `excluded_value`; `begin` of a transaction that may
-write, `snapshot` of one moment, and a question whether that `blocks_writers`; `day` and `later` of
-a time, a `word` of any text. What reads the catalogue: `tables`, `catalogue`, `indexes`, and, ""
-where they matter to nobody, `foreign_keys` and `views`. The others are for database/schema, for
-runner/locks.py (`named_locks`) and for engines/batch_delete.py (`batches`).
+The rest is SQL, as text or as a template, each named for what it says.
 """
 from __future__ import annotations
 
@@ -74,7 +69,7 @@ def parse(url: str, base: str = ".", timeout: float = 1.0):
         return File(path[1:] if path[1:] == MEMORY
                     else os.path.join(os.path.abspath(base), path[1:]), timeout)
     if separator and scheme in ("mysql", "mariadb"):
-        return _server(url)._replace(timeout=timeout)
+        return _server(url, timeout)
     raise ValueError("expected sqlite:///file.db or mysql://user:password@host/name")
 
 
@@ -83,7 +78,7 @@ def file_of(url: str, base: str) -> str:
     return getattr(parse(url, base), "path", "")
 
 
-def _server(url: str) -> Server:
+def _server(url: str, timeout: float) -> Server:
     """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
 
     After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`. Elsewhere than on this machine,
@@ -114,4 +109,4 @@ def _server(url: str) -> Server:
     if path or ("tls" not in options and not ca and (host or "localhost") in LOOPBACK):
         tls = "off"
     return Server(unquote(user), unquote(password), host or "localhost", int(port or 3306), path,
-                  "" if path else ca, tls, unquote(database), 1.0)
+                  "" if path else ca, tls, unquote(database), timeout)

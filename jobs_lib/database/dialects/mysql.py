@@ -22,7 +22,7 @@ from pymysql.converters import conversions
 from .mysql_sign_in import sign_in
 
 name = "mysql"
-Error = pymysql.MySQLError
+Error = (pymysql.MySQLError, RuntimeError)     # that is raised where it asks for a file of ours
 for_update = " FOR UPDATE"
 transactional_ddl = False
 any_type = False                     # a column takes values of its type
@@ -87,11 +87,14 @@ def connect(target: Server, readonly: bool, create: bool, seconds: float | None 
     return raw
 
 
+def is_open(raw) -> bool:
+    """Whether it can be used. What can be read between two statements nobody has asked for: the
+    server has ended the connection."""
+    return raw.open and not select.select([raw._sock], [], [], 0)[0]
+
+
 def limit(raw, target: Server, seconds: float | None) -> None:
-    """PyMySQL looks at these before each read and write. What can be read by now nobody has asked
-    for: the server has ended the idle connection."""
-    if raw._sock is None or select.select([raw._sock], [], [], 0)[0]:
-        raise pymysql.OperationalError(GONE, "")
+    """PyMySQL looks at these before each read and write."""
     wait = READ_SECONDS if seconds is None else max(LEAST_SECONDS, seconds + LATER_SECONDS)
     raw._read_timeout = raw._write_timeout = wait
 
@@ -130,10 +133,9 @@ _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
 
 # Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
 
-GONE = 2006
-UNSENT = (0, GONE)  # found dead before anything was sent
-# shutdown, killed, lost while waiting, ended for being idle
-LOST = (1053, 1927, 2013, 2055, 4031)
+# closed by ourselves, shutdown, killed, gone, lost while waiting, ended for being idle; none: the
+# answers are out of step
+LOST = (None, 0, 1053, 1927, 2006, 2013, 2055, 4031)
 # their text quotes what was stored or sent: personal data
 WITH_VALUES = (1064, 1292, 1366, 1411, 1525)
 KINDS = {
@@ -150,13 +152,11 @@ NO_TLS = 2026
 ADVICE = ": see ?ssl_ca= and ?tls= in docs/security.md"
 
 
-def translated(error: pymysql.MySQLError, target: Server) -> errors.DatabaseError:
+def translated(error: Exception, target: Server) -> errors.DatabaseError:
     """The driver's error in our words; never with a password, or with a value of a row."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[-1]) if error.args else ""
-    if code in UNSENT:
-        return errors.Lost("the connection to the database server is gone", sent=False)
-    if code in LOST or code is None:  # PyMySQL gives no code when the answers are out of step
+    if code in LOST:
         return errors.Lost("the connection to the database server was lost")
     if code == 1062:
         return errors.Duplicate("a row with this unique key is there already: "

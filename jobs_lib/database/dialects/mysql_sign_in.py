@@ -40,10 +40,18 @@ def sign_in(target, seconds: float, converters: dict):
     raw._secure = bool(target.socket)
     try:
         raw.connect(_trusted_socket(target.socket, seconds) if target.socket else None)
-    except RuntimeError as error:  # a package for a way to sign in; a file that was asked for
+    except RuntimeError as error:  # it needs a package for this way to sign in
         raise DatabaseError(f"the database server {raw.where}: {error}") from None
     raw.encoding = MARKED
     return raw
+
+
+def _refuse(connection) -> None:
+    """In place of what would send the password in clear, or by a hash that can be undone."""
+    raise DatabaseError(
+        f"the database server {connection.where} asks for the password itself, which is sent only "
+        "through its own socket (?unix_socket=/path) or to a server that is verified "
+        "(?ssl_ca=/path/to/ca.pem), and never in clear: docs/security.md")
 
 
 class _Connection(Connection):
@@ -51,14 +59,6 @@ class _Connection(Connection):
 
     where = ""
     _secure = False  # what is sent reaches the server alone
-
-    def query(self, sql, unbuffered=False):
-        """As PyMySQL's, which gives no file of this machine to a server that asks for one."""
-        try:
-            return super().query(sql, unbuffered)
-        except RuntimeError:
-            raise DatabaseError(f"the database server {self.where} asked for a file of this "
-                                "machine, and was given none") from None
 
     @property
     def server_public_key(self):
@@ -71,26 +71,17 @@ class _Connection(Connection):
             _refuse(self)
 
 
-def _refuse(connection) -> None:
-    """In place of what would send the password in clear, or by a hash that can be undone."""
-    raise DatabaseError(
-        f"the database server {connection.where} asks for the password itself, which is sent only "
-        "through its own socket (?unix_socket=/path) or to a server that is verified "
-        "(?ssl_ca=/path/to/ca.pem), and never in clear: docs/security.md")
-
-
 def _trusted_socket(path: str, seconds: float) -> socket.socket:
     """Connected, and nothing sent yet: DatabaseError unless root, mysql or this user listens."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     made.settimeout(seconds)
     try:
         made.connect(path)
+        uid = os.stat(path).st_uid
         if hasattr(socket, "SO_PEERCRED"):
             # who listens: the path may have been another's a moment ago
-            found = made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            uid = struct.unpack("3i", found)[1]
-        else:
-            uid = os.stat(path).st_uid
+            _, uid, _ = struct.unpack("3i", made.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     except OSError as error:
         made.close()
         raise DatabaseError(f"no database server listens on the socket {path} "
@@ -117,20 +108,14 @@ def _context(target) -> ssl.SSLContext:
     return context
 
 
-def _find_codec(name: str):
-    """UTF-8 that is read with marks for octets that are none.
+def _decode(octets, errors: str = "strict") -> tuple[str, int]:
+    """UTF-8, with marks for octets that are none.
 
     A server takes more for UTF-8 than Python does, half an emoji for one. PyMySQL decodes strictly,
     value by value, by the codec that its connection names: an error there would cost all rows of
     the answer and the connection.
     """
-    if name == MARKED:
-        return codecs.CodecInfo(codecs.utf_8_encode, _decode, name=MARKED)
-    return None
-
-
-def _decode(octets, errors: str = "strict") -> tuple[str, int]:
     return codecs.utf_8_decode(octets, "replace", True)
 
 
-codecs.register(_find_codec)
+codecs.register({MARKED: codecs.CodecInfo(codecs.utf_8_encode, _decode, name=MARKED)}.get)

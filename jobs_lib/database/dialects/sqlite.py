@@ -56,19 +56,6 @@ now_default = "DEFAULT CURRENT_TIMESTAMP"
 class _Connection(sqlite3.Connection):
     wait = 0.0                       # seconds that it waits for another writer
     views: frozenset | None = None   # their names in lower case, once a statement changes rows
-    made_wal = ""                    # the URI to remove a -wal file that was not there before
-
-    def close(self) -> None:
-        """Where it may only read it leaves the -wal and -shm files that it made. They are removed
-        by SQLite's own rules: the last connection that may write takes them along."""
-        super().close()
-        if self.made_wal:
-            try:
-                writer = _open(self.made_wal, 0)
-                _only_read(writer)
-                writer.close()
-            except sqlite3.Error:
-                pass  # a folder that we may only read: then nothing was made either
 
 
 def connect(target: File, readonly: bool, create: bool, seconds: float | None = None):
@@ -85,19 +72,18 @@ def connect(target: File, readonly: bool, create: bool, seconds: float | None = 
             new_file(path).close()  # private, and so will be -wal and -shm
         except FileExistsError:
             pass
-    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    uri = f"file:{quoted}?mode=rw"
+    uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     if create and not readonly:
-        _set_journal(uri, wait)
-    is_first = not os.path.exists(path + "-wal")
-    raw = _open(f"file:{quoted}?mode=ro" if readonly else uri, wait)
+        _set_journal(f"{uri}?mode=rw", wait)
+    # Opened so, the last one takes the -wal with it that it made; but it also empties one that a
+    # killed writer left, which a dry run must not.
+    mode = "ro" if readonly and os.path.exists(f"{path}-wal") else "rw"
+    raw = _open(f"{uri}?mode={mode}", wait)
     try:
-        (_only_read if readonly else _make_safe)(raw)
+        _prepare(raw, readonly)
     except BaseException:
         raw.close()
         raise
-    if readonly and is_first:
-        raw.made_wal = uri
     return raw
 
 
@@ -112,13 +98,12 @@ def _open(uri: str, timeout: float):
     return raw
 
 
-def _only_read(raw) -> None:
-    raw.execute("PRAGMA query_only = ON")
+def _prepare(raw, readonly: bool) -> None:
     # a file that is not a database fails here, not later
-    raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-
-
-def _make_safe(raw) -> None:
+    wal = raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    if readonly:
+        raw.execute("PRAGMA query_only = ON")
+        return
     # as most builds do anyway: what is deleted is overwritten
     raw.execute("PRAGMA secure_delete = ON")
     # With WAL, NORMAL survives every end of a process; only a power cut can take back the commits
@@ -126,7 +111,6 @@ def _make_safe(raw) -> None:
     # losses. FULL waits for the disk at each commit: 20 times as long on a fast disk, more on a
     # shared one. The classic journal can be left broken by a power cut under NORMAL, so there it is
     # FULL.
-    wal = raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     raw.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
 
 
@@ -148,6 +132,11 @@ def _set_journal(uri: str, timeout: float) -> None:
         raw.execute("PRAGMA journal_mode = DELETE")
     finally:
         raw.close()
+
+
+def is_open(raw) -> bool:
+    """Whether it can be used: a file always."""
+    return True
 
 
 def limit(raw, target: File, seconds: float | None) -> None:
@@ -220,11 +209,10 @@ def _cause(path: str) -> str:
         if os.path.isfile(each) and not os.access(each, os.R_OK | os.W_OK):
             return f"{each} cannot be used: {owner_words(each)}"
     try:
-        with open(path, "rb"):
-            return ("it is opened for reading, or this user cannot write to its folder, or no more "
-                    "files can be opened")
+        open(path, "rb").close()
     except OSError as error:
         return error.strerror or str(error)
+    return "this user cannot write to its folder, or no more files can be opened"
 
 
 # SQL

@@ -24,18 +24,17 @@ def missing_indexes(db, table) -> list[str]:
         # An app may keep two rows alike, such as a deleted alias beside a new one: no job relies
         # on it, and the app's own inserts would fail.
         indexes = [index._replace(unique=False) for index in indexes]
-    there = db.indexes(table.name).values()
-    has_unique = any(index.unique for index in indexes)
-    unique = db.indexes(table.name, unique=True).values() if has_unique else ()
+    there = db.indexes(table.name)
     return [_create_index(db, table, index) for index in indexes
-            if list(index.columns) not in unique
-            and (index.unique or not _begins(index, there))]
+            if not any(_serves(index, *each) for each in there)]
 
 
-def _begins(index, there) -> bool:
-    """Whether any of these indexes begins with its columns."""
+def _serves(index, columns: list, is_unique: bool) -> bool:
+    """Whether one with these columns does for it."""
     wanted = list(index.columns)
-    return any(columns[:len(wanted)] == wanted for columns in there)
+    if index.unique:
+        return is_unique and columns == wanted
+    return columns[:len(wanted)] == wanted
 
 
 def create_table(db, table) -> list[str]:

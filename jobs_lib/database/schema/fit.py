@@ -3,14 +3,13 @@ concerned refuse before they touch anything, the others run.
 
 `migrate` looks, and notes in `meta` in which tables it found something. A run reads that with the
 version of the schema. Where its own tables are among them it looks again, as they may be right by
-now.
+now. The `tables` of a job are what it says itself that it works on (catalogue.py).
 """
 from __future__ import annotations
 
 import re
 from contextlib import suppress
 
-from jobs_lib.catalogue import tables_of
 from jobs_lib.errors import DatabaseError, JobsError, Missing, NotGranted
 from jobs_lib.folders import VERSION
 from jobs_lib.records import namedtuple
@@ -59,19 +58,18 @@ LOOKED_AT = 2000            # rows of a table whose words are looked at
 def look(db) -> list[Finding]:
     """All that is wrong. Only a connection that may write tries whether rows can be written."""
     there = db.catalogue(app_tables.TABLES)
+    keys.look(db, there)
     found = [*_missing(db, there), *_unlike(db, there)]
-    unsafe = set()              # what is tried there might stay, or says nothing new
+    unsafe = {each.table for each in found}     # what is tried there says nothing new
     if db.dialect.views:        # SQLite leaves foreign keys alone, and has one engine
         views = {row["name"].lower(): row for row in db.query(db.dialect.views)}
         bases = {name: _bases(db.name(name).lower(), views) for name in there}
         engines = db.tables()
         lasting = [*_lasting(db, bases, engines)]
         found += [*lasting, *_by_keys(db, bases), *_shared(db, bases, views)]
-        unsafe = {each.table for each in lasting} | {
+        # what is tried there might stay
+        unsafe |= {each.table for each in lasting} | {
             name for name in bases if not bases[name] or bases[name] - engines.keys()}
-    if db.readonly:
-        return found
-    unsafe |= {each.table for each in found if each.act == READ}
     with suppress(Missing, NotGranted, *probe.NOBODY):
         db.execute("UPDATE {meta} SET value = value WHERE 1 = 0")   # else no job can run
         for name in (name for name in there if name not in unsafe):
@@ -88,14 +86,13 @@ def _missing(db, there: dict):
                           f"name yours in [tables], or {PRINTED}", ddl.create_table(db, ours))
             continue
         columns = [column for column in ours.columns if column.name not in there[name]]
-        if columns:
-            lacks = ", ".join(column.name for column in columns)
-            kind, fix = "table", PRINTED
-            statements = [ddl.add_column(db, ours, column) for column in columns]
-            if _is_view(there[name]):
-                kind, fix = "view", "show that in the view, as NULL where your app has none"
-                statements = []
-            yield Finding(name, READ, f"the {kind} {theirs} has no {lacks}", fix, statements)
+        lacks = ", ".join(column.name for column in columns)
+        if columns and _is_view(there[name]):
+            yield Finding(name, READ, f"the view {theirs} has no {lacks}",
+                          "show that in the view, as NULL where your app has none")
+        elif columns:
+            yield Finding(name, READ, f"the table {theirs} has no {lacks}", PRINTED,
+                          [ddl.add_column(db, ours, column) for column in columns])
 
 
 def _is_view(columns: dict) -> bool:
@@ -116,7 +113,7 @@ def _unlike(db, there: dict):
                 yield Finding(name, READ, f"{db.name(name)}.{column.name} holds {held} where "
                               f"{needed[0]} belong", "change its type, or let a view show it as "
                               f"{db.dialect.types[column.type]}")
-    kinds = keys.types(db)
+    kinds = db.key_types
     first = next(iter(kinds), "")
     for name, kind in kinds.items():
         if kind != kinds[first]:
@@ -191,13 +188,12 @@ def _shared(db, bases: dict, views: dict):
 
 # For a person
 
-def review(db, jobs, planned) -> list[Finding]:
-    """What somebody has to do about the app's tables for these jobs, but for what the statements
-    `planned` do."""
-    found = [each for each in look(db) if any(concerned(job, [each]) for job in jobs)]
+def review(db, jobs: list[str], planned) -> list[Finding]:
+    """What somebody has to do about the app's tables for jobs with these `tables`, but for what the
+    statements `planned` do."""
+    found = [each for each in look(db) if any(concerned(tables, [each]) for tables in jobs)]
     # into that one an app may write, too
-    names = {"notifications", *(name for job in jobs for name in tables_of(job))}
-    for name, columns in db.catalogue(names).items():
+    for name, columns in db.catalogue({"notifications", *works(" ".join(jobs))}).items():
         missing = [] if _is_view(columns) else ddl.missing_indexes(db, table(name))
         if missing:
             what = f"the table {db.name(name)} lacks indexes: jobs read all its rows each time"
@@ -220,10 +216,9 @@ def _strange_words(db, name: str, there):
             strange = ", ".join(f"{masking.text(repr(row['word'])):.30} in {row['number']:,}"
                                 for row in rows if row["word"] not in known)
             if strange:
-                place = f"{db.name(name)}.{column.name}"
-                what = f"{place} has words that no job knows: {strange} of its newest rows"
-                yield Finding(name, NOTE, what, f"the jobs act on {', '.join(known)}: let your "
-                              "app write these, or a view show them")
+                yield Finding(name, NOTE, f"{db.name(name)}.{column.name} has words that no job "
+                              f"knows: {strange} of its newest rows", "the jobs act on "
+                              f"{', '.join(known)}: let your app write these, or a view show them")
 
 
 # What was found, for the runs that follow
@@ -231,8 +226,7 @@ def _strange_words(db, name: str, there):
 def note(db) -> list[Finding]:
     """Look, write down in which tables something is wrong, and return what."""
     found = look(db)
-    wrong = {f"{each.table}:{each.act}" for each in found}
-    value = " ".join([VERSION, *sorted(wrong)])
+    value = " ".join([VERSION, *sorted({f"{each.table}:{each.act}" for each in found})])
     if facts(db).get(FIT) != value:
         db.upsert("meta", {"name": FIT}, {"value": value})
     return found
@@ -243,11 +237,9 @@ def known(db) -> list[Finding] | None:
     version, *wrong = facts(db).get(FIT, "").split() or [""]
     if version != VERSION:
         return None
-    found = []
-    for name, _, act in (each.partition(":") for each in wrong):
-        what = f"the table {db.name(name)} is not as the jobs need it"
-        found.append(Finding(name, act, what, LISTED))
-    return found
+    pairs = [each.partition(":") for each in wrong]
+    return [Finding(name, act, f"the table {db.name(name)} is not as the jobs need it", LISTED)
+            for name, _, act in pairs]
 
 
 def forget(db) -> None:
@@ -257,24 +249,33 @@ def forget(db) -> None:
         db.execute("DELETE FROM {meta} WHERE name = :name", name=FIT)
 
 
-def concerned(job, found: list[Finding]) -> list[Finding]:
-    """Those of the findings that matter for what the job does, as it says itself."""
-    works = tables_of(job)
-    return [each for each in found if each.table in works and each.act in MARKS
-            and (not MARKS[each.act] or set(MARKS[each.act]) & set(works[each.table]))
-            and not (each.act == PURGE and "-" in works.get("users", ""))]
+def works(tables: str) -> dict[str, str]:
+    """{table: marks} of the `tables` of a job: `users= audit_logs+`."""
+    found: dict[str, str] = {}
+    for word in tables.split():
+        name = word.rstrip("=+-")
+        found[name] = found.get(name, "") + word[len(name):]
+    return found
 
 
-def need(db, job, store: bool = True) -> None:
+def concerned(tables: str, found: list[Finding]) -> list[Finding]:
+    """Those of the findings that matter for a job with these `tables`."""
+    marks = works(tables)
+    return [each for each in found if each.table in marks and each.act in MARKS
+            and (not MARKS[each.act] or set(MARKS[each.act]) & set(marks[each.table]))
+            and not (each.act == PURGE and "-" in marks.get("users", ""))]
+
+
+def need(db, tables: str, store: bool = True) -> None:
     """JobsError when something is wrong that the job needs. `store`: it is no dry run, so what is
     found out may be written down."""
-    found = known(db)
-    if found is not None and not concerned(job, found):
+    noted = known(db)
+    before = concerned(tables, noted or [])
+    if noted is not None and not before:
         return
-    looked = note(db) if store else look(db)
-    wrong = concerned(job, looked)
-    if not store and not wrong:
-        wrong = [each for each in concerned(job, found or []) if each.act in TRIED]
+    wrong = concerned(tables, note(db) if store else look(db))
+    if not store:
+        wrong = wrong or [each for each in before if each.act in TRIED]
     if wrong:
         raise JobsError(f"nothing was done: {in_words(wrong)}")
 

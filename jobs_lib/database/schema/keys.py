@@ -1,9 +1,9 @@
 """What kind of key the app's tables have: whole numbers that grow, or one kind of text for the
 whole database, such as a UUID or a ULID.
 
-`migrate` asks the catalogue, and writes down in `meta` which tables have text for a key, and the
-type. Each run reads that with the version of the schema, as `text_keys` of its database. Rows with
-numbers are read and deleted by ranges, those with text by lists of keys: little else depends on it.
+`migrate` asks the catalogue, and writes down in `meta` which tables have text for a key. Each run
+reads that with the version of the schema, as `text_keys` of its database. Rows with numbers are
+read and deleted by ranges, those with text by lists of keys: little else depends on it.
 
 A column of ours that refers to a text key has the type of that key, with its length, character set
 and collation. So two keys are equal in our own tables just where they are in the app's.
@@ -12,33 +12,23 @@ from __future__ import annotations
 
 from . import app_tables, own_tables
 from .tables import NO_DEFAULT, PAST, table
-from .version import KEY_TYPE, TEXT_KEYS, UUID, facts, text_keys
+from .version import TEXT_KEYS
 
+UUID = "uuid"                # MariaDB's type: 16 octets that are read as text
 LONGEST = 255                # characters: an index over several such columns takes no more
 TEXTS = ("char", "text", "clob", "uuid", "guid", "ulid")     # in the name of a type
 
 
-def types(db) -> dict[str, str]:
-    """{table of the app's: the type of its key, in SQL} of those whose key is text. The catalogue
-    is asked once, until `forget`."""
-    if db.key_types is None:
-        there = db.catalogue(app_tables.TABLES)
-        db.key_types = {name: _words(there[name]["id"]) for name in app_tables.TABLES
-                        if "id" in there.get(name, ()) and is_text(there[name]["id"])}
-    return db.key_types
-
-
-def forget(db) -> None:
-    """Ask the catalogue again: tables may have been made or changed."""
-    db.key_types = None
+def look(db, there: dict) -> None:
+    """Find the types of the keys that are text, in SQL. `there`: what the catalogue says."""
+    db.key_types = {name: _words(there[name]["id"]) for name in app_tables.TABLES
+                    if "id" in there.get(name, ()) and is_text(there[name]["id"])}
 
 
 def note(db) -> None:
-    """Write down which keys are text, and of what type."""
-    found = types(db)
-    db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(found)})
-    db.upsert("meta", {"name": KEY_TYPE}, {"value": next(iter(found.values()), "")})
-    db.text_keys = text_keys(facts(db))
+    """Write down which keys are text."""
+    db.text_keys = frozenset(db.key_types)
+    db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(sorted(db.text_keys))})
 
 
 def unfit(db, there: dict) -> list[tuple[str, str]]:
@@ -51,9 +41,8 @@ def unfit(db, there: dict) -> list[tuple[str, str]]:
 
 def column_type(db, column) -> str | None:
     """The type, in SQL, of a column that refers to text keys; None of any other column."""
-    found = types(db)
-    any_table = next(iter(found.values()), None)
-    text = any_table if column.target == "*" else found.get(column.target)
+    any_table = next(iter(db.key_types.values()), None)
+    text = any_table if column.target == "*" else db.key_types.get(column.target)
     # no row is compared with these, or not by an index; `''` is no UUID
     is_apart = column.goes == PAST or (column.default is not NO_DEFAULT and text == UUID)
     return db.dialect.types["label"] if text and is_apart else text

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 
-from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError
 
 from . import NAMES, app_tables, ddl, fit, keys, own_tables, version
@@ -18,7 +17,6 @@ from .tables import table, tables
 
 LONGEST = 86_400.0           # seconds for one statement
 AUDIT = "audit_logs"         # made also beside an app's tables: the jobs add rows to it
-NEVER_PAUSED = "check_jobs"  # it touches no row of an app
 
 
 def apps_own(db) -> list[str]:
@@ -34,8 +32,8 @@ def apps_own(db) -> list[str]:
 def plan(db) -> list[str]:
     """The statements that `migrate` would run. DatabaseError where it would refuse."""
     version.refuse_newer(version.found(db))
-    keys.forget(db)
     there = db.catalogue(NAMES)
+    keys.look(db, there)
     _refuse_strangers(db, there)
     for name, column in keys.unfit(db, there):
         place = db.name(name)
@@ -47,22 +45,23 @@ def plan(db) -> list[str]:
             for sql in ddl.missing(db, each, there.get(each.name, ()))]
 
 
-def migrate(db, now) -> tuple[list[str], bool]:
+def migrate(db, now, jobs=()) -> tuple[list[str], bool]:
     """Make what is missing; safe to repeat, and to kill anywhere. (the statements that were run,
-    whether the jobs were paused): beside rows of an app all but one are, by the first `migrate` and
-    by the first after [tables] was changed."""
+    whether these jobs were paused): beside rows of an app they are, by the first `migrate` and by
+    the first after [tables] was changed, until the operator has seen by `test JOB` what each would
+    do with them."""
     # a large table's index takes longer than any answer otherwise may
     db.left = lambda: LONGEST
     plan(db)                            # refuses before anything is made
     with db.transaction() if db.dialect.transactional_ddl else nullcontext():
-        done, paused = _make(db, now)
+        done, paused = _make(db, now, jobs)
     fit.note(db)
     return done, paused
 
 
-def _make(db, now) -> tuple[list[str], bool]:
+def _make(db, now, jobs) -> tuple[list[str], bool]:
     before, names = version.facts(db), version.names_of(db)
-    done = [] if db.columns("meta") else ddl.create_table(db, table("meta"))
+    done = [] if db.catalogue(["meta"]) else ddl.create_table(db, table("meta"))
     for sql in done:
         db.execute(sql)
     for name, value in ((version.SCOPE, _scope(db)), ("database_id", os.urandom(16).hex())):
@@ -72,11 +71,11 @@ def _make(db, now) -> tuple[list[str], bool]:
     for sql in plan(db):
         db.execute(sql)
         done.append(sql)
-    # stored before the version is: no tick can come between
     is_new = not version.number(before) or before.get(version.NAMED, "") != names
     paused = is_new and _has_rows(db)
-    if paused:
-        _pause(db, now)
+    for job in jobs if paused else ():
+        # stored before the version is: no tick can come between
+        db.upsert("job_state", {"job": job}, {"paused_at": now, "due_after": now})
     db.upsert("meta", {"name": version.NAMED}, {"value": names})
     db.upsert("meta", {"name": version.SCHEMA}, {"value": str(version.SCHEMA_VERSION)})
     return done, paused
@@ -104,14 +103,6 @@ def _has_rows(db) -> bool:
     there = db.tables()
     return any(db.query(f"SELECT 1 AS one FROM {{{name}}} LIMIT 1") for name in app_tables.TABLES
                if db.name(name).lower() in there)
-
-
-def _pause(db, now) -> None:
-    """Pause every job that would act on rows which an app had before, until the operator has seen
-    by `test JOB` what it would do."""
-    for job in catalogue.names():
-        if job != NEVER_PAUSED:
-            db.upsert("job_state", {"job": job}, {"paused_at": now, "due_after": now})
 
 
 def _refuse_strangers(db, there: dict) -> None:

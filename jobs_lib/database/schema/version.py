@@ -15,9 +15,8 @@ SCHEMA, NAMED = "schema", "names"
 SCOPE, OWN, ALL = "tables", "own", "all"        # which tables the first `migrate` was for
 # which version has looked at the app's tables, and in which it found something wrong
 FIT = "fit"
-UUID = "uuid"                # MariaDB's type: 16 octets that are read as text
-TEXT_KEYS, KEY_TYPE = "text_keys", "key_type"   # the tables whose keys are text, and their type
-FACTS = (SCHEMA, NAMED, SCOPE, FIT, TEXT_KEYS, KEY_TYPE)
+TEXT_KEYS = "text_keys"      # the app's tables whose keys are text
+FACTS = (SCHEMA, NAMED, SCOPE, FIT, TEXT_KEYS)
 
 
 def facts(db) -> dict[str, str]:
@@ -55,7 +54,7 @@ def check(db) -> bool:
     if known.get(NAMED, "") != names_of(db):
         raise Unfit("the names in [tables] are others than at the last `jobs.py migrate`: run it "
                     "again")
-    db.text_keys = text_keys(known)
+    db.text_keys = frozenset(known.get(TEXT_KEYS, "").split())
     return known.get(FIT) == VERSION
 
 
@@ -69,14 +68,6 @@ def refuse_newer(version: int) -> None:
 def names_of(db) -> str:
     """The names in [tables]: `aliases=addresses users=members`."""
     return " ".join(sorted(f"{ours}={theirs}" for ours, theirs in db.name.mapped.items()))
-
-
-def text_keys(known: dict) -> dict[str, bool]:
-    """{table of the app's whose key is text: whether two keys are equal that differ in case}."""
-    kind = known.get(KEY_TYPE, "")
-    is_exact = kind != UUID and (
-        "COLLATE" not in kind or kind.lower().endswith(("_bin", "_cs", "binary")))
-    return dict.fromkeys(known.get(TEXT_KEYS, "").split(), not is_exact)
 
 
 def writable(db, now) -> None:

@@ -6,8 +6,6 @@ when it was sent.
 """
 from __future__ import annotations
 
-from functools import partial
-
 from jobs_lib import clock
 from jobs_lib.database.stored import chunked, one_line, words
 from jobs_lib.engines import spool
@@ -103,11 +101,10 @@ def _skip(ctx, rows: list[dict]) -> bool:
 def _values(ctx, user: dict, rows: list[dict]) -> dict:
     """What the templates show: to whom, from whom, what, why, until when it is kept, and what to
     do."""
-    key = partial(ctx.db.key, "aliases")
-    aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
+    aliases = {row["id"]: row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
         ids={row["alias_id"] for row in rows[:LISTED]})}
-    listed = [_message(ctx, row, aliases.get(key(row["alias_id"]), "an alias of yours"))
+    listed = [_message(ctx, row, aliases.get(row["alias_id"], "an alias of yours"))
               for row in rows[:LISTED]]
     messages, more = [message for message, _ in listed], len(rows) - len(listed)
     return {"number": f"{len(rows):,}", "messages": messages,

@@ -93,9 +93,8 @@ def owners(ctx, table: str, age: str, sql: str, values: dict):
     for rows in ctx.db.pages(f"SELECT id, user_id, {age} FROM {{{table}}} WHERE {sql}",
                              key=tuple(dict.fromkeys([age, "id"])), size=PAGE, **values):
         for row in rows:
-            owner = ctx.db.key("users", row["user_id"])
-            if owner not in seen:
-                seen.add(owner)
+            if row["user_id"] not in seen:
+                seen.add(row["user_id"])
                 yield row["user_id"]
             if ctx.should_stop():
                 return

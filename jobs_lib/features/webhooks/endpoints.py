@@ -37,9 +37,8 @@ def current(db, ids) -> dict:
         # an app may store octets
         row.update((name, words(row[name])) for name in ("url", "secret", "previous_secret"))
         row["host"], row["shown"] = described(row["url"])
-        found[db.key("webhooks", row["id"])] = row
-    # a text key may be equal in any case
-    return {id: {**found.get(db.key("webhooks", id), NOTHING), "id": id} for id in ids}
+        found[row["id"]] = row
+    return {id: {**found.get(id, NOTHING), "id": id} for id in ids}
 
 
 def is_paused(endpoint: dict, now) -> bool:

@@ -6,14 +6,14 @@ import signal
 
 import pytest
 
-from tests.support.databases import NOW, files, migrated
+from tests.support.databases import NOW, columns, files, listen, migrated
 from tests.support.forks import is_killed
 from tests.support.product import DatabaseError, check, connect, ddl, found, migrate, plan, table
 
 
 def shape(db):
     """All that `migrate` makes: tables and views, columns, indexes."""
-    return {name: (row, db.columns(name), db.indexes(name)) for name, row in db.tables().items()}
+    return {name: (row, columns(db, name), db.indexes(name)) for name, row in db.tables().items()}
 
 
 def database_id(db):
@@ -22,7 +22,7 @@ def database_id(db):
 
 def test_a_statement_may_take_as_long_as_a_large_table_needs(tmp_path):
     db, seen = connect(f"sqlite:///{tmp_path}/new.db", create=True), []
-    db.on_statement = lambda sql, values: seen.append(db.left())
+    listen(db, lambda sql, values: seen.append(db.left()))
     migrate(db, NOW)
     assert min(seen) > 3600
     db.close()
@@ -68,7 +68,7 @@ def in_a_process(url, at=None):
                 os.kill(os.getpid(), signal.SIGKILL)
             if not sql.startswith(READS):
                 done.append(sql)
-        db.on_statement = watch
+        listen(db, watch)
         migrate(db, NOW)
         return True
     return not is_killed(work)
@@ -173,7 +173,7 @@ def test_a_table_of_our_name_that_is_not_ours_is_refused(blank_url, ours, theirs
     assert set(db.tables()) == {theirs}
     prefixed = migrated(blank_url, prefix="bj_")
     check(prefixed)
-    assert db.columns(ours) == {"id", "badge"}
+    assert columns(db, ours) == {"id", "badge"}
     for database in (db, prefixed):
         database.close()
 

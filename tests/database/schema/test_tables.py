@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.databases import NOW, migrated
+from tests.support.databases import NOW, columns, migrated
 from tests.support.product import NAMES, NO_DEFAULT, DatabaseError, Duplicate, mysql, tables
 
 # What the web app, the mail hook and the operator's scripts rely on; more may be added, none may
@@ -115,10 +115,11 @@ def nullable(db, name: str) -> set[str]:
 
 
 def test_the_public_tables_have_their_columns(db):
-    for name, columns in public().items():
-        assert {column.rstrip("?") for column in columns} <= db.columns(name), name
-        assert {column[:-1] for column in columns if column.endswith("?")} <= nullable(db, name)
-        assert ("id" in db.columns(name)) == (name not in WITHOUT_ID)
+    for name, public_ones in public().items():
+        there = columns(db, name)
+        assert {column.rstrip("?") for column in public_ones} <= there, name
+        assert {column[:-1] for column in public_ones if column.endswith("?")} <= nullable(db, name)
+        assert ("id" in there) == (name not in WITHOUT_ID)
 
 
 def test_what_must_be_unique_is(db):
@@ -152,11 +153,11 @@ RESERVED = set("""
 
 def test_no_name_needs_quotes_long_text_has_no_default_and_keys_are_ascii():
     """Else MySQL 8 refuses it."""
-    columns = [(entry.name, column) for entry in tables() for column in entry.columns]
-    names = {*NAMES, *(column.name for _, column in columns)}
+    all_columns = [(entry.name, column) for entry in tables() for column in entry.columns]
+    names = {*NAMES, *(column.name for _, column in all_columns)}
     assert names & RESERVED == set()
     assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in names)
-    for table, column in columns:
+    for table, column in all_columns:
         name, type_ = column.name, mysql.types[column.type]
         if column.type in ("text", "json", "blob"):
             assert (column.null, column.default) == (True, NO_DEFAULT), (table, name)
