@@ -9,8 +9,8 @@ from .dialects import File, parse
 from .schema import Names
 from .statement import Statement
 
-TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
-PAUSE = 0.1                  # seconds before the second try, twice as long before the third
+TRIES = 3  # of a batch that met a deadlock, a lock wait or a lost connection
+PAUSE = 0.1  # seconds before the second try, twice as long before the third
 
 
 def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".",

@@ -16,8 +16,8 @@ from jobs_lib.text import words as words
 
 INVALID = "invalid"  # what a run counts such rows under
 LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255  # of a number; characters of a text
-LABEL = 190                     # characters of ASCII that a column of the kind `label` takes
-LARGEST_MESSAGE = 2 ** 40       # bytes; 8 million of these can be added up in one column
+LABEL = 190  # characters of ASCII that a column of the kind `label` takes
+LARGEST_MESSAGE = 2 ** 40  # bytes; 8 million of these can be added up in one column
 # years: others cannot be meant, and have no local time in every zone
 FIRST, LAST = 1971, 9998
 LONGEST = 10 ** 11  # milliseconds: three years

@@ -12,8 +12,8 @@ from jobs_lib.output.findings import ok, problem, run, warning
 
 from . import Reported
 
-CREATED = ("created_at", "requested_at", "held_at", "quarantined_at")   # when a row was made
-NEWEST = 20              # rows of each table
+CREATED = ("created_at", "requested_at", "held_at", "quarantined_at")  # when a row was made
+NEWEST = 20  # rows of each table
 CLOCKS_DIFFER = timedelta(minutes=15)
 
 

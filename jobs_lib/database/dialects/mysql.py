@@ -22,11 +22,11 @@ from pymysql.converters import conversions
 from .mysql_sign_in import sign_in
 
 name = "mysql"
-Error = (pymysql.MySQLError, RuntimeError)     # that is raised where it asks for a file of ours
+Error = (pymysql.MySQLError, RuntimeError)  # that is raised where it asks for a file of ours
 for_update = " FOR UPDATE"
 transactional_ddl = False
-any_type = False                     # a column takes values of its type
-named_locks = True                   # GET_LOCK
+any_type = False  # a column takes values of its type
+named_locks = True  # GET_LOCK
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them. In short batches InnoDB cleans up while they run. `least`, so
 # that a commit which is slow by itself is not taken for too many rows.
@@ -61,8 +61,8 @@ CONNECT_SECONDS = 10.0
 KILL_SECONDS = 2.0  # to sign in only to end our own statement
 # for an answer, where no run with a limit of its own waits: a server may be frozen
 READ_SECONDS = 300.0
-LEAST_SECONDS = 0.5          # however little time is left
-LATER_SECONDS = 1.0          # after that time: the alarm of the run comes first
+LEAST_SECONDS = 0.5  # however little time is left
+LATER_SECONDS = 1.0  # after that time: the alarm of the run comes first
 # then the server ends a connection, and frees the rows of a host that vanished
 IDLE_SECONDS = 900
 SCHEMA_WAIT_SECONDS = 30  # for an ALTER to end, or to begin; the server's default is a day

@@ -21,8 +21,8 @@ from pymysql.constants import CLIENT
 from jobs_lib.errors import DatabaseError
 from jobs_lib.folders import user_name
 
-ACCOUNT = "mysql"            # the user that a server runs as
-MARKED = "utf8_with_marks"   # a codec of ours
+ACCOUNT = "mysql"  # the user that a server runs as
+MARKED = "utf8_with_marks"  # a codec of ours
 REFUSED = ("mysql_clear_password", "dialog", "mysql_old_password")
 
 

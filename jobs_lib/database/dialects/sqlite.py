@@ -22,7 +22,7 @@ Error = sqlite3.Error
 # a transaction that will write holds the only write lock from its begin
 for_update = ""
 transactional_ddl = True
-any_type = True                      # a column takes values of any type
+any_type = True  # a column takes values of any type
 named_locks = False
 table_options = ""
 # One write lock for all: every writer waits for it.
@@ -33,8 +33,8 @@ after_batch = "PRAGMA wal_checkpoint(PASSIVE)"
 
 Changed = namedtuple("Changed", "rowcount")
 Changed.__doc__ = "What is read of a cursor after an UPDATE or a DELETE."
-HEARING_STEPS = 1_000_000            # of SQLite's machine: some 20 ms
-LEAST_WAIT = 0.05                    # seconds for another writer, however little time is left
+HEARING_STEPS = 1_000_000  # of SQLite's machine: some 20 ms
+LEAST_WAIT = 0.05  # seconds for another writer, however little time is left
 # before that time is up: the error that it is busy is better than a kill
 MARGIN = 0.5
 # it knows RETURNING

@@ -30,7 +30,7 @@ statements  SQL that does it
 """
 READ, CHANGE, WRITE, ADD, DELETE, PURGE = "read", "change", "write", "add", "delete", "purge"
 MARKS = {READ: "", CHANGE: "=+-", WRITE: "=", ADD: "+", DELETE: "-", PURGE: "-"}
-TRIED = (WRITE, ADD, DELETE)            # what a dry run cannot try
+TRIED = (WRITE, ADD, DELETE)  # what a dry run cannot try
 # no job refuses for these: what makes them slow, and what a person should look at
 INDEX, NOTE = "index", "note"
 LISTED = "`jobs.py migrate --check` says what to do"
@@ -52,7 +52,7 @@ OWNED = (*LASTING, "destinations")
 KEEP = ("RESTRICT", "NO ACTION")
 # the tables that a view reads, as the server stores it: no comma between two of them
 SOURCE = re.compile(r"(?:\bfrom|\bjoin)\s*\(*\s*`[^`]+`\.`([^`]+)`(?!\.)", re.IGNORECASE)
-LOOKED_AT = 2000            # rows of a table whose words are looked at
+LOOKED_AT = 2000  # rows of a table whose words are looked at
 
 
 def look(db) -> list[Finding]:

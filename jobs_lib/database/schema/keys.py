@@ -14,9 +14,9 @@ from . import app_tables, own_tables
 from .tables import NO_DEFAULT, PAST, table
 from .version import TEXT_KEYS
 
-UUID = "uuid"                # MariaDB's type: 16 octets that are read as text
-LONGEST = 255                # characters: an index over several such columns takes no more
-TEXTS = ("char", "text", "clob", "uuid", "guid", "ulid")     # in the name of a type
+UUID = "uuid"  # MariaDB's type: 16 octets that are read as text
+LONGEST = 255  # characters: an index over several such columns takes no more
+TEXTS = ("char", "text", "clob", "uuid", "guid", "ulid")  # in the name of a type
 
 
 def look(db, there: dict) -> None:

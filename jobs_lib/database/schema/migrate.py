@@ -15,8 +15,8 @@ from jobs_lib.errors import DatabaseError
 from . import NAMES, app_tables, ddl, fit, keys, own_tables, version
 from .tables import table, tables
 
-LONGEST = 86_400.0           # seconds for one statement
-AUDIT = "audit_logs"         # made also beside an app's tables: the jobs add rows to it
+LONGEST = 86_400.0  # seconds for one statement
+AUDIT = "audit_logs"  # made also beside an app's tables: the jobs add rows to it
 
 
 def apps_own(db) -> list[str]:

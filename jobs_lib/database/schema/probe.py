@@ -11,9 +11,9 @@ from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Miss
 from . import keys
 from .tables import references, table, words_of
 
-SILENT = (Conflict, Missing)            # errors that say nothing of the table
-NOBODY = (Busy, Lost, ReadOnly)         # or of any
-LARGE = ("blob", "text", "json")        # not read, unless jobs write them
+SILENT = (Conflict, Missing)  # errors that say nothing of the table
+NOBODY = (Busy, Lost, ReadOnly)  # or of any
+LARGE = ("blob", "text", "json")  # not read, unless jobs write them
 TIMES = ("time", "now", "date")
 TIME, HEX = "2026-11-24 15:05:07", "0123456789abcdef"
 # what the jobs write, by the column's name or its type, the largest value among it

@@ -31,7 +31,7 @@ Reference = namedtuple("Reference", "table column target goes")
 NO_DEFAULT = object()
 ID = Column("id", "id", False, NO_DEFAULT, "", False)
 PAST = "past"
-INDEXED = ("with", "stays", "unset")    # rows are looked for by it when the other one is deleted
+INDEXED = ("with", "stays", "unset")  # rows are looked for by it when the other one is deleted
 
 
 @cache

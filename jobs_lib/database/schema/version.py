@@ -12,10 +12,10 @@ from jobs_lib.folders import VERSION
 SCHEMA_VERSION = 1
 # in `meta`: the schema that the database has, and the names of its tables then
 SCHEMA, NAMED = "schema", "names"
-SCOPE, OWN, ALL = "tables", "own", "all"        # which tables the first `migrate` was for
+SCOPE, OWN, ALL = "tables", "own", "all"  # which tables the first `migrate` was for
 # which version has looked at the app's tables, and in which it found something wrong
 FIT = "fit"
-TEXT_KEYS = "text_keys"      # the app's tables whose keys are text
+TEXT_KEYS = "text_keys"  # the app's tables whose keys are text
 FACTS = (SCHEMA, NAMED, SCOPE, FIT, TEXT_KEYS)
 
 
