@@ -64,7 +64,7 @@ def run(args, make_session, config_path) -> int:
 def _found(session, args) -> tuple:
     """(what was asked for, as `--json` prints it, or None; the function that puts it into
     words)."""
-    from jobs_lib.monitoring.stories import story
+    from jobs_lib.features.items.story import story
     from jobs_lib.output import queue_text
 
     if not args.queue:

@@ -64,7 +64,7 @@ def _resume(session, db, job, since: str) -> str:
     db.upsert("job_state", {"job": job.name}, {"paused_at": None, "due_after": now})
     try:
         options = session.config.job(job)
-        zone = schedule.zone(session.config.section("core").timezone)
+        zone = session.config.zone()
         following = _local(session, schedule.following(options.schedule, now, zone))
         then = (f"Next run: {following}" if options.enabled
                 else f"But it is disabled: [{job.name}] enabled = no")
@@ -79,10 +79,11 @@ def _show_first_run(session, db, job, now) -> None:
     if db.row("SELECT id FROM {job_runs} WHERE job = :job AND status <> 'skipped' LIMIT 1",
               job=job.name):
         return
-    from jobs_lib.runner import outcome, runner
+    from jobs_lib.runner import runner
+    from jobs_lib.text import counts_words
     try:
         result = runner.run(session, job, runner.Request(dry_run=True))
-        words = result["error"] or outcome.counts_words(result["counts"]) or "nothing"
+        words = result["error"] or counts_words(result["counts"]) or "nothing"
     except JobsError as error:
         result, words = {}, str(error)
     session.console.report(f"{job.name} would do now: {words}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from types import SimpleNamespace
 
-from jobs_lib import catalogue
+from jobs_lib import catalogue, schedule
 from jobs_lib.catalogue import Job
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.records import namedtuple
@@ -70,6 +70,10 @@ class Config:
     def job_named(self, name: str):
         """The options of the job with this name."""
         return self.job(catalogue.load(name))
+
+    def zone(self):
+        """That of the schedules: `[core] timezone`."""
+        return schedule.zone(self.section("core").timezone)
 
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""

@@ -10,7 +10,7 @@ from binascii import crc32
 from contextlib import suppress
 from datetime import timedelta
 
-from jobs_lib import catalogue, schedule
+from jobs_lib import catalogue
 from jobs_lib.catalogue import CRON
 from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError
 from jobs_lib.folders import program
@@ -106,7 +106,7 @@ class Outages:
         if not file.is_due(ALERTED, now, alerts.remind) or not (
                 is_recorded or now.minute * timedelta(minutes=1) < UNRECORDED_ALERTS):
             return
-        zone = schedule.zone(self._core.timezone)
+        zone = self._config.zone()
         alert = alert_messages.alert([incidents.Notice("new", incident)], alerts.remind, zone,
                                      program(self._config.path))
         sent = alert_messages.send(alert, self._config, self._ports,
@@ -126,7 +126,7 @@ class Outages:
         """Print that it is over; check_jobs reports it."""
         since = file.time_of()
         if file.name in incidents.OUTAGES and since and file.time_of(PRINTED):
-            now, zone = self._ports.now(), schedule.zone(self._core.timezone)
+            now, zone = self._ports.now(), self._config.zone()
             past = incidents.past(file.name, since, max(since, now), zone, file.last_error())
             if file.name in incident_files.STOP_ALL_JOBS:
                 from jobs_lib.monitoring import alerts

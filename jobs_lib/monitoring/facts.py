@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from jobs_lib import catalogue, schedule
+from jobs_lib import catalogue
 from jobs_lib.database import stored
 from jobs_lib.database.dialects import file_of
 from jobs_lib.database.schema import version
@@ -44,7 +44,7 @@ class Facts:
 
     def __init__(self, config, db, now) -> None:
         self.config, self.db, self.now = config, db, now
-        self.zone = schedule.zone(config.section("core").timezone)
+        self.zone = config.zone()
         self.alerts, self.states = config.section("alerts"), states(db)
         self.cron = Cron(db, self.states.get(WATCHER, NO_STATE), now)
         self.day = totals(db, now - DAY, now + SECOND)

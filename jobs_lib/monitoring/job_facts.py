@@ -153,12 +153,10 @@ def _did_its_work(row: dict) -> bool:
 
 
 def _last_good(facts, name: str) -> dict | None:
-    rows = (facts.db.row(
-        "SELECT id, started_at FROM {job_runs} WHERE job = :job AND status = :status "
-        "AND (stop_reason IS NULL OR stop_reason <> :busy) AND started_at <= :now "
-        "ORDER BY id DESC LIMIT 1", job=name, status=status, busy=BUSY, now=facts.now)
-        for status in GOOD)
-    return max(filter(None, rows), key=lambda row: row["id"], default=None)
+    return facts.db.row(
+        "SELECT id, started_at FROM {job_runs} WHERE job = :job AND status IN (:good) "
+        "AND COALESCE(stop_reason, '') <> :busy AND started_at <= :now ORDER BY id DESC LIMIT 1",
+        job=name, good=GOOD, busy=BUSY, now=facts.now)
 
 
 def _failures(facts, rows: list[dict], after: int) -> dict:

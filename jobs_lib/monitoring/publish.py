@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib import clock, folders, schedule
+from jobs_lib import clock, folders
 from jobs_lib.errors import OK, JobsError
 from jobs_lib.text.mustache import render
 
@@ -20,8 +20,7 @@ def page(config, db, now) -> str:
     """The status page, which is safe to publish."""
     found = overview.with_past(overview.collect(config, db, now), db, now)
     found["note"] = db.value("SELECT value FROM {meta} WHERE name = 'note'")
-    zone = config.section("core").timezone
-    return status_page.page(found, schedule.zone(zone), zone)
+    return status_page.page(found, config.zone(), config.section("core").timezone)
 
 
 def metrics(config, db, now) -> str:

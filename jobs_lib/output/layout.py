@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import textwrap
 
-from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.text import moment, one_line
 
@@ -69,7 +68,7 @@ class Screen:
 
     def __init__(self, session) -> None:
         self.zone_name = session.config.section("core").timezone
-        self.zone, self.now = schedule.zone(self.zone_name), session.ports.now()
+        self.zone, self.now = session.config.zone(), session.ports.now()
         self.width = terminal.width()
 
     def at(self, text: str | None) -> str:

@@ -6,8 +6,7 @@ import sys
 from datetime import timedelta
 
 from jobs_lib.database import stored
-from jobs_lib.runner.outcome import counts_words
-from jobs_lib.text import counted, one_line, size, span, took, up_to
+from jobs_lib.text import counted, counts_words, one_line, size, span, took, up_to
 
 from .findings import in_full, of_incident
 from .layout import BELOW, GAP, Screen, table, wrapped

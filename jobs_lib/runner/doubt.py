@@ -154,7 +154,7 @@ def _first_missed(config, job, row: dict, now):
     accepted = stored.time(row["accepted"])
     since = max(filter(None, (stored.time(row["last_start"]), stored.time(row["due_after"]),
                               accepted if accepted and accepted <= now else None)), default=now)
-    zone = schedule.zone(config.section("core").timezone)
+    zone = config.zone()
     first = schedule.following(config.job(job).schedule, since, zone)
     return first if first <= now else None
 

@@ -11,9 +11,10 @@ from datetime import timedelta
 from jobs_lib.database import stored
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost
 from jobs_lib.records import dumps
+from jobs_lib.text import counts_words
 
 from . import locks
-from .outcome import UNKNOWN_HOLDER, counts_words
+from .outcome import UNKNOWN_HOLDER
 
 VANISHED = "vanished?"
 # after its hard limit, a run that cannot be asked counts as dead

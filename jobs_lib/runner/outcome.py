@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from jobs_lib import clock, errors
-from jobs_lib.text import took
+from jobs_lib.text import counts_words, took
 
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
               "interrupted": errors.TERMINATED}
@@ -64,26 +64,6 @@ def outcome_words(result: dict) -> str:
         because=f": {why}" if why else "")
     counts = "" if result["status"] == "failed" else counts_words(result["counts"])
     return f"{result['job']}: {words}{': ' if counts else ''}{counts}"
-
-
-def counts_words(counts: dict) -> str:
-    """`12 sent, 3 retried`, or `10 of 50 done`; what is zero is left out."""
-    counts, words = dict(counts), []
-    if total := counts.pop("total", 0):
-        words.append(f"{counts.pop('done', 0):,} of {total:,} done")
-    for name, value in counts.items():
-        if isinstance(value, int) and value:
-            words.append(f"{value:,} {_counted(name, value)}")
-        elif value:
-            words.append(f"{name} {value}")
-    return ", ".join(words)
-
-
-def _counted(name: str, value: int) -> str:
-    """`1 file`, `2 files`: a count is named in the plural, or by what was done (`sent`)."""
-    words = name.replace("_", " ")
-    is_plural = words.endswith("s") and not words.endswith(("ss", "us"))  # 1 unknown status
-    return words[:-1] if value == 1 and is_plural else words
 
 
 # Exceptions that nothing here expects

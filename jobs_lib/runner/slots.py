@@ -76,7 +76,7 @@ def prepare_slot(config, job, db, now, state: dict | None):
     if state is None:
         note_first_seen(db, job.name, now)
         return None
-    zone = _zone(config)
+    zone = config.zone()
     slot = schedule.previous(options.schedule, now, zone)
     if due_after == OFF:
         after = slot - SECOND if now - slot < MINUTE else now
@@ -155,7 +155,7 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
     """
     from . import history  # an idle tick needs none of it
 
-    grace, zone = config.section("core").grace.total_seconds(), _zone(config)
+    grace, zone = config.section("core").grace.total_seconds(), config.zone()
     least = max(LEAST_SECONDS, WITH_GRACE - grace)
     full, is_roomy = min(least, budget), budget >= ROOMY * least
     ranked = []
@@ -201,7 +201,3 @@ def first_missed(when, slot, last: dict, due_after: str | None, zone):
     times = stored.time(last.get("started_at")), stored.time(due_after)
     since = max(filter(None, times), default=None)
     return min(schedule.following(when, since, zone), slot) if since else slot
-
-
-def _zone(config):
-    return schedule.zone(config.section("core").timezone)

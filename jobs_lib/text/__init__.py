@@ -70,6 +70,26 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def counts_words(counts: dict) -> str:
+    """`12 sent, 3 retried`, or `10 of 50 done`; what is zero is left out."""
+    counts, words = dict(counts), []
+    if total := counts.pop("total", 0):
+        words.append(f"{counts.pop('done', 0):,} of {total:,} done")
+    for name, value in counts.items():
+        if isinstance(value, int) and value:
+            words.append(f"{value:,} {_counted(name, value)}")
+        elif value:
+            words.append(f"{name} {value}")
+    return ", ".join(words)
+
+
+def _counted(name: str, value: int) -> str:
+    """`1 file`, `2 files`: a count is named in the plural, or by what was done (`sent`)."""
+    words = name.replace("_", " ")
+    is_plural = words.endswith("s") and not words.endswith(("ss", "us"))  # 1 unknown status
+    return words[:-1] if value == 1 and is_plural else words
+
+
 def up_to(number: int) -> str:
     """How many rows of a queue there are: `12,345`, or `10,000+` where no more were counted."""
     return f"{number:,}+" if number >= COUNTED else f"{number:,}"

@@ -2,11 +2,12 @@
 until when it is kept. Addresses are masked, secrets and contents left out (masking.py)."""
 from __future__ import annotations
 
-from jobs_lib import catalogue, clock
+from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines import attempts
-from jobs_lib.features.items.base import Items
-from jobs_lib.text import masking, one_line
+from jobs_lib.text import masking, one_line, setting
+
+from .base import Items
 
 LONGEST = 2000                  # characters of a value
 ATTEMPTS = 200                  # the latest ones of an item
@@ -83,5 +84,5 @@ def _kept(items: Items, row: dict) -> dict:
 
 def _written(items: Items, job: str, name: str) -> str:
     """An option as it is set: `[purge_failed_emails] keep = 7d`."""
-    option = catalogue.load(job).options[name]
-    return f"[{job}] {name} = {items.config.written(job, name, option).text}"
+    length = getattr(items.options_of(job), name)
+    return f"[{job}] {name} = {setting(length) if length else 'off'}"
