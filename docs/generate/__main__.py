@@ -10,13 +10,13 @@ import sys
 
 from docs.generate import data_model, docs, drawing, measured, simulated
 from jobs_lib import catalogue, schedule
+from jobs_lib.commands import crontab
 from jobs_lib.config import settings, variable_name
 from jobs_lib.config.settings import SECTIONS
-from jobs_lib.crontab import lines
 from jobs_lib.output import config_example
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PLACE = lines.Place("/usr/bin/python3", "/home/you/jobs/jobs.py", None, "example")
+START = ["/usr/bin/python3", "/home/you/jobs/jobs.py"]
 ENV_HEAD = """\
 # Secrets, and each job's schedule, retries and retention, if you prefer not to have them in
 # config.ini: copy this file to .env, beside it, with mode 0600, and remove the # before what you
@@ -60,13 +60,11 @@ def _text(name: str) -> str:
 
 def crontab_txt(jobs: list) -> str:
     """Both styles, as the defaults have it."""
-    entries = [lines.Entry(job.name, job.summary, schedule.parse(job.schedule), job.enabled)
-               for job in jobs]
-    core = SECTIONS["core"]
-    one, each = ("\n".join(lines.lines(style, PLACE, entries, zone=core["timezone"].default,
-                                      same_clock=True, budget=core["budget"].default))
-                 for style in lines.STYLES)
-    return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + one, SECOND_HEAD + each, ""])
+    jobs = [job._replace(schedule=schedule.parse(job.schedule)) for job in jobs]
+    zone, budget = (SECTIONS["core"][name].default for name in ("timezone", "budget"))
+    one, each = ("\n".join(crontab.lines(style, START, "example", jobs, zone=zone, budget=budget,
+                                         same_clock=True)) for style in crontab.STYLES)
+    return "\n".join([*crontab.opening(START), CRONTAB_HEAD + one, SECOND_HEAD + each, ""])
 
 
 def env_example(jobs: list) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from contextlib import suppress
 
 from jobs_lib import catalogue, folders
 from jobs_lib.config import DOTENV, ENVIRONMENT, FILE, option_named, options_of, settings
@@ -24,7 +25,6 @@ from jobs_lib.output.config_example import config_ini, short_ini
 from jobs_lib.output.findings import in_full
 from jobs_lib.output.layout import wrapped
 from jobs_lib.output.terminal import width
-from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import counted, did_you_mean
 
 ROOM = 12  # columns, of what set an option
@@ -91,8 +91,8 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
         raise UsageError("config show: there is no section "
                          f"[{section}]{did_you_mean(section, names)}")
     config = session.config
-    found = {name: {option: _value(config, name, option, declared)
-                    for option, declared in _options(config, name)}
+    found = {name: {option: value for option, declared in options_of(name).items()
+                    if (value := _value(config, name, option, declared))}
              for name in names if section in (None, name)}
     if as_json:
         session.console.document({"path": config.path, "sections": found})
@@ -103,26 +103,17 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     return OK
 
 
-def _options(config, section: str):
-    """(name, Option) of each that there is to see; of [tables], those with another name."""
-    for name, option in options_of(section).items():
-        is_set = section != settings.TABLES or config.written(section, name, option).text
-        if is_set and not option.argument:
-            yield name, option
-
-
 def _value(config, section: str, name: str, option) -> dict:
-    """One option: its value as text, masked where it is secret, and where it comes from."""
+    """One option: its value as text, masked where it is secret, and where it comes from; {} for
+    what is not to be seen: arguments of one run, tables that have no other name."""
     text, origin, place = config.written(section, name, option)
+    if option.argument or (section == settings.TABLES and not text):
+        return {}
     if option.kind.lines:
         text = ", ".join(word for word in (line.strip(" ,") for line in text.split("\n")) if word)
-    return {"value": _fit_to_be_seen(config.resolved(text, option), option), "origin": origin,
-            "place": place, "default": _fit_to_be_seen(option.default, option)}
-
-
-def _fit_to_be_seen(text: str, option) -> str:
-    mask = option.kind.mask or (hide_password if "://" in text else str)
-    return mask(text)
+    mask = option.kind.mask or (lambda value: hide_password(value) if "://" in value else value)
+    return {"value": mask(config.resolved(text, option)), "origin": origin, "place": place,
+            "default": mask(option.default)}
 
 
 def _shown(config, sections: dict) -> str:
@@ -151,13 +142,12 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
         raise UsageError("config set: expected SECTION.OPTION, such as mail.host")
     option = option_named(section, name)
     mask = option.kind.mask or str
-    refuse_root(config, f"config set {where} ...")
-    place = config.written(section, name, option)
-    if place.origin in (DOTENV, ENVIRONMENT):
-        raise ConfigError(f"{place.place} wins over config.ini: change it there")
+    now = config.written(section, name, option)
+    if now.origin in (DOTENV, ENVIRONMENT):
+        raise ConfigError(f"{now.place} wins over config.ini: change it there")
+    if now.origin == FILE and "\n" in now.text:
+        raise ConfigError(f"[{section}] {name} has several lines: change it in {now.place}")
     if value is None:
-        if mask is str:
-            raise UsageError(f"config set {where}: expected a value after it")
         value = asked(where)
         if not value.strip():  # Enter alone
             session.console.report(f"{where}: no value was given; nothing was changed.")
@@ -167,27 +157,25 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
     value = value.strip()
     _refuse(config, section, name, value, jobs)
     path = os.path.realpath(config.path)  # a link stays one
-    text = short_ini()
+    text, mode = short_ini(), 0o600
     if config.found:
         with open(path, encoding="utf-8-sig", newline="") as file:
             text = file.read()
-    private = mask(value) != value or not config.found
-    folders.write(path, with_option(text, section, name, value),
-                  0o600 if private else stat.S_IMODE(os.stat(path).st_mode))
+        if mask(value) == value:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+    folders.write(path, with_option(text, section, name, value), mode)
     session.console.report(f"[{section}] {name} = {mask(value)} ({config.path})")
     return OK
 
 
 def asked(what: str) -> str:
-    """A secret, from a terminal without showing it, or a line of stdin. UsageError if the terminal
-    ends instead."""
+    """A value, from a terminal without showing it, or a line of stdin."""
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
+        return sys.stdin.readline()
     from getpass import getpass
-    try:
+    with suppress(EOFError):
         return getpass(f"{what}: ")
-    except EOFError:
-        raise UsageError(f"{what}: no value was given") from None
+    return ""
 
 
 def _refuse(config, section: str, name: str, value: str, jobs: list) -> None:
@@ -211,27 +199,16 @@ def with_option(text: str, section: str, name: str, value: str) -> str:
     ini = parse_ini("\n".join(lines), "", [])
     line, set_here = f"{name} = {value}".rstrip(), ini.values.get(section, {})
     if name in set_here:
-        at = set_here[name][1]
-        lines[at - 1] = line
-        while at < len(lines) and (_is_comment(lines[at]) or lines[at][0] in " \t"):
-            if _is_comment(lines[at]):
-                at += 1
-            else:
-                del lines[at]  # a value over several lines
+        lines[set_here[name][1] - 1] = line
     elif section in ini.begins:
         at = ini.begins[section]
-        for number in range(at, len(lines)):
-            words = lines[number].strip()
-            if words.startswith("["):
+        for number, words in enumerate(lines[at:], at + 1):
+            if words.strip().startswith("["):
                 break
             if words.lstrip("#; ").startswith(f"{name} ="):
-                at = number + 1
+                at = number
                 break
         lines.insert(at, line)
     else:
         lines += [*([""] if lines else []), f"[{section}]", line]
     return end.join([*lines, ""])
-
-
-def _is_comment(line: str) -> bool:
-    return line.strip()[:1] in ("", "#", ";")

@@ -7,8 +7,10 @@ write test are removed again. No check takes longer than 6 seconds.
 """
 from __future__ import annotations
 
-from jobs_lib.errors import FAILED, OK, ConfigError
-from jobs_lib.output.findings import problem, report
+from jobs_lib import catalogue
+from jobs_lib.doctor import Installation, examine
+from jobs_lib.errors import FAILED, OK
+from jobs_lib.output.findings import report
 
 
 def arguments(parser) -> None:
@@ -19,23 +21,11 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Examine and print; 1 on a problem."""
-    from jobs_lib.doctor import Installation, examine
-    from jobs_lib.folders import SCRIPT
-    from jobs_lib.output.console import Console
-
-    try:
-        installation = Installation(make_session(config_path).config, SCRIPT)
-    except ConfigError as error:                # the file that was named is not there
-        found = [problem(sentence, "Nothing runs without it.",
-                         "Name the right file.")._replace(area="config")
-                 for sentence in error.problems]
-    else:
-        try:
-            found = examine(installation)
-        finally:
-            installation.close()
+    session = make_session(config_path)
+    broken: list[str] = []
+    found = examine(Installation(session, catalogue.load_all(broken), broken))
     if args.json:
-        Console().document([finding._asdict() for finding in found])
+        session.console.document([finding._asdict() for finding in found])
     else:
-        Console().answer(report(found))
+        session.console.answer(report(found))
     return FAILED if any(finding.level == "problem" for finding in found) else OK

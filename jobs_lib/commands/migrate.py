@@ -7,16 +7,11 @@ these have rows, all jobs but check_jobs are paused at first.
 """
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-
 from jobs_lib import catalogue, folders
-from jobs_lib.database.dialects import file_of
 from jobs_lib.database.schema import fit, version
 from jobs_lib.database.schema import migrate as schema
 from jobs_lib.engines import spool
-from jobs_lib.errors import FAILED, OK, ConfigError
-from jobs_lib.folders import HOME
+from jobs_lib.errors import FAILED, OK
 from jobs_lib.runner import slots
 from jobs_lib.text import counted
 
@@ -42,25 +37,13 @@ def run(args, make_session, config_path) -> int:
     if args.dry_run:
         return _show(session)
     done, paused, db = install(session)
-    _compile()
     say = session.console.report
     say(f"{counted(len(done), 'statement')} run: the schema is up to date" if done
         else "the schema was up to date already")
-    _report_wrong(session, db)
     if paused:
         say(PAUSED)
+    _report_wrong(session, db)
     return OK
-
-
-def _tables(config) -> list[str]:
-    """The `tables` of the jobs that are enabled. One whose section is wrong counts, too: `config
-    check` says so, and its mistake keeps no table from being made."""
-    def is_on(job) -> bool:
-        with suppress(ConfigError):
-            return config.job(job).enabled
-        return True
-
-    return [job.tables for job in catalogue.load_all([]) if is_on(job)]
 
 
 def _show(session) -> int:
@@ -68,7 +51,7 @@ def _show(session) -> int:
     def say(text: str) -> None:
         session.console.answer(f"-- {text}")
 
-    db = _to_be_read(session)
+    db = session.ports.database(readonly=True)
     if names := schema.apps_own(db):
         say(NOT_CHANGED.format(", ".join(names)))
     planned = schema.plan(db)
@@ -104,51 +87,23 @@ def install(session) -> tuple:
     return done, paused, db
 
 
-def _to_be_read(session):
-    """The database; before the first `migrate` of an SQLite file, an empty one in its place."""
-    from jobs_lib.database.connection import connect
-
-    config = session.config
-    core = config.section("core")
-    file = file_of(core.database, config.folder)
-    if not file or os.path.exists(file):
-        return session.ports.connect(readonly=True)
-    return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables())
-
-
 def _report_wrong(session, db, planned=()) -> None:
     """What has to be changed in the app's tables, by its owner, each thing with its SQL."""
-    for each in fit.review(db, _tables(session.config), planned):
+    on = [job.tables for job in catalogue.load_all([]) if session.config.job(job).enabled]
+    for each in fit.review(db, on, planned):
         if each.act != fit.NOTE:
             sql = (f"{statement};" for statement in each.statements)
             session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *sql]))
 
 
 def _check(session) -> int:
-    db = session.ports.connect()
-    planned = schema.plan(db)
-    problems = []
-    if planned:
-        problems.append(f"{counted(len(planned), 'statement')} to run: `jobs.py migrate` (with "
-                        "--dry-run: shown)")
-    else:
-        version.check(db)
-    for each in fit.review(db, _tables(session.config), planned):
-        line = f"{each.what}: {each.fix}"
-        if each.act == fit.NOTE:
-            session.console.answer(f"warning: {line}")
-        else:
-            problems.append(line)
-    for line in problems or ["the schema is up to date"]:
-        session.console.answer(line)
-    return FAILED if problems else OK
+    """What `doctor` says of the tables."""
+    from jobs_lib.doctor import Installation, database
+    from jobs_lib.output.findings import in_full
 
-
-def _compile() -> None:
-    """Byte-compile the bundle: if cron's user may not write there, each tick would compile
-    everything again.
-
-    A file that cannot be written is left out: it costs time, and nothing else.
-    """
-    import compileall
-    compileall.compile_dir(os.path.join(HOME, "jobs_lib"), quiet=2)
+    found = [*database.tables(Installation(session, catalogue.load_all([]), []))]
+    for finding in found:
+        session.console.answer("\n".join(in_full(finding)))
+    if not found:
+        session.console.answer("the schema is up to date")
+    return FAILED if any(finding.level == "problem" for finding in found) else OK

@@ -8,7 +8,6 @@ supervisor.
 from __future__ import annotations
 
 from jobs_lib import catalogue
-from jobs_lib.catalogue import CRON
 from jobs_lib.errors import UsageError
 from jobs_lib.launch import worker as runs
 from jobs_lib.workers import dispatch
@@ -25,12 +24,12 @@ def run(args, make_session, config_path) -> int:
     config = session.config
     jobs = catalogue.load_all()
     config.check(jobs)
-    modes = {config.mode(job) for job in jobs} - {CRON}
+    modes = dispatch.engines(config, jobs)
     if len(modes) != 1:
         raise UsageError("worker: " + (
             "the configuration names both rq and celery: set all modes to one of them" if modes else
             "every job is run by cron: set [core] mode = rq or celery, or the mode of a job"))
-    mode = modes.pop()
+    mode, = modes
     engine = dispatch.engine(mode)
     session.console.say(f"{mode}: ready, waiting for jobs; Ctrl-C ends it after the run in hand")
     runs.serve(session)

@@ -1,18 +1,18 @@
 """What `jobs.py doctor` looks at: a module for each area, each with a table of its checks.
 
-A check takes the Installation and yields Findings. It need not be careful: whatever it raises is a
-finding too, and one that takes too long is ended. So a wrong configuration, a dead database and a
-dead network are reported and stop nothing. A check that needs a section with a mistake is left out:
-the mistake is reported, and comes first.
+A check takes the Installation and yields what is wrong, as Findings; its docstring says what is so
+where nothing is. It need not be careful: whatever it raises is a finding too, and one that takes
+too long is ended. So a wrong configuration, a dead database and a dead network are reported and
+stop nothing. A check that needs a section with a mistake is left out: the mistake is reported, and
+comes first.
 """
 from __future__ import annotations
 
 from typing import Any
 
-from jobs_lib import catalogue, clock
 from jobs_lib.config.secrets import redacted
 from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit
-from jobs_lib.output.findings import Finding, problem, warning
+from jobs_lib.output.findings import Finding, ok, problem, warning
 from jobs_lib.runner.limits import Alarm
 from jobs_lib.text import masking
 
@@ -28,48 +28,39 @@ class Reported(Exception):
 class Installation:
     """One installation: its configuration, its jobs, and its database where that can be had.
 
-    script  jobs.py, its absolute path       broken  why jobs cannot be loaded, a sentence each
     now     the present second in UTC
+    broken  why jobs cannot be loaded, a sentence each
     """
 
-    def __init__(self, config, script: str) -> None:
-        self.config, self.script, self.now = config, script, clock.now()
-        self.broken: list[str] = []
-        self.jobs = catalogue.load_all(self.broken)
-        self.section = config.section
+    def __init__(self, session, jobs: list, broken: list[str]) -> None:
+        self.config, self.ports, self.now = session.config, session.ports, session.ports.now()
+        self.section, self.jobs, self.broken = self.config.section, jobs, broken
         self._database: Any = None
         self._is_away = False
 
     def database(self):
         """The connection, made once. Reported after the first check that could not make it."""
-        from jobs_lib.database.connection import connect
-
         if self._is_away:
             raise Reported
         if self._database is None:
-            core, config = self.section("core"), self.config
-            try:
-                self._database = connect(core.database, prefix=core.prefix, tables=config.tables(),
-                                         base=config.folder, timeout=WAIT_SECONDS)
-            except BaseException:
-                self._is_away = True
-                raise
+            self._is_away = True
+            self._database = self.ports.connect(timeout=WAIT_SECONDS)
+            self._is_away = False
         return self._database
 
-    def close(self, for_good: bool = True) -> None:
-        """Close the database, if it was opened. Else a check was ended in the middle of it."""
+    def interrupted(self) -> None:
+        """A check was ended, perhaps in the middle of a statement."""
         if self._database is not None:
-            self._database.close() if for_good else self._database.invalidate()
+            self._database.invalidate()
 
 
 def examine(installation: Installation) -> list[Finding]:
     """All findings, area by area, with every secret of the configuration taken out of them."""
-    hidden, found = installation.config.secrets(), []
-    for area in AREAS:
-        for check in _checks(area):
-            found += [finding._replace(area=area) for finding in _findings(check, installation)]
+    hidden = installation.config.secrets()
+    found = dict.fromkeys(finding._replace(area=area) for area in AREAS for check in _checks(area)
+                          for finding in _findings(check, installation))
     return [Finding(level, area, *(redacted(text, hidden) for text in texts))
-            for level, area, *texts in dict.fromkeys(found)]
+            for level, area, *texts in found]
 
 
 def _checks(area: str) -> tuple:
@@ -84,14 +75,16 @@ def _checks(area: str) -> tuple:
 
 
 def _findings(check, installation: Installation) -> list[Finding]:
-    """What the check finds, and how it failed if it did."""
+    """What the check finds, how it failed if it did, or that all is as it should be."""
     found: list[Finding] = []
     try:
         with Alarm("too slow", CHECK_SECONDS):
             for finding in check(installation):
                 found.append(finding)        # so that what came before an exception is kept
+        if not found:
+            found.append(ok(" ".join(check.__doc__.split()).rstrip(".")))
     except Stopped:
-        installation.close(for_good=False)
+        installation.interrupted()
         found.append(_unfinished(check, f"no answer within {CHECK_SECONDS:.0f} s")._replace(
             level="problem"))
     except (Reported, ConfigError, Missing, Unfit):

@@ -9,7 +9,7 @@ from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.folders import program
-from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
+from jobs_lib.output.findings import Finding, note, problem, run, warning
 from jobs_lib.text import did_you_mean, setting
 from jobs_lib.text.addresses import LOCAL, LOOPBACK
 
@@ -17,27 +17,24 @@ TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 
 
 def values(installation):
-    """All mistakes of all sections, and what is allowed and rarely meant."""
+    """No section has a mistake, or what is allowed and rarely meant."""
     config, jobs = installation.config, installation.jobs
-    wrong = mistakes(config, jobs)
-    yield from wrong
+    yield from mistakes(config, jobs)
     yield from rarely_meant(config, jobs)
     if not config.found:
         yield note(f"There is no {config.path}: the defaults hold, but for the environment",
                    "Most of all [mail] and [core] database have no default that fits you.",
                    "`./install.sh` makes one. Without a shell, copy config.ini.example to it.")
-    elif not wrong:
-        yield ok(f"{config.path} can be read")
 
 
-def unset(installation):
-    """Who is alerted when something stops working, and where links in mails lead."""
-    config, alerts = installation.config, installation.section("alerts")
-    if not (alerts.email or alerts.webhook):
+def alerts(installation):
+    """Somebody is alerted when something stops working, and links in mails lead somewhere."""
+    config, section = installation.config, installation.section("alerts")
+    if not (section.email or section.webhook):
         yield warning("[alerts] email and webhook are not set: nobody is alerted when a job fails "
                       "or mail is stuck", "Nobody reads logs, and cron's mail is easily lost.",
                       _set(config, "alerts.email", "you@example.org"))
-    if not alerts.ping_url:
+    if not section.ping_url:
         yield note("[alerts] ping_url is not set",
                    "Only something outside can notice that cron itself has stopped.",
                    "Let a service such as Healthchecks expect a ping from each `run-due`.")
@@ -57,9 +54,8 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
         found = list(error.problems)
     with suppress(ConfigError):  # a section that cannot be read: reported above
         found += _wrong_database(config)
-    return [problem(text, "No job runs." if text in config.problems or text.startswith(
-        "[core]") else "What needs this section does not run.", _fix(config, text))
-            for text in found]
+    return [problem(text, "What needs it does not run; without [core] nothing does.",
+                    _fix(config, text)) for text in found]
 
 
 def _fix(config: Config, text: str) -> str:
@@ -97,7 +93,7 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
-        for check_job in (_required_records, _short_runs, _both_day_fields, _no_archive):
+        for check_job in (_required_records, _both_day_fields, _no_archive):
             with suppress(ConfigError):
                 if (options := config.job(job)).enabled:
                     found += check_job(config, job, options)
@@ -120,24 +116,21 @@ def _unknown_variables(config: Config):
 def _mail(config: Config):
     """What a relay will hardly take."""
     mail = config.section("mail")
-    if mail.transport != "smtp":
-        return
-    if mail.domain in LOCAL:
-        yield warning("[mail] domain = localhost",
-                      "Forwards leave with a sender that no other host can reply to.",
-                      _set(config, "mail.domain", "example.org"))
-    if not mail.from_:
-        yield warning("[mail] from is not set", "Our own notices need an address to come from.",
-                      _set(config, "mail.from", "notices@example.org"))
-    if (mail.port == TLS_PORT) != (mail.security == "tls") and mail.port in KNOWN_PORTS:
-        expected = "tls" if mail.port == TLS_PORT else "starttls"
-        yield warning(f"[mail] port {mail.port} goes with security = {expected}, not "
-                      f"{mail.security}", "The connection will most likely fail.",
-                      _set(config, "mail.security", expected))
-    elif mail.security == "none" and mail.host not in LOOPBACK:
-        yield warning(f"[mail] security = none: mail goes to {mail.host} in clear",
-                      "Anyone in between can read it, and the password.",
-                      _set(config, "mail.security", "starttls"))
+    fitting = "tls" if mail.port == TLS_PORT else "starttls"
+    is_odd = mail.port in KNOWN_PORTS and (mail.security == "tls") != (fitting == "tls")
+    is_in_clear = mail.security == "none" and mail.host not in LOOPBACK and not is_odd
+    for applies, what, why, option, value in (
+            (mail.domain in LOCAL, "[mail] domain = localhost",
+             "Forwards leave with a sender that no other host can reply to.", "domain",
+             "example.org"),
+            (not mail.from_, "[mail] from is not set",
+             "Our own notices need an address to come from.", "from", "notices@example.org"),
+            (is_odd, f"[mail] port {mail.port} needs security = {fitting}, not {mail.security}",
+             "The connection will most likely fail.", "security", fitting),
+            (is_in_clear, f"[mail] security = none: mail goes to {mail.host} in clear",
+             "Anyone in between can read it, and the password.", "security", "starttls")):
+        if applies and mail.transport == "smtp":
+            yield warning(what, why, _set(config, f"mail.{option}", value))
 
 
 def _unverified_database(config: Config):
@@ -162,24 +155,6 @@ def _required_records(config: Config, job, options):
                       f"{fix[:1].upper()}{fix[1:]}.")
 
 
-def _short_runs(config: Config, job, options):
-    """Runs too short for a message, or a request: none is begun so close to the end."""
-    from jobs_lib.features.webhooks.deliveries import MARGIN
-    from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
-
-    core, least = config.section("core"), 0.0
-    if "mail" in job.sections:
-        least = MESSAGE_MINIMUM
-    elif "webhooks" in job.sections:
-        least = config.section("webhooks").timeout.total_seconds() + MARGIN
-    longest = (min(options.budget, core.budget) + core.grace).total_seconds()
-    if longest <= least:
-        yield warning(f"[{job.name}] or [core] budget, and grace, are {longest:.0f} seconds "
-                      "together: it sends nothing",
-                      f"Nothing is begun with less than {least:g} seconds left.",
-                      "Set a longer budget.")
-
-
 def _both_day_fields(_config, job, options):
     """Cron takes either of them where both are restricted."""
     schedule = options.schedule
@@ -199,4 +174,4 @@ def _no_archive(config: Config, job, options):
                       "They cannot be restored.", _set(config, "archive.store", "var/archives"))
 
 
-CHECKS = (values, unset)
+CHECKS = (values, alerts)

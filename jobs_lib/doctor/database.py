@@ -8,7 +8,7 @@ from jobs_lib.database import stored
 from jobs_lib.database.schema import app_tables, fit, migrate, version
 from jobs_lib.engines import spool
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
-from jobs_lib.output.findings import ok, problem, run, warning
+from jobs_lib.output.findings import problem, run, warning
 
 from . import Reported
 
@@ -18,7 +18,7 @@ CLOCKS_DIFFER = timedelta(minutes=15)
 
 
 def answers(installation):
-    """It can be reached."""
+    """The database answers."""
     try:
         installation.database()
     except NotInstalled:
@@ -28,13 +28,11 @@ def answers(installation):
                       "The database server does not answer", "Without its database no job runs.",
                       f"Correct [core] database in {installation.config.path}; before the first "
                       "run, `jobs.py migrate`; else ask your host whether the server is up.")
-    else:
-        yield ok("the database answers")
 
 
 def tables(installation):
-    """The schema's version, what `migrate` would still make, what the app's tables lack, each with
-    its SQL, and whether the spool is this database's."""
+    """No table, column or index is missing, rows can be written as the jobs do, and the spool
+    belongs to this database."""
     db = installation.database()
     try:
         version.check(db)
@@ -47,15 +45,12 @@ def tables(installation):
         yield problem("The database lacks tables, columns or indexes", "Jobs that use them fail, "
                       "or are slow.", _fix("Run `jobs.py migrate`, which does this:", planned))
     on = [job.tables for job in installation.jobs if installation.config.job(job).enabled]
-    found = fit.review(db, on, planned)
-    for each in found:
+    for each in fit.review(db, on, planned):
         if each.act == fit.NOTE:
             yield warning(each.what, "", _fix(each.fix))
         else:
             yield problem(each.what, "Jobs that need it refuse to run, or are slow.",
                           _fix(each.fix, each.statements))
-    if not (planned or found):
-        yield ok("no table, column or index is missing, and rows can be written as the jobs do")
     if lost := spool.wrong_folder(db, installation.section("spool").dir):
         yield problem(lost, "Mail that waits there is neither sent nor deleted.", f"{spool.FIX}.")
 
@@ -65,7 +60,7 @@ def _fix(words: str, statements=()) -> str:
 
 
 def writing(installation):
-    """A row is written, and taken back."""
+    """A row can be written."""
     db = installation.database()
     if not version.found(db):
         raise Reported
@@ -79,33 +74,26 @@ def writing(installation):
                       "If another program holds it, wait for that, or end it. Else let this user "
                       "write: the file and its folder; or SELECT, INSERT, UPDATE and DELETE on a "
                       "server that is no read-only copy.")
-    else:
-        yield ok("rows can be written")
 
 
 def local_times(installation):
-    """Whether the newest rows are dated in the future: an app that writes local times."""
+    """No new row of the app is dated in the future, as those of an app that writes local times."""
     db, ahead = installation.database(), {}
     for name, there in db.catalogue(app_tables.TABLES).items():
         column = next((column for column in CREATED if column in there), None)
-        if column is None or "id" not in there:
-            continue
-        with suppress(DatabaseError):           # reported with the schema
+        if column and "id" in there:
             rows = db.query(f"SELECT {column} AS moment FROM {{{name}}} ORDER BY id DESC "
                             "LIMIT :newest", newest=NEWEST)
-            gaps = [moment - installation.now for row in rows
-                    if (moment := stored.time(row["moment"]))]
-            if max(gaps, default=timedelta(0)) > CLOCKS_DIFFER:
-                ahead[f"{db.name(name)}.{column}"] = max(gaps)
-    if ahead:
-        hours = max(ahead.values()).total_seconds() / 3600
+            moments = filter(None, (stored.time(row["moment"]) for row in rows))
+            ahead[f"{db.name(name)}.{column}"] = max(moments, default=installation.now)
+    limit = installation.now + CLOCKS_DIFFER
+    if late := [name for name, moment in ahead.items() if moment > limit]:
+        hours = (max(ahead.values()) - installation.now).total_seconds() / 3600
         yield problem(f"The newest rows are dated up to {hours:.1f} hours in the future: "
-                      f"{', '.join(ahead)}",
+                      f"{', '.join(late)}",
                       "The jobs read these as UTC: with local times all that goes by an age comes "
                       "so many hours too late, or too soon in a zone west of Greenwich.",
                       "Let your app write UTC: docs/adoption.md.")
-    else:
-        yield ok("no row of the app is dated in the future")
 
 
 CHECKS = (answers, tables, writing, local_times)

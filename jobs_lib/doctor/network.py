@@ -6,9 +6,8 @@ import os
 import time
 from urllib.parse import urlsplit
 
-from jobs_lib.catalogue import CRON
 from jobs_lib.errors import JobsError
-from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.output.findings import note, problem, run, warning
 from jobs_lib.ports.mail.smtp import probe
 from jobs_lib.ports.outcomes import NXDOMAIN, UNKNOWN
 from jobs_lib.text.addresses import LOOPBACK
@@ -22,25 +21,21 @@ GUEST = ("", "guest")    # passwords of a broker that everybody knows
 
 
 def relay(installation):
-    """The relay: name, connection, TLS verified by name, login. It ends before a message begins."""
+    """The relay accepts the connection, TLS verified by name, and the login."""
     mail = installation.section("mail")
     if mail.transport != "smtp":
         yield note(f"[mail] transport = maildir: none is sent, all is written into {mail.maildir}",
                    "That is for trying things out.", "Set transport = smtp, and the relay.")
         return
-    wrong, tls = probe(mail, time.monotonic() + RELAY_SECONDS)
-    if wrong:
+    # it ends before a message begins
+    if wrong := probe(mail, time.monotonic() + RELAY_SECONDS)[0]:
         yield problem(f"The relay did not accept the connection: {wrong}",
                       "All mail waits, and the queues grow.", "Look at [mail] in config.ini. "
                       "docs/failures.md, Mail is not going out, explains the message.")
-        return
-    secured = f"by {tls}" if tls else "unencrypted"
-    yield ok(f"{mail.host}:{mail.port} accepts the connection, {secured}"
-             f"{', signed in' if mail.username else ''}")
 
 
 def limits(installation):
-    """Limits of our own, below the host's."""
+    """Mail has limits of our own, below the host's."""
     mail = installation.section("mail")
     if mail.transport != "smtp":
         raise Reported
@@ -57,7 +52,7 @@ def limits(installation):
 
 
 def name_servers(installation):
-    """They answer, and know the mail servers that users' domains have to name."""
+    """A name server answers, and knows the mail servers that users' domains have to name."""
     section = installation.section("dns")
     is_used = section.mx_hosts or installation.database().query("SELECT id FROM {domains} LIMIT 1")
     if not (is_used and installation.config.job_named("check_domains").enabled):
@@ -77,20 +72,17 @@ def name_servers(installation):
     elif answer.outcome == NXDOMAIN and name != ".":
         yield warning(f"DNS has no name {name}", "Domains are asked to have it as their mail "
                       "server.", "Correct [dns] mx_hosts, or add the name.")
-    else:
-        yield ok("a name server answers")
 
 
 def broker(installation):
-    """Each engine that a job is to be run by is there, takes messages, and not from anybody."""
-    config, usual = installation.config, installation.section("core").mode
-    for mode in sorted({config.job(job).mode or usual for job in installation.jobs} - {CRON}):
+    """The broker of each engine that a job is run by takes messages, and not from anybody."""
+    config = installation.config
+    for mode in dispatch.engines(config, installation.jobs):
         url = getattr(installation.section("worker"), "redis" if mode == "rq" else "broker")
         for each in url.split(";"):
             yield from _open(each)
         try:
             dispatch.engine(mode).enqueue(config, [])
-            yield ok(f"the broker of mode = {mode} is there")
         except JobsError as error:
             yield problem(f"The workers' broker cannot be used: {error}",
                           "Jobs of that mode wait, or `run-due` runs them itself.",

@@ -2,7 +2,7 @@
 know."""
 from __future__ import annotations
 
-from jobs_lib.catalogue import PRIORITIES
+from jobs_lib.catalogue import CRON, PRIORITIES
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import way_to
 from jobs_lib.records import namedtuple
@@ -43,6 +43,11 @@ def engine(mode: str):
     except ImportError as error:
         raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): "
                         f"{way_to(mode, mode)}, or set [core] mode = cron") from error
+
+
+def engines(config, jobs: list) -> list[str]:
+    """Those by which some of these jobs are run."""
+    return sorted({config.mode(job) for job in jobs} - {CRON})
 
 
 def queues(config) -> list[str]:

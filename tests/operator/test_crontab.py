@@ -12,22 +12,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs_lib.crontab import lines as crontab
+from jobs_lib.commands import crontab
 from tests.support.product import catalogue, schedule
 from tests.support.require import program
 from tests.support.shell import ROOT, Shell
 
-PLACE = crontab.Place("/opt/alt/python311/bin/python3", "/home/you/jobs/jobs.py", None,
-                      "host:/home/you/jobs")
+BEGIN = ["/opt/alt/python311/bin/python3", "/home/you/jobs/jobs.py"]
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def printed(*schedules: str, seed: str = PLACE.seed) -> list[str]:
+def printed(*schedules: str, seed: str = "host:/home/you/jobs") -> list[str]:
     """The per-job lines of jobs of these schedules, and the last one, of run-due; no comments."""
-    entries = [crontab.Entry(f"purge_{number}", "Delete what is old", schedule.parse(text), True)
-               for number, text in enumerate(schedules)]
-    found = crontab.lines("per-job", PLACE._replace(seed=seed), entries, zone="UTC",
-                          same_clock=True, budget="4m")
+    jobs = [catalogue.load("purge_sessions")._replace(name=f"purge_{number}",
+                                                      schedule=schedule.parse(text))
+            for number, text in enumerate(schedules)]
+    found = crontab.lines("per-job", BEGIN, seed, jobs, zone="UTC", same_clock=True, budget="4m")
     return [words for words in found if words and not words.startswith("#")]
 
 
@@ -175,7 +174,7 @@ def test_the_block_is_added_once_and_removed_again(line, table):
     added = change(line, "--install")
     assert (added.code, added.err, " run-due\n" in added.out) == (0, "", True)
     once = table.read_bytes()
-    assert once.startswith(OTHERS + b"\n# --- ")
+    assert once.startswith(OTHERS + b"# --- ")
     assert "Nothing to change" in change(line, "--install").out
     assert table.read_bytes() == once
     # what comes after it stays behind it

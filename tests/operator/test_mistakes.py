@@ -78,7 +78,7 @@ WORDS = {
     "retry_forwards now": "retry_forwards: unexpected argument 'now'",
     "retry_forwards --limit 0": "argument --limit: '0': expected a whole number, 1-1000000000",
     f"history --limit {'9' * 5000}": f"'{'9' * 40}': expected a whole number, 1-1000000000",
-    "run-due --budget -4m": "--budget: expected a value after it, and none that begins with -",
+    "run-due --budget -4m": "argument --budget: expected one argument",
     "list --config": "--config: expected a file after it",
     "crontab --style perjob": "argument --style: invalid choice: 'perjob' (choose from ",
     "crontab --install --remove": "expected one of --install and --remove",
