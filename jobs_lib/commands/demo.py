@@ -8,25 +8,30 @@ installation like any other, to try the commands in. The next demo replaces it.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import timedelta
-from types import SimpleNamespace
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock, schedule
 from jobs_lib.config import load
 from jobs_lib.demo import folder as demo_folder
-from jobs_lib.demo import history, service, summary
-from jobs_lib.errors import FAILED, TERMINATED, UsageError
+from jobs_lib.demo import history, service
+from jobs_lib.errors import OK, UsageError
 from jobs_lib.folders import HOME, program
 from jobs_lib.output.console import Console
 from jobs_lib.output.layout import pairs, wrapped
 from jobs_lib.output.terminal import paint
-from jobs_lib.runner.resources import Ports
+from jobs_lib.runner.resources import Ports, Session
+from jobs_lib.text import counts_words
 
 from . import migrate, run_due
 
 WIDTH = 80
 LATER = timedelta(minutes=5)    # between the two ticks: the first one is dated so long ago
-WINS_OVER_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_", "JOBS_WEBHOOKS_")
+# whose counts are shown, and as what
+FOLLOWED = {"retry_forwards": "forwards", "send_notifications": "notices",
+            "retry_webhooks": "webhooks", "expire_overflow_hold": "held mail",
+            "delete_accounts": "accounts", "export_accounts": "exports"}
+DELETES = ("purge", "archive")  # how jobs begin that delete what is past its retention
 TO_TRY = (
     ("status", "what needs you, what waits, the state of every job"),
     ("queue forwards 11", "the story of one forward that failed"),
@@ -47,6 +52,9 @@ def run(args, make_session, config_path) -> int:
     if config_path is not None:
         raise UsageError("demo: it makes a config.ini of its own, so it takes no --config")
     folder = os.path.abspath(args.dir)
+    if not demo_folder.is_free(folder):
+        raise UsageError(f"demo: {folder} is not empty and was not made by the demo: it stays as "
+                         "it is; name another by --dir")
     session = build(folder)
     try:
         return _show(session, folder)
@@ -56,31 +64,24 @@ def run(args, make_session, config_path) -> int:
 
 def build(folder: str):
     """The sample service in `folder`, as a session whose clock is five minutes behind: tables, made
-    up rows and messages."""
+    up rows, messages and runs."""
     # not the environment: a JOBS_CORE_DATABASE in it would win over the demo's own database
-    settings = load(demo_folder.make(folder), beside=folder, environ={})
-    session = SimpleNamespace(config=settings, ports=Ports(settings), console=_Silent(0))
+    config = load(demo_folder.make(folder), beside=folder, environ={})
+    session = Session(config, Ports(config), Console(0))
     session.ports.now = lambda: clock.now() - LATER
     migrate.install(session)
-    db = session.ports.database()
-    service.fill(db, settings.section("spool").dir, session.ports.now())
+    db, now = session.ports.database(), session.ports.now()
+    service.fill(db, config.section("spool").dir, now)
+    zone = schedule.zone(config.section("core").timezone)
+    history.fill(db, catalogue.load_all(), now, lambda job, moment: schedule.previous(
+        schedule.parse(job.schedule), moment, zone))
     # a first install starts nothing old; here the latest slot of every job is to be due
     db.execute("UPDATE {job_state} SET due_after = NULL")
     return session
 
 
-class _Silent(Console):
-    """Prints failures alone."""
-
-    def answer(self, text: str) -> None:
-        """Keep it to itself."""
-
-
 def _show(session, folder: str) -> int:
     """Run what is due, by the very code of cron's `jobs.py run-due`, and show the results."""
-    db, began = session.ports.database(), session.ports.now()
-    history.fill(db, session.config, began)
-    before = summary.waiting(db)
     _print([paint("bold", f"A sample mail forwarding service, in {folder}"), "",
             *wrapped("Its rows are made up, the runs are real. Mail waits after a first attempt "
                      "that failed, messages are held, and data has passed its retention. Cron "
@@ -90,30 +91,30 @@ def _show(session, folder: str) -> int:
         session.ports.now = now
         _print(["", paint("bold", "$ jobs.py run-due")])
         more, code = run_due.tick(session)
-        results += more
-        if code == TERMINATED:
+        if code:
             return code
-        _print([f"  {len(more)} jobs ran"] + [
-            paint("red", f"  {each['job']}: {each['status']}: {each['error']}")
-            for each in more if each["status"] != "ok"])
-    _section("What became of everything",
-             pairs(summary.lines(db, before, results, began), WIDTH))
+        results += more
+        _print([f"  {len(more)} jobs ran"])
+    _section("What became of everything", pairs(_became(results), WIDTH))
     _section("Look at", pairs([
         (os.path.join(folder, name), meaning) for name, meaning in (
             (demo_folder.PAGE, "the status page, for your browser"),
             (os.path.join(demo_folder.MAILDIR, "new"), "what was delivered"),
             (demo_folder.WEBHOOKS, "webhooks as they would be sent, signed"))], WIDTH))
-    _section("Try these", _to_try(os.path.join(folder, "config.ini")))
-    ok = results and all(each["status"] == "ok" for each in results)
-    return 0 if ok else FAILED
+    config = os.path.join(folder, "config.ini")
+    _section("Try these", [line for words, meaning in TO_TRY for line in (
+        paint("dim", f"  # {meaning}"), f"  {program(config)} {words}")])
+    return OK
 
 
-def _to_try(config: str) -> list[str]:
-    winners = sorted(name for name in os.environ if name.startswith(WINS_OVER_FILE))
-    first = wrapped(f"Your environment sets {', '.join(winners)}, which wins over the demo's "
-                    "config.ini: unset it first.", WIDTH) if winners else []
-    return first + [line for words, meaning in TO_TRY for line in (
-        paint("dim", f"  # {meaning}"), f"  {program(config)} {words}")]
+def _became(results: list[dict]) -> list[tuple[str, str]]:
+    """(subject, what was done), by what the runs have counted."""
+    counts: dict = {}
+    for result in results:
+        counts.setdefault(result["job"], Counter()).update(result["counts"])
+    deleted = sum(each["deleted"] for job, each in counts.items() if job.startswith(DELETES))
+    found = [(subject, counts_words(counts[job])) for job, subject in FOLLOWED.items()]
+    return [*found, ("old rows", f"{deleted:,} deleted; audit rows are archived first")]
 
 
 def _section(title: str, lines: list[str]) -> None:

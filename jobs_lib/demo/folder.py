@@ -5,7 +5,6 @@ import os
 import shutil
 
 from jobs_lib import folders
-from jobs_lib.errors import UsageError
 
 MARK, PAGE, MAILDIR, WEBHOOKS = ".jobs-demo", "status.html", "maildir", "webhooks"
 MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", MAILDIR,
@@ -56,31 +55,23 @@ enabled = no
 """
 
 
+def is_free(folder: str) -> bool:
+    """Whether the demo may have it: it is new or empty, or a demo made it."""
+    return not os.path.exists(folder) or not os.listdir(folder) or os.path.isfile(
+        os.path.join(folder, MARK))
+
+
 def make(folder: str) -> str:
-    """An empty demo folder with its config.ini, whose path is returned.
-
-    Only what an earlier demo left is deleted. UsageError for a folder that holds other things.
-    """
-    mark, config = os.path.join(folder, MARK), os.path.join(folder, "config.ini")
-    try:
-        if os.path.lexists(folder) and not os.path.isdir(folder):
-            raise UsageError(f"demo: {folder} is not a folder; name another by --dir")
-        if os.path.isdir(folder) and os.listdir(folder) and not os.path.isfile(mark):
-            raise UsageError(f"demo: {folder} is not empty and was not made by the demo: it stays "
-                             "as it is; name another by --dir")
-        folders.private(folder)
-        folders.write(mark, "Made by `jobs.py demo`, which replaces it each time.\n")
-        for name in MADE:
-            _remove(os.path.join(folder, name))
-        folders.write(config, CONFIG)
-    except OSError as error:
-        raise UsageError(f"demo: {folder} cannot be used ({error.strerror}); name another by "
-                         "--dir") from None
+    """An empty demo folder with its config.ini, whose path is returned. Only what an earlier demo
+    left is deleted."""
+    config = os.path.join(folder, "config.ini")
+    folders.private(folder)
+    folders.write(os.path.join(folder, MARK), "Made by `jobs.py demo`, which replaces it.\n")
+    for name in MADE:
+        path = os.path.join(folder, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+    folders.write(config, CONFIG)
     return config
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)

@@ -6,8 +6,6 @@ import json
 import random
 from datetime import timedelta
 
-from jobs_lib import catalogue, schedule
-
 HOST = "made-up"
 # how far apart two runs of a job are at least, by their age: lately as cron comes, so that nothing
 # looks late, then as a page needs it; the oldest are past their retention
@@ -19,22 +17,22 @@ COUNTS = {"retry_forwards": ("sent", 60), "send_notifications": ("sent", 90),
 CALM, RARELY = timedelta(days=2), 0.02      # since the last failure; a run before that fails
 
 
-def fill(db, config, now) -> None:
-    """The rows. Each job's latest slot is left to be due."""
-    chance, zone = random.Random(5), schedule.zone(config.section("core").timezone)
-    runs = [run for job in catalogue.load_all() for run in _runs(job, now, zone, chance)]
+def fill(db, jobs: list, now, previous) -> None:
+    """The rows. Each job's latest slot is left to be due. `previous(job, moment)`: the last slot
+    until then."""
+    chance = random.Random(5)
+    runs = [run for job in jobs for run in _runs(job, now, previous, chance)]
     with db.transaction():
         db.insert("meta", name="note", value="A sample service: all before this day is made up")
         for run in sorted(runs, key=lambda run: run["started_at"]):
             db.insert("job_runs", **run)
 
 
-def _runs(job, now, zone, chance):
+def _runs(job, now, previous, chance):
     """The runs of a job, newest first."""
-    parsed = schedule.parse(job.schedule)
-    slot, (name, most) = schedule.previous(parsed, now, zone), COUNTS.get(job.name, ("deleted", 40))
+    slot, (name, most) = previous(job, now), COUNTS.get(job.name, ("deleted", 40))
     while step := next((step for age, step in STEPS if slot > now - age), None):
-        slot = schedule.previous(parsed, slot - step, zone)
+        slot = previous(job, slot - step)
         fails = slot < now - CALM and chance.random() < RARELY
         most_now = 0 if fails else round(most * (step / timedelta(days=1)))
         took, started = chance.randint(10, 120), slot + timedelta(seconds=chance.randint(1, 9))
