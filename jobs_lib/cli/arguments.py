@@ -5,7 +5,6 @@ import argparse
 import sys
 
 from jobs_lib import catalogue, commands
-from jobs_lib.config import settings
 from jobs_lib.errors import OK, UsageError
 from jobs_lib.launch import launch
 from jobs_lib.output.layout import pairs, paragraphs, wrapped
@@ -41,18 +40,9 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unexpected argument {word!r}")
         return found
 
-    def _print_message(self, message, file=None) -> None:
-        """argparse's own keeps it to itself when the help cannot be written."""
-        if message:
-            (file or sys.stderr).write(message)
-
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""
         name = self.prog.partition(" ")[2]
-        if message.endswith(": expected one argument"):
-            # also the message for `--budget -4m`, which has one
-            message = message.replace("expected one argument",
-                                      "expected a value after it, and none that begins with -")
         raise UsageError(f"{name}: {message} (`{self.prog} --help` shows what it takes)")
 
 
@@ -90,13 +80,9 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
 
 
 def _about(job) -> str:
-    """A job's docstring, and its schedule in words."""
-    from jobs_lib.schedule import parse, words
-
-    when = "never, unless enabled = yes"
-    if job.enabled:
-        when = f"{words(parse(job.schedule))} ({job.schedule})"
-    facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run")]
+    """A job's docstring, and when it runs."""
+    facts = [("when", job.schedule if job.enabled else "never, unless enabled = yes"),
+             ("priority", job.priority), ("at most", f"{job.budget} a run")]
     return f"{job.doc}\n\n" + "\n".join(pairs(facts, width()))
 
 
@@ -104,21 +90,16 @@ def _options(job) -> str:
     """A job's own options with their defaults."""
     if not job.options:
         return ""
-    lines: list = []
-    for title, chosen in (((f"options of the job, in [{job.name}] of config.ini or by --set "
-                           "OPTION=VALUE:"), False),
-                          ("arguments of one run, by --set NAME=VALUE only:", True)):
-        if found := {name: option for name, option in job.options.items()
-                     if option.argument is chosen}:
-            lines += [*([""] if lines else []), *paragraphs(title, width())]
-        for name, option in found.items():
-            lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, width(),
-                                                                  "      ")]
+    lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set "
+                       "OPTION=VALUE:", width())
+    for name, option in job.options.items():
+        only = "By --set alone, for one run. " if option.argument else ""
+        lines += [f"  {name} = {option.default}", *paragraphs(only + option.meaning, width(),
+                                                              "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)
-    lines += ["", *paragraphs(f"Every job also has {', '.join(settings.JOB_OPTIONS)}."
-                              + (f" This one reads {shared} too." if shared else "")
-                              + f" `jobs.py config show {job.name}` shows what is set.", width())]
-    return "\n".join(lines)
+    more = f"It reads {shared}, too. " if shared else ""
+    return "\n".join([*lines, "", *paragraphs(
+        f"{more}`jobs.py config show {job.name}` shows all options, and what is set.", width())])
 
 
 def _parser(name: str, about: str, more: str = "") -> Parser:

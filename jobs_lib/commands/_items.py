@@ -8,7 +8,7 @@ from datetime import datetime
 from jobs_lib import clock
 from jobs_lib.config.option_types import duration
 from jobs_lib.database.schema import version
-from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in, one_line, ordered
+from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in, one_line
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.features.items.base import AT_ONCE, Items
 from jobs_lib.text import counted, either
@@ -81,11 +81,11 @@ def _owners(db, word: str) -> list:
     late."""
     if "@" not in word:
         return [key(db, "users", word)]
-    for sql in ("SELECT id FROM {users} WHERE email IN (:addresses)",
-                "SELECT user_id AS id FROM {aliases} WHERE address IN (:addresses)"):
-        found = db.query(sql, addresses=[word.strip(), word.strip().lower()])
-        if ids := sorted(keys_in({row["id"] for row in found}), key=ordered):
-            return ids
+    found = db.query("SELECT id FROM {users} WHERE email IN (:addresses) UNION SELECT user_id FROM "
+                     "{aliases} WHERE address IN (:addresses)",
+                     addresses=[word.strip(), word.strip().lower()])
+    if ids := keys_in(row["id"] for row in found):
+        return ids
     raise UsageError(f"--owner {one_line(text(word), 254)}: no account has this address, and no "
                      "alias has it")
 

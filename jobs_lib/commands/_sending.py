@@ -24,26 +24,20 @@ class Steps:
     """Prints what was answered at each step, as it comes."""
 
     def __init__(self, console, hidden) -> None:
-        self._report, self._hidden = console.report, hidden
-        self._begun, self._refused = "content", False
+        self._report, self._hidden, self._last = console.report, hidden, "content"
 
     def step(self, name: str, answer=None) -> None:
-        """As the transport calls it (ports.mail.open_transport)."""
-        if answer is None:
-            self._begun = name
-        elif isinstance(answer, str):
-            self.say(name, answer)
-        else:
-            code, enhanced, text = digest(answer)
-            self._refused = code >= 400
-            words = " ".join(filter(None, (str(code), enhanced, text)))
-            self.say(name, f"FAILED: {words}" if self._refused else words)
+        """As the transport calls it (ports.mail.open_transport): as it begins, and once it is
+        answered."""
+        self._last = name
+        if answer is not None:
+            parts = [answer] if isinstance(answer, str) else map(str, filter(None, digest(answer)))
+            self.say(name, " ".join(parts))
 
     def failed(self, result: Result) -> None:
-        """Say why it ended in the step that had begun, unless that was the answer to it."""
-        if not self._refused:
-            reply = " ".join(str(each) for each in (result.code or "", result.enhanced) if each)
-            self.say(self._begun, f"FAILED: {result.text}{f' ({reply})' if reply else ''}")
+        """Say in which step it ended, and why."""
+        reply = " ".join(str(each) for each in (result.code, result.enhanced) if each)
+        self.say(self._last, f"FAILED: {result.text}{f' ({reply})' if reply else ''}")
         self._report(f"-> {FIX}")
 
     def say(self, name: str, words: str) -> None:

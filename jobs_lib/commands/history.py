@@ -27,8 +27,8 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Print the table or the JSON."""
     session, name = make_session(config_path), args.job
-    if name is not None and name not in catalogue.names():
-        catalogue.load(name)            # says so
+    if name is not None:
+        catalogue.load(name)            # says so where there is none
     found = history.last_runs(session.ports.database(), session, name, args.limit)
     runs = [{**{name: row[name] for name in SHOWN}, "dry_run": False} for row in found]
     if args.json:

@@ -8,38 +8,31 @@ from __future__ import annotations
 
 from jobs_lib import catalogue
 from jobs_lib.errors import OK
-from jobs_lib.runner.access import refuse_root
 
 ALL = "all"
 
 
 def arguments(parser) -> None:
     """Declares JOB or all."""
-    parser.add_argument("what", metavar=f"JOB|{ALL}", type=asked, help=f"the job's name, or {ALL}")
+    parser.add_argument("what", metavar=f"JOB|{ALL}", help=f"the job's name, or {ALL}")
 
 
-def asked(word: str) -> list:
+def asked(what: str) -> list:
     """The jobs that are meant; a broken file of one keeps no other running."""
-    return catalogue.load_all([]) if word == ALL else [catalogue.load(word)]
-
-
-def opened(make_session, config_path, command: str, jobs: list) -> tuple:
-    """(the session, its database, what the command was called with)."""
-    session, what = make_session(config_path), ALL if len(jobs) > 1 else jobs[0].name
-    refuse_root(session.config, f"{command} {what}")
-    return session, session.ports.database(), what
+    return catalogue.load_all([]) if what == ALL else [catalogue.load(what)]
 
 
 def run(args, make_session, config_path) -> int:
     """Record the pause. Of a job that is paused already, the time since when is kept."""
-    session, db, what = opened(make_session, config_path, "pause", args.what)
-    for job in args.what:
+    jobs, session = asked(args.what), make_session(config_path)
+    db = session.ports.database()
+    for job in jobs:
         if paused_since(db, job.name) is None:
             db.upsert("job_state", {"job": job.name}, {"paused_at": session.ports.now()})
-    who = f"All {len(args.what)} jobs are" if what == ALL else f"{what} is"
+    who = f"All {len(jobs)} jobs are" if args.what == ALL else f"{args.what} is"
     session.console.report(f"{who} paused: cron starts nothing of it. What is at work ends by "
                            "itself, and by hand a job can still be run. To end the pause: "
-                           f"`jobs.py resume {what}`")
+                           f"`jobs.py resume {args.what}`")
     return OK
 
 

@@ -13,7 +13,7 @@ import os
 
 from jobs_lib import clock, folders
 from jobs_lib.config.option_types import address, argparse_type
-from jobs_lib.errors import FAILED, OK, JobsError, UsageError
+from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.features import exports
 from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
 from jobs_lib.ports.mail.message import Envelope
@@ -89,10 +89,7 @@ def _composed(session, kind: str, letter, reader: str) -> tuple[bytes, str]:
 def _write(session, folder: str, kind: str, letter) -> list[str]:
     content, _ = _composed(session, kind, letter, READER)
     names = [os.path.join(folder, f"{kind}.{suffix}") for suffix in ("eml", "html")]
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        for name, data in zip(names, (content, letter.html.encode("utf-8"))):
-            folders.write(name, data)
-    except OSError as error:
-        raise JobsError(f"preview: {folder} cannot be written: {error.strerror}") from None
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    for name, data in zip(names, (content, letter.html.encode("utf-8"))):
+        folders.write(name, data)
     return names

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import shlex
 
-from jobs_lib import catalogue, clock, schedule
+from jobs_lib import catalogue
 from jobs_lib.config.option_types import positive
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.folders import program
 from jobs_lib.launch.launch import Launch
+from jobs_lib.monitoring import overview
 from jobs_lib.output.layout import Screen, wrapped
-from jobs_lib.output.listing import dry_lines
+from jobs_lib.output.listing import dry_lines, listing
 from jobs_lib.output.terminal import paint
-from jobs_lib.runner import access, history, outcome, runner
+from jobs_lib.runner import access, outcome, runner
 
-WIDTH, LABEL = 80, 9            # columns: of all, of the labels
+WIDTH = 80              # columns
 
 
 def arguments(parser) -> None:
@@ -38,63 +39,33 @@ def run(args, make_session, config_path) -> int:
     job = catalogue.load(args.job)
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
     unusable = access.unusable(session.config)      # a dry run would not notice: it takes no lock
-    about = {"summary": job.summary, "when": _when(session, job), "options": _options(session, job)}
-    printed = [] if args.json else _about(job, about)
-    if printed:
-        session.console.answer("\n".join([paint("bold", printed[0]), *printed[1:], ""]))
-    request = runner.Request("manual", None, args.limit, not args.live, args.yes)
-    result = Launch(session).run(job, request)
-    found = {**about, "unusable": unusable, **outcome.as_json(result)}
-    if args.live:
-        title, lines = "What it did", [f"  {outcome.outcome_words(result)}"]
-    else:
-        found["samples"] = session.console.samples
-        title = "What it would do now (a dry run: nothing is changed, nobody is contacted)"
-        lines = [*dry_lines(result, session.console.samples), "", paint("dim", "  # for real"),
-                 f"  {_for_real(args, session.config.path)}"]
+    found = overview.collect(session.config, session.ports.database(readonly=True),
+                             session.ports.now())
+    about = {**next(each for each in found["jobs"] if each["name"] == job.name),
+             "options": {name: session.config.written(job.name, name, option).text
+                         for name, option in job.options.items()},
+             "unusable": unusable}
+    console = session.console
+    if not args.json:
+        options = [line for name, value in about["options"].items()
+                   for line in wrapped(f"{name} = {value}", WIDTH, "  ", "      ")]
+        console.answer("\n".join([paint("bold", f"{job.name}: {job.summary}"), "",
+                                  listing([about], Screen(session)), *options, ""]))
+    result = Launch(session).run(job, runner.Request("manual", None, args.limit, not args.live,
+                                                     args.yes))
     if args.json:
-        session.console.document(found)
+        samples = {} if args.live else {"samples": console.samples}
+        console.document({**about, **outcome.as_json(result), **samples})
+    elif args.live:
+        console.answer(f"{paint('bold', 'What it did')}\n  {outcome.outcome_words(result)}")
     else:
-        session.console.answer("\n".join([paint("bold", title), *lines]))
+        title = "What it would do now (a dry run: nothing is changed, nobody is contacted)"
+        console.answer("\n".join([
+            paint("bold", title), *dry_lines(result, console.samples), "",
+            paint("dim", "  # for real"), f"  {_for_real(args, session.config.path)}"]))
     for sentence in unusable:
-        session.console.fail(f"cron cannot run it so: {sentence}")
+        console.fail(f"cron cannot run it so: {sentence}")
     return outcome.exit_code(result) or (FAILED if unusable else OK)
-
-
-def _about(job, about: dict) -> list[str]:
-    """The job in a few lines."""
-    facts = [("when", about["when"]), *(("options" if at == 0 else "", f"{name} = {value}")
-                                        for at, (name, value) in enumerate(
-                                            about["options"].items()))]
-    return [f"{job.name}: {job.summary}", "", *(
-        line for label, text in facts for line in wrapped(
-            text, WIDTH, f"  {label:<{LABEL}}", " " * (LABEL + 4)))]
-
-
-def _when(session, job) -> str:
-    """When it runs, when next, and how it ended last."""
-    screen, options = Screen(session), session.config.job(job)
-    db = session.ports.database(readonly=True)
-    paused = db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job.name)
-    runs = history.last_runs(db, session, job.name, 1)
-    if not options.enabled:
-        following = f"not by itself: [{job.name}] enabled = no"
-    elif paused:
-        following = f"paused since {screen.at(paused)}: `jobs.py resume {job.name}`"
-    else:
-        at = schedule.following(options.schedule, screen.now, screen.zone)
-        following = f"next: {screen.at(clock.text(at))}"
-    last = f"last run {runs[0]['status']}, at {screen.at(runs[0]['started_at'])}" if runs else (
-        "never ran")
-    return (f"{schedule.words(options.schedule)} ({screen.zone_name}); {following}; {last}")
-
-
-def _options(session, job) -> dict:
-    """{the job's own options: their values as they would be written}, no secret among them."""
-    written = {name: session.config.written(job.name, name, option).text
-               for name, option in job.options.items()}
-    return {name: kind.mask(written[name]) if (kind := option.kind).mask else written[name]
-            for name, option in job.options.items()}
 
 
 def _for_real(args, path: str) -> str:
