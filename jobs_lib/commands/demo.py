@@ -82,7 +82,7 @@ def build(folder: str):
 
 def _show(session, folder: str) -> int:
     """Run what is due, by the very code of cron's `jobs.py run-due`, and show the results."""
-    _print([paint("bold", f"A sample mail forwarding service, in {folder}"), "",
+    _print([paint("bold", "A sample mail forwarding service"), "",
             *wrapped("Its rows are made up, the runs are real. Mail waits after a first attempt "
                      "that failed, messages are held, and data has passed its retention. Cron "
                      "would now run what is due, and again five minutes later:", WIDTH)])
