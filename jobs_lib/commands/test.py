@@ -41,10 +41,10 @@ def run(args, make_session, config_path) -> int:
     unusable = access.unusable(session.config)      # a dry run would not notice: it takes no lock
     found = overview.collect(session.config, session.ports.database(readonly=True),
                              session.ports.now())
-    about = {**next(each for each in found["jobs"] if each["name"] == job.name),
-             "options": {name: session.config.written(job.name, name, option).text
-                         for name, option in job.options.items()},
-             "unusable": unusable}
+    about = next(each for each in found["jobs"] if each["name"] == job.name)
+    about["options"] = {name: session.config.written(job.name, name, option).text
+                        for name, option in job.options.items()}
+    about["unusable"] = unusable
     console = session.console
     if not args.json:
         options = [line for name, value in about["options"].items()

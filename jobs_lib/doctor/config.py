@@ -120,15 +120,22 @@ def _mail(config: Config):
     is_odd = mail.port in KNOWN_PORTS and (mail.security == "tls") != (fitting == "tls")
     is_in_clear = mail.security == "none" and mail.host not in LOOPBACK and not is_odd
     for applies, what, why, option, value in (
-            (mail.domain in LOCAL, "[mail] domain = localhost",
-             "Forwards leave with a sender that no other host can reply to.", "domain",
-             "example.org"),
-            (not mail.from_, "[mail] from is not set",
-             "Our own notices need an address to come from.", "from", "notices@example.org"),
-            (is_odd, f"[mail] port {mail.port} needs security = {fitting}, not {mail.security}",
-             "The connection will most likely fail.", "security", fitting),
-            (is_in_clear, f"[mail] security = none: mail goes to {mail.host} in clear",
-             "Anyone in between can read it, and the password.", "security", "starttls")):
+            (mail.domain in LOCAL,
+             "[mail] domain = localhost",
+             "Forwards leave with a sender that no other host can reply to.",
+             "domain", "example.org"),
+            (not mail.from_,
+             "[mail] from is not set",
+             "Our own notices need an address to come from.",
+             "from", "notices@example.org"),
+            (is_odd,
+             f"[mail] port {mail.port} needs security = {fitting}, not {mail.security}",
+             "The connection will most likely fail.",
+             "security", fitting),
+            (is_in_clear,
+             f"[mail] security = none: mail goes to {mail.host} in clear",
+             "Anyone in between can read it, and the password.",
+             "security", "starttls")):
         if applies and mail.transport == "smtp":
             yield warning(what, why, _set(config, f"mail.{option}", value))
 
