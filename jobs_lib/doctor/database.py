@@ -1,7 +1,6 @@
 """The database: does it answer, may we write, what do its tables lack, does the app write UTC."""
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib.database import stored
