@@ -63,7 +63,7 @@ def run(args, make_session, config_path) -> int:
         effective.append(job._replace(schedule=options.schedule, enabled=options.enabled))
     ours = lines(args.style, start, f"{socket.gethostname()}:{path}", effective,
                  zone=core.timezone, budget=setting(core.budget),
-                 same_clock=same_clock(schedule.zone(core.timezone), session.ports.now()))
+                 same_clock=same_clock(config.zone(), session.ports.now()))
     if args.install:
         return _replace(session, start, ours)
     session.console.answer("\n".join([*opening(start), *ours]))

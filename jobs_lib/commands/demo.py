@@ -72,7 +72,7 @@ def build(folder: str):
     migrate.install(session)
     db, now = session.ports.database(), session.ports.now()
     service.fill(db, config.section("spool").dir, now)
-    zone = schedule.zone(config.section("core").timezone)
+    zone = config.zone()
     history.fill(db, catalogue.load_all(), now, lambda job, moment: schedule.previous(
         schedule.parse(job.schedule), moment, zone))
     # a first install starts nothing old; here the latest slot of every job is to be due
