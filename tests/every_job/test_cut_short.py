@@ -1,5 +1,5 @@
-"""However often a job is cut short, by a limit, its budget, or a kill before any statement that
-changes something, its last run leaves what one leaves that was left alone. So do two hosts at once;
+"""However often a job is cut short, by a limit, its budget, or a kill before any change of a row or
+a file, its last run leaves what one leaves that was left alone. So do two hosts at once;
 a second run changes nothing, and neither does a dry run, which says what the run then does."""
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.test_hostile_rows import due
 # all but those that look at other jobs
 JOBS = tuple(job for job in catalogue.names() if job not in ("check_jobs", "purge_job_history"))
 # What is in flight when these are killed may come twice, or is tried again later:
-# tests/jobs/ has their kills.
+# tests/storm and tests/jobs/ have their kills.
 IN_FLIGHT = ("retry_forwards", "send_notifications", "retry_webhooks", "export_accounts")
 KILLED = [job for job in JOBS if job not in IN_FLIGHT]
 # In the quick tier: of the jobs whose notices, and whose totals, have to be one commit with their
@@ -212,15 +213,26 @@ def test_killed_before_each_change_the_next_runs_do_the_rest(judged, job):      
 
 
 def killed(bench, job: str, number: int) -> bool:
-    """Whether a run in a process of its own was killed before its so many-th change."""
+    """Whether a run in a process of its own was killed before its so many-th change of a row or a
+    file."""
     left = [number]
 
-    def strike(sql, _values) -> None:
+    def strike(sql, *_) -> None:
         left[0] -= sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT"))
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def work() -> bool:
         bench.on_statement = strike
+        for name in ("fsync", "link", "rename", "replace", "unlink"):
+            setattr(os, name, after(partial(strike, "UPDATE"), getattr(os, name)))
         return bench.attempt(job)["status"] == "ok"
     return is_killed(work)
+
+
+def after(first, function):
+    """The function, to be called after the first."""
+    def both(*given, **named):
+        first()
+        return function(*given, **named)
+    return both

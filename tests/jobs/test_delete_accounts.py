@@ -462,7 +462,7 @@ def test_no_account_is_erased_that_could_not_be_written_down(bench):
     assert bench.run(JOB)["erased"] == 1
 
 
-# Beside all other jobs and the app. Kills: tests/every_job/test_cut_short.py, tests/storm
+# Beside all other jobs and the app. Kills: tests/every_job/test_cut_short.py
 
 BESIDE = ("send_notifications", "retry_forwards", "retry_webhooks", "export_accounts",
           "rollup_usage", "check_usage_thresholds", "purge_message_logs")

@@ -13,9 +13,7 @@ from tests.servers.mariadb import MariaDB
 from tests.simulation.host import Host
 
 from . import __doc__ as described
-from . import others, queues
-
-KINDS = {**queues.KINDS, **others.KINDS}
+from .storm import KINDS
 
 
 def main(argv: list[str]) -> int:
