@@ -30,9 +30,9 @@ from tests.support.product import (
     runner,
     tables,
 )
+from tests.support.shell import LAUNCH
 
 pytestmark = pytest.mark.slow
-WATCHED = str(Path(__file__).parent / "support" / "watched.py")
 JOBS = catalogue.names()
 # state_dir and log_dir are not there yet: a dry run must not make them.
 ELSEWHERE = {"state_dir": "not-there/state", "log_dir": "not-there/log"}
@@ -60,11 +60,10 @@ def run(service, report: Path, *words: str) -> tuple[str, list]:
     allowed = getattr(target, "socket", None) or (
         f"{target.host}:{target.port}" if hasattr(target, "host") else "")
     done = subprocess.run(
-        [sys.executable, WATCHED, *words, "--config", str(service.folder / "config.ini")],
-        text=True, timeout=60,
-        capture_output=True, cwd=report.parent,
+        [sys.executable, LAUNCH, *words, "--config", str(service.folder / "config.ini")],
+        text=True, timeout=60, capture_output=True, cwd=report.parent,
         env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1",
-             "JOBS_WATCHED": str(report), "JOBS_WATCHED_ALLOWED": allowed})
+             "LAUNCH_WATCHED": str(report), "LAUNCH_ALLOWED": allowed})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, json.loads(report.read_text())
 

@@ -1,7 +1,5 @@
 """How fast an account is exported, beside bare csv and json into a zip of the same compression.
 
-    python -m tests.benchmarks.export
-
 Each is a whole process, one after the other, on the same rows of `message_logs`; its CPU seconds
 are compared, since they tell more than the clock where others use the machine, too (a server's own
 are not in them). "Only write" gets a page of rows for nothing, again and again. The goal is half of
@@ -14,11 +12,10 @@ import io
 import json
 import subprocess
 import sys
-import tempfile
 import zipfile
 from datetime import timedelta
 
-from tests.benchmarks.all import beside_goal, spent
+from tests.benchmarks.all import beside_goal, service, spent
 from tests.benchmarks.purge import AT_ONCE
 from tests.servers.mariadb import MariaDB
 from tests.support.db import Client
@@ -30,29 +27,29 @@ SQL = f"SELECT {', '.join(COLUMNS)} FROM message_logs WHERE user_id = 1 ORDER BY
 ROWS, PAGE = 1_000_000, 1000
 
 
-def fill(service: Shell) -> None:
+def fill(one: Shell) -> None:
     """One account with so many log rows."""
     now = clock.now()
-    service.db.insert("users", id=1, email="owner@home.example", created_at=now)
+    one.db.insert("users", id=1, email="owner@home.example", created_at=now)
     for start in range(0, ROWS, AT_ONCE):
-        service.db.insert_all("message_logs", [
+        one.db.insert_all("message_logs", [
             {"user_id": 1, "alias_id": n % 40, "direction": ("forward", "reply")[n % 9 == 0],
              "status": ("delivered", "spam")[n % 11 == 0], "bytes_used": n * 7919 % 100_000,
              "created_at": now - timedelta(seconds=ROWS - n)}
             for n in range(start, start + AT_ONCE)])
 
 
-def ours(service: Shell) -> None:
+def ours(one: Shell) -> None:
     """One export."""
-    service.db.insert("export_requests", user_id=1, requested_at=clock.now())
-    service.job("export_accounts", "--set", "budget=60m", timeout=3600)
-    assert service.statuses("export_requests") == {"ready": 1}
+    one.db.insert("export_requests", user_id=1, requested_at=clock.now())
+    one.job("export_accounts", "--set", "budget=60m", timeout=3600)
+    assert one.statuses("export_requests") == {"ready": 1}
 
 
-def bare(service: Shell) -> None:
+def bare(one: Shell) -> None:
     """A process that does it without us."""
-    subprocess.run([sys.executable, "-m", "tests.benchmarks.export", service.url,
-                    str(service.folder / "bare.zip")], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.export", one.url,
+                    str(one.folder / "bare.zip")], check=True, cwd=ROOT)
 
 
 def write_bare(url: str, path: str) -> None:
@@ -78,29 +75,23 @@ def write_bare(url: str, path: str) -> None:
             file.flush()
 
 
-def measure(name: str, url: str) -> None:
+def measure(name: str, url: str | None) -> None:
     """Print the figures of one engine."""
-    with tempfile.TemporaryDirectory() as folder:
-        service = Shell(folder, url, core={"app_url": "https://mail.example.org"},
-                        export={"dir": "exports"})
-        fill(service)
-        writing, whole = spent(lambda: bare(service)), spent(lambda: ours(service))
-        service.close()
+    with service(url, core={"app_url": "https://mail.example.org"},
+                 export={"dir": "exports"}) as one:
+        fill(one)
+        writing, whole = spent(lambda: bare(one)), spent(lambda: ours(one))
     print(f"{name}, {ROWS:,} rows: only writing {writing:.1f} s of CPU, export_accounts "
           f"{whole:.1f} s; speed: " + beside_goal(
               f"{name}: speed of {ROWS:,} rows, relative to only writing", writing / whole,
-              at_least=0.5), flush=True)
+              at_least=0.5))
 
 
 def main() -> None:
-    """Measure and print."""
-    if sys.argv[1:]:
-        write_bare(*sys.argv[1:])
-        return
-    with tempfile.TemporaryDirectory() as folder, MariaDB() as server:
-        measure("SQLite", f"sqlite:///{folder}/jobs.db")
+    with MariaDB() as server:
+        measure("SQLite", None)
         measure("MariaDB", server.database())
 
 
 if __name__ == "__main__":
-    main()
+    write_bare(*sys.argv[1:])

@@ -1,7 +1,5 @@
 """How fast forwards and notices leave, beside bare smtplib, on one relay in one run.
 
-    python -m tests.benchmarks.forwards
-
 Each is timed as a whole process, from its start to its end, over messages of 4 kB. Ours makes each
 result durable before the next message begins; with a limit a day it counts what was sent, too,
 before each.
@@ -11,16 +9,14 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import timedelta
 
-from tests.benchmarks.all import beside_goal
+from tests.benchmarks.all import beside_goal, service
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
 from tests.support.many import fill
 from tests.support.product import clock
-from tests.support.shell import Shell
 
 JOBS = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}
 HALF_USED = ", half of 20,000 a day used"
@@ -50,26 +46,23 @@ def bare(port: int, number: int) -> float:
 
 def ours(job: str, port: int, number: int, is_limited: bool) -> float:
     """Seconds of `jobs.py JOB` over a backlog in SQLite."""
-    with tempfile.TemporaryDirectory() as folder:
-        service = Shell(folder, f"sqlite:///{folder}/jobs.db", mail={"port": port})
+    with service(mail={"port": port}) as one:
         if job == "retry_forwards":
-            service.forwards(number, CONTENT)
+            one.forwards(number, CONTENT)
         else:
-            service.db.insert_all("notifications", [{
-                "user_id": service.owner()["user_id"], "kind": "alias_expired",
+            one.db.insert_all("notifications", [{
+                "user_id": one.owner()["user_id"], "kind": "alias_expired",
                 "to_email": "owner@home.example", "subject": "A message", "body_text": LINES * 25,
                 "body_html": f"<p>{LINES * 25}</p>", "created_at": clock.now()}] * number)
         if is_limited:                      # by attempts of the last hours
-            service.configure("mail", per_day="20000")
-            fill(service.db, "attempts", {"kind": "forward", "outcome": "sent", "urgent": 0,
-                                          "item_id": 0, "began_at": clock.now() - timedelta(
-                                              hours=2)}, 10_000)
-        began = time.perf_counter()
-        service.run(job)
-        seconds = time.perf_counter() - began
-        assert service.statuses(JOBS[job]) == {"sent": number}
-        service.close()
-    return seconds
+            one.configure("mail", per_day="20000")
+            fill(one.db, "attempts", {"kind": "forward", "outcome": "sent", "urgent": 0,
+                                      "item_id": 0, "began_at": clock.now() - timedelta(hours=2)},
+                 10_000)
+        done = one(job)
+        assert done.code == 0, done
+        assert one.statuses(JOBS[job]) == {"sent": number}
+    return done.seconds
 
 
 def compare(title: str, port: int, number: int, goals: dict) -> None:
@@ -90,12 +83,7 @@ def compare(title: str, port: int, number: int, goals: dict) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
     with Sink(dump=False) as sink:
         compare("smtp-sink on this machine", sink.port, MESSAGES, {False: NEAR, True: NEAR_LIMITED})
     with Relay(latency=0.02) as relay:
         compare("a relay 20 ms away, with PIPELINING", relay.port, MESSAGES // 10, {False: FAR})
-
-
-if __name__ == "__main__":
-    main()

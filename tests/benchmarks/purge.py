@@ -1,15 +1,12 @@
 """Deleting the old half of a table by a job and by one DELETE, with a writer beside each: rows a
 second, and how long the writer waits.
 
-    python -m tests.benchmarks.purge
-
     plain      audit rows of 200 bytes; beside one DELETE
     stats      message logs, whose totals are kept; beside one INSERT ... SELECT of all totals and
                one DELETE in one transaction
     archive    the audit rows, first written to a folder; beside one DELETE
 
-The writer inserts a row and updates one that stays, 100 times a second each. MariaDB is a private
-server with the durability of a real one.
+The writer inserts a row and updates one that stays, 100 times a second each.
 """
 from __future__ import annotations
 
@@ -17,19 +14,15 @@ import json
 import select
 import subprocess
 import sys
-import tempfile
 import time
 from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
-from tests.benchmarks.all import beside_goal
-from tests.servers import mariadb
+from tests.benchmarks.all import beside_goal, durable, service
 from tests.support.db import Client
 from tests.support.shell import ROOT, Shell
 
-DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1",
-           "--innodb-log-file-size=96M", "--innodb-buffer-pool-size=512M")
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 OLD, YOUNG = timedelta(days=500), timedelta(days=10)
 ROWS, AT_ONCE = 1_000_000, 20_000
@@ -108,18 +101,18 @@ def race(name: str, url: str, work) -> dict:
     return {"rate": ROWS // 2 / seconds, **json.loads(waits)}
 
 
-def alone(case: Case, service: Shell) -> None:
+def alone(case: Case, one: Shell) -> None:
     """All at once."""
-    db = Client(service.url, timeout=600)
+    db = Client(one.url, timeout=600)
     with db.transaction():
         for sql in case.alone:
             db.execute(sql, cutoff=NOW - timedelta(days=400))
     db.close()
 
 
-def by_job(case: Case, service: Shell) -> None:
+def by_job(case: Case, one: Shell) -> None:
     """Run the job until nothing is left."""
-    while service.job(case.job, "--yes", timeout=36_000)["status"] == "partial":
+    while one.job(case.job, "--yes", timeout=36_000)["status"] == "partial":
         pass
 
 
@@ -127,14 +120,12 @@ def measure(engine: str, name: str, make_url) -> None:
     """Both, each on a table of its own; print and hand over what they took."""
     case, found = CASES[name], {}
     for who, work in (("the job", by_job), ("one DELETE", alone)):
-        with tempfile.TemporaryDirectory() as folder:
-            service = Shell(folder, make_url(folder), **case.sections)
-            service.knows_rules(case.job)
-            fill(service.url, case)
-            found[who] = race(name, service.url, partial(work, case, service))
-            service.close()
+        with service(make_url(), **case.sections) as one:
+            one.knows_rules(case.job)
+            fill(one.url, case)
+            found[who] = race(name, one.url, partial(work, case, one))
         print(f"{engine}, {name}, {ROWS:,} rows, {who}: " + ", ".join(
-            f"{what} {value:,.0f}" for what, value in found[who].items()), flush=True)
+            f"{what} {value:,.0f}" for what, value in found[who].items()))
     if name == "plain":
         ratio = found["the job"]["rate"] / found["one DELETE"]["rate"]
         print(beside_goal(f"{engine}, {name}: ours, relative to one DELETE", ratio,
@@ -144,17 +135,11 @@ def measure(engine: str, name: str, make_url) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
-    if sys.argv[1:]:
-        write(*sys.argv[1:])
-        return
-    for name in CASES:
-        measure("sqlite", name, lambda folder: f"sqlite:///{folder}/jobs.db")
-    mariadb.MEMORY_DISK = tempfile.gettempdir()             # a real disk: it has to be waited for
-    with mariadb.MariaDB(*DURABLE) as server:
-        for name in CASES:
-            measure("mariadb", name, lambda _: server.database())
+    with durable() as server:
+        for engine, make_url in (("sqlite", lambda: None), ("mariadb", server.database)):
+            for name in CASES:
+                measure(engine, name, make_url)
 
 
 if __name__ == "__main__":
-    main()
+    write(*sys.argv[1:])

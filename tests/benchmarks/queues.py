@@ -1,7 +1,5 @@
 """What a run of a queue costs that begins 50 rows, with 1,000 rows that wait and with a million.
 
-    python -m tests.benchmarks.queues
-
 Each is a run of `jobs.py JOB --limit 50` as it measures itself, without the start of Python; the
 best of nine, in turn. The rows are all due and one owner's, or due and of 10,000 owners, or due
 later and of 10,000 owners beside 1,000 due ones. Of rows that have no time yet it is asked how long
@@ -10,12 +8,10 @@ here.
 """
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 
-from tests.benchmarks.all import beside_goal
+from tests.benchmarks.all import beside_goal, service
 from tests.servers.mariadb import MariaDB
 from tests.servers.smtp_sink import Sink
 from tests.servers.web import Web
@@ -38,12 +34,8 @@ ROWS = {"retry_forwards": {"alias_id": 1, "envelope_to": "u@home.example", "raw_
 class Bench:
     """One job on one database."""
 
-    def __init__(self, folder: Path, url: str | None, job: str, sink: Sink, web: Web) -> None:
-        folder.mkdir()
-        self.service = Shell(folder, url or f"sqlite:///{folder}/jobs.db")
-        self.job, self.table = job, TABLES[job]
-        self.service.configure("mail", port=sink.port)
-        self.service.configure("webhooks", allow_networks="127.0.0.0/8")
+    def __init__(self, service: Shell, job: str, web: Web) -> None:
+        self.service, self.job, self.table = service, job, TABLES[job]
         (self.service.spool / "one.eml").write_bytes(CONTENT)
         self.db, now = self.service.db, clock.text(clock.now())
         self.db.insert("users", id=1, email="u@home.example")
@@ -93,7 +85,7 @@ def compare(title: str, few: Bench, many: Bench, make) -> None:
     took = [(few.milliseconds(), many.milliseconds()) for _ in range(TIMES)]
     first, second = (min(each[at] for each in took) for at in (0, 1))
     print(f"  {title}: {first} ms with {FEW:,}, {second} ms with {MANY:,}; ratio "
-          + beside_goal(f"{few.job}: {title}", second / first, at_most=MOST), flush=True)
+          + beside_goal(f"{few.job}: {title}", second / first, at_most=MOST))
 
 
 def mostly_later(bench: Bench, number: int) -> None:
@@ -116,11 +108,10 @@ def measure(few: Bench, many: Bench) -> None:
     assert many.db.value("SELECT COUNT(*) FROM {attempts}") == 1, done
     print(f"  without a time, {MANY:,}: the first run begins one within "
           + beside_goal(f"{many.job}: first run of rows without a time", done.seconds,
-                        at_most=FIRST_WITHIN, unit=" s"), flush=True)
+                        at_most=FIRST_WITHIN, unit=" s"))
 
 
 def main() -> None:
-    """Measure and print."""
     with ExitStack() as stack:
         sink = stack.enter_context(Sink(dump=False))
         web = stack.enter_context(Web(host=""))         # on a thousand addresses of this machine
@@ -128,14 +119,8 @@ def main() -> None:
         for engine in ("sqlite", "mariadb"):
             for job in TABLES:
                 print(f"{job}, {engine}")
-                with tempfile.TemporaryDirectory() as folder, ExitStack() as both:
-                    few, many = (
-                        Bench(Path(folder, name), server.database() if engine == "mariadb" else
-                              None, job, sink, web) for name in ("few", "many"))
-                    both.callback(few.service.close)
-                    both.callback(many.service.close)
-                    measure(few, many)
-
-
-if __name__ == "__main__":
-    main()
+                with ExitStack() as both:
+                    measure(*[Bench(both.enter_context(service(
+                        server.database() if engine == "mariadb" else None,
+                        mail={"port": sink.port}, webhooks={"allow_networks": "127.0.0.0/8"})),
+                        job, web) for _ in range(2)])

@@ -1,22 +1,16 @@
 """The hourly rollup beside the first one, which adds up everything.
 
-    python -m tests.benchmarks.rollup
-
 The log ends at the last midnight, as for the run that comes first after it. Runs are processes of
-their own, times those that the run itself tells; of the hourly ones the median counts. MariaDB is a
-private server with the durability of a real one.
+their own, times those that the run itself tells; of the hourly ones the median counts.
 """
 from __future__ import annotations
 
-import tempfile
 from datetime import timedelta
 from statistics import median
 
-from tests.benchmarks.all import beside_goal
-from tests.benchmarks.purge import AT_ONCE, DURABLE
-from tests.servers import mariadb
+from tests.benchmarks.all import beside_goal, durable, service
+from tests.benchmarks.purge import AT_ONCE
 from tests.support.product import clock
-from tests.support.shell import Shell
 
 ROWS, DAYS, USERS, ROUNDS = 1_000_000, 90, 1000, 5
 
@@ -35,30 +29,22 @@ def fill(db) -> None:
             for n in range(start, start + AT_ONCE)])
 
 
-def measure(engine: str, url: str, folder: str) -> None:
+def measure(engine: str, url: str | None) -> None:
     """All of one engine."""
-    service = Shell(folder, url)
-    fill(service.db)
-    for table in ("message_logs", "users") if engine == "MariaDB" else ():
-        service.db.query(f"ANALYZE TABLE {{{table}}}")
-    first, *later = (service.job("rollup_usage", timeout=36_000,
+    with service(url) as one:
+        fill(one.db)
+        for table in ("message_logs", "users") if url else ():
+            one.db.query(f"ANALYZE TABLE {{{table}}}")
+        first, *later = (one.job("rollup_usage", timeout=36_000,
                                  JOBS_ROLLUP_USAGE_BUDGET="2h")["duration_ms"]
-                     for _ in range(1 + ROUNDS))
+                         for _ in range(1 + ROUNDS))
     print(f"{engine}, {ROWS:,} log rows, {DAYS} days: first run {first:,} ms, hourly run "
           f"{median(later):,.0f} ms; first / hourly: " + beside_goal(
               f"{engine}: hourly runs in the time of the first, {ROWS:,} rows",
-              first / median(later), at_least=50), flush=True)
-    service.close()
+              first / median(later), at_least=50))
 
 
 def main() -> None:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory() as folder:
-        measure("SQLite", f"sqlite:///{folder}/jobs.db", folder)
-    mariadb.MEMORY_DISK = tempfile.gettempdir()     # a real disk: here it has to be waited for
-    with tempfile.TemporaryDirectory() as folder, mariadb.MariaDB(*DURABLE) as server:
-        measure("MariaDB", server.database(), folder)
-
-
-if __name__ == "__main__":
-    main()
+    measure("SQLite", None)
+    with durable() as server:
+        measure("MariaDB", server.database())

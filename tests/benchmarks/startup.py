@@ -1,7 +1,5 @@
 """What a run costs that finds nothing to do, beside bare Python, in one run.
 
-    python -m tests.benchmarks.startup
-
 Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the
 processor's time, which other work on the machine changes less than the time by the clock.
 """
@@ -12,12 +10,11 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from functools import partial
 
 from tests.benchmarks import tick
-from tests.benchmarks.all import beside_goal, spent
-from tests.support.shell import ROOT, Shell
+from tests.benchmarks.all import beside_goal, service, spent
+from tests.support.shell import ROOT
 
 IDLE = "run-due, nothing due"
 FORWARDS = "retry_forwards by cron, nothing to do"
@@ -27,17 +24,16 @@ ROUNDS = 25
 
 
 def main() -> None:
-    """Measure and print."""
     # The system's own Python, as a host's cron starts it: one in a virtual environment looks for
     # its packages first.
     python, jobs = shutil.which("python3", path="/usr/bin") or sys.executable, f"{ROOT}/jobs.py"
     contestants = {"python3 -c pass": [python, "-c", "pass"], TICK: [python, jobs, "run-due"],
                    IDLE: [python, jobs, "run-due"], FORWARDS: [python, jobs, "retry_forwards"]}
     seconds: dict = {name: [] for name in contestants}
-    with tempfile.TemporaryDirectory() as folder:
-        service = Shell(folder, f"sqlite:///{folder}/jobs.db")
-        due = tick.make_history(service)
-        service.close()                     # a tick on a host is alone, too
+    with service() as one:
+        due = tick.make_history(one)
+        one.close()                         # a tick on a host is alone, too
+        folder = one.folder
         environment = {"PATH": os.environ["PATH"], "JOBS_CONFIG": f"{folder}/config.ini"}
         for turn in range(ROUNDS + 1):
             for name, command in contestants.items():
@@ -56,7 +52,3 @@ def main() -> None:
         ratio = statistics.median(own / bare for own, bare in zip(seconds[name], first))
         print(f"  {name}, {statistics.median(seconds[name]) * 1000:.1f} ms: "
               + beside_goal(name, ratio, at_most=most))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,6 @@
 """How long 1,000 deliveries to 100 endpoints take when 10 of them are dead, beside the same without
 those.
 
-    python -m tests.benchmarks.webhooks
-
 Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose
 server accepts nothing ("no accept"), or accepts and never answers ("silent"). The first run of a
 kind meets them unaware; the second knows that they have been failing. The dead ones belong to
@@ -12,10 +10,9 @@ fail.
 """
 from __future__ import annotations
 
-import tempfile
 import time
 
-from tests.benchmarks.all import beside_goal
+from tests.benchmarks.all import beside_goal, service
 from tests.servers.web import Web, full, loopback, silent
 from tests.support.hooks import fill
 from tests.support.shell import Shell
@@ -25,10 +22,10 @@ TIMEOUT, LATENCY = 15, 0.02         # seconds; that a living endpoint takes
 served: list = [0.0]             # when a living endpoint answered, the last one last
 
 
-def timed(service: Shell) -> tuple[float, float]:
+def timed(one: Shell) -> tuple[float, float]:
     """Seconds of one run, and until the last living endpoint was served."""
     began = time.perf_counter()
-    service.run("retry_webhooks")
+    one.run("retry_webhooks")
     return time.perf_counter() - began, served[-1] - began
 
 
@@ -39,28 +36,24 @@ def hosts(count: int, net: int = 0) -> list[str]:
 
 def run(port: int, dead_port: int | None) -> list[tuple[float, float]]:
     """`timed` of the first run, and of a second one with as many deliveries again."""
-    with tempfile.TemporaryDirectory() as folder:
-        service = Shell(folder, f"sqlite:///{folder}/jobs.db", webhooks={
-            "allow_networks": "127.0.0.0/8", "timeout": f"{TIMEOUT}s"})
-        each, found = DELIVERIES // ENDPOINTS, []
+    each, found = DELIVERIES // ENDPOINTS, []
+    with service(webhooks={"allow_networks": "127.0.0.0/8", "timeout": f"{TIMEOUT}s"}) as one:
         for _ in range(2):
-            fill(service, port, ENDPOINTS - DEAD, each, hosts(ENDPOINTS))
+            fill(one, port, ENDPOINTS - DEAD, each, hosts(ENDPOINTS))
             if dead_port:
-                fill(service, dead_port, DEAD, each, hosts(DEAD, net=9))
+                fill(one, dead_port, DEAD, each, hosts(DEAD, net=9))
                 # in among the others, as they would come
-                service.db.execute("UPDATE {webhook_deliveries} "
-                                   "SET last_attempt_at = created_at, created_at ="
-                                   " '2026-01-01 00:00:00' WHERE id % 3 = 0 AND status = 'pending'")
+                one.db.execute("UPDATE {webhook_deliveries} SET last_attempt_at = created_at, "
+                               "created_at = '2026-01-01 00:00:00' "
+                               "WHERE id % 3 = 0 AND status = 'pending'")
                 if found:
-                    service.db.execute("UPDATE {webhooks} SET failing_since = created_at "
-                                       "WHERE url LIKE :dead", dead=f"%:{dead_port}/%")
-            found.append(timed(service))
-        service.db.close()
+                    one.db.execute("UPDATE {webhooks} SET failing_since = created_at "
+                                   "WHERE url LIKE :dead", dead=f"%:{dead_port}/%")
+            found.append(timed(one))
     return found
 
 
 def main() -> None:
-    """Measure and print."""
     def answer(connection, _heard) -> None:
         time.sleep(LATENCY)
         served.append(time.perf_counter())
@@ -76,7 +69,3 @@ def main() -> None:
                                      f"{kind}, {when}, until the last of the others", seconds,
                                      at_most=round(most * base, 1), unit=" s")
                 print(f"  {kind + ', ' + when:<23} {judged}   the run took {whole:.1f} s")
-
-
-if __name__ == "__main__":
-    main()

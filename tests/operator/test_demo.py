@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WATCHED = ROOT / "tests" / "support" / "watched.py"
+LAUNCH = ROOT / "tests" / "support" / "launch.py"
 PLAIN = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -104,9 +104,9 @@ def test_only_its_own_files_are_replaced(demo, tmp_path):
 
 def test_nothing_is_connected_to_and_nothing_else_is_read_or_written(tmp_path):
     report, mine = tmp_path / "report.json", str(tmp_path / "demo")
-    subprocess.run([sys.executable, WATCHED, "demo", "--dir", "demo"], cwd=tmp_path, check=True,
+    subprocess.run([sys.executable, LAUNCH, "demo", "--dir", "demo"], cwd=tmp_path, check=True,
                    timeout=60, capture_output=True, env={
-                       **PLAIN, "JOBS_WATCHED": str(report), "JOBS_CONFIG": "/broken.ini",
+                       **PLAIN, "LAUNCH_WATCHED": str(report), "JOBS_CONFIG": "/broken.ini",
                        "JOBS_CORE_DATABASE": f"sqlite:///{tmp_path}/mine.db"})
     tried = json.loads(report.read_text())
     assert tried

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import faults, mutants
+from . import faults, mutate
 from .oracle import text
 from .shrink import shrink
 from .story import Simulation
@@ -32,8 +32,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         "job to the workers of RQ, and back")
     parser.add_argument("--faults", help=f"only these kinds, of {', '.join(faults.KINDS)}; none: "
                         "nothing goes wrong")
-    parser.add_argument("--mutant", default="", choices=("", *mutants.MUTANTS), metavar="NAME",
-                        help="break the product in this way (mutants.py)")
+    parser.add_argument("--mutant", default="", choices=("", *mutate.MUTANTS), metavar="NAME",
+                        help="break the product in this way (mutate.py)")
     parser.add_argument("--shrink", action="store_true", help="after a failure, look for the "
                         "fewest faults that still lead to it")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "

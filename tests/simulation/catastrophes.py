@@ -9,8 +9,7 @@ import random
 import shutil
 
 from .acts import mail, web
-from .oracle import HOUR, Rule, changed, gone
-from .oracle.ages import Aged
+from .oracle import HOUR, Rule
 
 FOLDERS = ("spool", "exports", "archive")
 APP = ("users", "aliases", "destinations", "domains", "message_logs", "audit_logs", "sessions",
@@ -57,7 +56,7 @@ class NoDomains(Catastrophe):
         return self.owners > 2
 
     def check(self, step):
-        self.touched |= {row["user_id"] for was, row in changed(step, "domains")
+        self.touched |= {row["user_id"] for was, row in step.changed("domains")
                          if was["status"] == "verified" and (
                              row["status"] != "verified" or row["warned_at"] != was["warned_at"])}
         if len(self.touched) > max(2, self.owners / 5):
@@ -82,7 +81,7 @@ class AllDeleted(Catastrophe):
 
     def check(self, step):
         for table in ("aliases", "webhooks", "sessions", "magic_links"):
-            lost = [row for was, row in changed(step, table)
+            lost = [row for was, row in step.changed(table)
                     if was.get("active") and not row.get("active")]
             self.touched |= {row["user_id"] for row in lost} & {*self.users}
         if self.touched:
@@ -103,7 +102,7 @@ class CutConfig(Catastrophe):
         return True
 
     def check(self, step):
-        rows, lost = step.before["audit_logs"], [*gone(step, "audit_logs")]
+        rows, lost = step.before["audit_logs"], [*step.gone("audit_logs")]
         if len(lost) > max(10, len(rows) / 5):
             yield f"{len(lost)} of {len(rows)} audit rows were deleted without an archive"
 
@@ -131,7 +130,7 @@ class Restored(Catastrophe):
     def begin(self, seconds: float) -> bool:
         simulation = self.simulation
         self.tables = simulation.look()
-        self.rules = copy.deepcopy(simulation.rules)
+        self.judge = copy.deepcopy(simulation.judge)
         for name in FOLDERS:
             shutil.copytree(simulation.folder / name, simulation.folder / f"{name} then")
         simulation.at(seconds - 20 * HOUR, self._restore, "the backup is restored")
@@ -146,7 +145,7 @@ class Restored(Catastrophe):
         for name in FOLDERS:
             shutil.rmtree(simulation.folder / name)
             (simulation.folder / f"{name} then").rename(simulation.folder / name)
-        simulation.rules = self.rules
+        simulation.judge = self.judge
         simulation.look()
 
     def check(self, step):
@@ -156,15 +155,13 @@ class Restored(Catastrophe):
             if not entry["item"].startswith("alert-") and entry["what"] != "dns":
                 yield f"{entry['item']} was sent by a restored database"
         for table in APP:
-            if lost := gone(step, table):
+            if lost := step.gone(table):
                 yield f"{table} {[*lost]} were deleted from a restored database"
 
     def mend(self) -> None:
         self.is_restored = False
         self.simulation.command(self.simulation.hosts[0], "resume", "all")
-        for rule in self.simulation.rules:
-            if isinstance(rule, Aged):      # with it the operator trusts the clock, too
-                rule.trust_clock()
+        self.simulation.judge.ages.trust_clock()        # with it the operator trusts the clock
 
 
 KINDS = {"the relay refuses everybody": Refusals, "the resolver denies all domains": NoDomains,

@@ -20,28 +20,18 @@ class Shared:
 
 
 class VirtualClock:
-    """Seconds since START, in shared memory. `skew` is how far the host's clock is off."""
+    """Seconds since START, in shared memory, never fewer. `skew` is how far the host's clock
+    is off."""
 
     def __init__(self, shared: Shared) -> None:
-        self._floats = shared.floats                    # 0: seconds, 1: skew, 2: starts of the host
+        self._floats = shared.floats                    # 0: seconds, 1: skew
 
-    @property
-    def seconds(self) -> float:
-        """Since START; never goes back."""
-        return self._floats[0]
+    seconds = property(lambda self: self._floats[0], lambda self, to: self._set(
+        0, max(to, self._floats[0])))
+    skew = property(lambda self: self._floats[1], lambda self, to: self._set(1, to))
 
-    @seconds.setter
-    def seconds(self, value: float) -> None:
-        self._floats[0] = max(value, self._floats[0])
-
-    @property
-    def skew(self) -> float:
-        """Seconds that the host's clock is ahead of the time that it is."""
-        return self._floats[1]
-
-    @skew.setter
-    def skew(self, value: float) -> None:
-        self._floats[1] = value
+    def _set(self, at: int, value: float) -> None:
+        self._floats[at] = value
 
     def true_time(self) -> datetime:
         """The time that it is."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.support import product
 
-from . import mutants, points
+from . import mutate, points
 
 LONGEST = 60                    # seconds of the processor that a command may take
 
@@ -130,7 +130,7 @@ class Host:
                         simulation.timeout)
         points.install(simulation.strikes)
         if simulation.mutant:           # strikes meet what it does, as they would in the product
-            mutants.install(simulation.mutant, simulation.strikes)
+            mutate.install(simulation.mutant, simulation.strikes)
         try:
             return product.main([*words, "--config", str(self.folder / "config.ini")])
         finally:

@@ -1,10 +1,13 @@
-"""How much the simulation finds: the product is broken on purpose, one fault at a time.
+"""How much the simulation finds: faults are put into the product on purpose, while it runs, one at
+a time. Each changes its behaviour by what passes through the door of the tests, over the connection
+to the database, or by its clock, so none depends on how the product is written.
 
     python3 -m tests.simulation.mutate [NAME...] [--days 45] [--seed 1]
+    python3 -m tests.simulation --mutant retried-an-hour-early
 
-Whether a rule is broken by each of the faults in mutants.py, on which day of which seed, and after
-how many seconds, goes into mutants.txt. Where only a strike in the middle of a run can show it, the
-seed is the next one with strikes that are soon aimed at that job.
+Whether a rule is broken by each of them, on which day of which seed, and after how many seconds,
+goes into mutants.txt. Where only a strike in the middle of a run can show it, the seed is the next
+one with strikes that are soon aimed at that job.
 """
 from __future__ import annotations
 
@@ -16,14 +19,120 @@ import time
 from itertools import count
 from pathlib import Path
 
-from . import faults
-from .mutants import MUTANTS, STRUCK
+from tests.support import product
 
+from . import faults
+
+HOUR = 3600
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parents[1]
 FOUND = HERE / "mutants.txt"
 SOON = 4                        # days, on two of which that job is aimed at
 
+
+def install(name: str, strikes) -> None:
+    """Put it into this process; `strikes.mutated()` hears each time that it acts."""
+    MUTANTS[name](strikes.mutated)
+
+
+# Ways to break it
+
+def in_column(table: str, column: str, change):
+    """Another value is written into a column."""
+    def put(acted) -> None:
+        def changed(sql: str, values: dict) -> tuple:
+            for name in written(sql, table, column):
+                if values.get(name) is not None:
+                    acted()
+                    values = {**values, name: change(values[name])}
+            return sql, values
+        product.change_statements(changed)
+    return put
+
+
+def written(sql: str, table: str, column: str) -> list[str]:
+    """The names of the values that a statement writes into the column."""
+    if found := re.match(rf"INSERT INTO \{{{table}\}} \((.*?)\) VALUES \((.*?)\)", sql):
+        pairs = zip(*(re.findall(r"\w+", part) for part in found.groups()))
+        return [value for name, value in pairs if name == column]
+    if sql.startswith(f"UPDATE {{{table}}}"):
+        return re.findall(rf"\b{column} = :(\w+)", sql.partition(" WHERE ")[0])
+    return []
+
+
+def in_statements(table: str, pattern: str, words: str):
+    """Statements about a table ask for something else."""
+    def put(acted) -> None:
+        def changed(sql: str, values: dict) -> tuple:
+            other = re.sub(pattern, words, sql) if f"{{{table}}}" in sql else sql
+            if other != sql:
+                acted()
+            return other, values
+        product.change_statements(changed)
+    return put
+
+
+def in_runs_of(job: str):
+    """From now on, what tells whether a run of the job is under way."""
+    inside = [False]
+
+    def run(name: str, work):
+        inside[0] = name == job
+        try:
+            return work()
+        finally:
+            inside[0] = False
+    product.change_runs(run)
+    return lambda: inside[0]
+
+
+def ahead(job: str, seconds: float):
+    """A job believes that it is later."""
+    def put(acted) -> None:
+        is_inside = in_runs_of(job)
+        product.change_clock(lambda: seconds if is_inside() and acted() else 0)
+    return put
+
+
+def in_parts(job: str):
+    """A transaction of the job is stored statement by statement."""
+    def put(acted) -> None:
+        is_inside = in_runs_of(job)
+        product.split_transactions(lambda: is_inside() and acted())
+    return put
+
+
+def all_is_well(acted) -> None:
+    """A failure ends with 0."""
+    def changed(code: int) -> int:
+        if code == 1:
+            acted()
+        return 0 if code == 1 else code
+    product.change_exit_codes(changed)
+
+
+MUTANTS = {
+    "account-erased-a-day-early": ahead("delete_accounts", 25 * HOUR),
+    "alias-switched-off-a-day-early": ahead("expire_aliases", 26 * HOUR),
+    "archive-with-a-wrong-digest": in_column("audit_archives", "sha256", lambda value: "0" * 64),
+    "disabled-endpoint-not-told-of": in_column(
+        "notifications", "kind", lambda kind: "news" if kind == "webhook_disabled" else kind),
+    "events-without-their-notice": in_parts("check_usage_thresholds"),
+    "failure-that-ends-with-0": all_is_well,
+    "messages-forgotten-by-the-limit": in_statements(
+        "attempts", r"COUNT\(\*\) AS number", r"COUNT(*) * 0 AS number"),
+    "notice-to-the-suspended": in_statements("users", r"= 'suspended'", "= 'nobody'"),
+    "purge-by-the-wrong-column": in_statements("sessions", r"\bexpires_at\b", "created_at"),
+    "retried-an-hour-early": ahead("retry_forwards", HOUR),
+    "totals-in-a-commit-of-their-own": in_parts("purge_message_logs"),
+    "usage-of-the-day-before": in_column("usage_events", "used", lambda value: value - 1),
+}
+# What only a strike in the middle of a run shows: the job that has to be struck.
+STRUCK = {"events-without-their-notice": "check_usage_thresholds",
+          "totals-in-a-commit-of-their-own": "purge_message_logs"}
+
+
+# Looking for them
 
 def seed_for(name: str, first: int) -> int:
     """The seed from `first` on whose strikes may show the fault."""

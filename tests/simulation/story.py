@@ -10,6 +10,9 @@ import tempfile
 import time
 from collections import Counter, deque, namedtuple
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 
 from tests.support import product
@@ -20,7 +23,7 @@ from . import faults as faults_
 from .clock import Shared, VirtualClock
 from .faults import DAY, HOUR, Fault
 from .host import Host
-from .oracle.all import RULES
+from .oracle.all import Judge
 from .world import World
 
 MINUTE = 60
@@ -35,9 +38,10 @@ DOUBT = 76 * HOUR                # that nothing goes by its age after a day or m
 LATEST = 9                      # commits of a tick before the database becomes busy
 NOTICED_WITHIN = 30             # real seconds
 TOLD = 40                        # lines of the story that are kept
-ITEMS = {"forward": "failed_emails", **{name: table for table, name in oracle.ITEMS.items()}}
 SENT_BY = {"failed_emails": "retry_forwards", "notifications": "send_notifications",
            "webhook_deliveries": "retry_webhooks"}
+# What may be planned, in the order in which it is done at one moment, all before a tick.
+ACTS, LATER, FAULTS, CLOCK, PLANNED, STOPPED = range(6)
 
 Wrong = namedtuple("Wrong", "second sentence story")
 Wrong.__doc__ = "A rule that was broken: when, what, and the last lines of the story."
@@ -83,23 +87,20 @@ class Simulation:
         self.redis = redis
         self.hosts = [Host(self.folder / f"host{number}", self, self.folder)
                       for number in range(1, hosts + 1)]
-        self.rules = [rule() for rule in RULES]
+        self.judge = Judge()
         self.tick, self.counts = 0, Counter()
         self.lines: deque = deque(maxlen=TOLD)
         self.wrong: Wrong | None = None
         self._hash = hashlib.sha256()
-        self._away: list[tuple] = []            # (from, to) in which cron is away
-        self._bad: list[tuple] = []             # (from, to, words) in which something is wrong
-        self._database: list[tuple] = []        # (from, to, how)
-        self._clocks: list[tuple] = []          # (second, skew)
-        self._paused: list[tuple] = []          # (second, host, pid)
-        self._planned: list[tuple] = []         # (second, what is done then, words)
+        self._bad: list[tuple] = []             # (from, to, what, words): something is wrong
+        self._plans: list[list] = [[] for _ in range(STOPPED + 1)]
+        self._order = count()
+        for fault in sorted(self.faults):
+            self._plan(FAULTS, fault.at, partial(self._begin_fault, fault))
         self._catastrophe: catastrophes.Catastrophe | None = None
         self._last_trouble = 0.0
         self._clock_right_since = -3.0 * DAY
         self._last_tick = 0.0
-        self._acts: list = []
-        self._faults = sorted(self.faults, reverse=True)
         self._seen: dict = {}
         self._numbers: dict[str, dict] = {}     # {table: {id: which of its rows it is}}
 
@@ -120,8 +121,9 @@ class Simulation:
             self.command(self.hosts[0], "purge_message_logs", *words)
         end = self.days * DAY
         for day in range(self.days):
-            self._acts = self.world.acts_of(day)[::-1]
-            self._acts = [(second, day, number, act) for second, number, act in self._acts]
+            self._plans[ACTS].clear()           # what a long tick has left no time for
+            for second, number, act in self.world.acts_of(day):
+                self._plan(ACTS, second, partial(self._act, day, number, act))
             while not self.wrong and (moment := self._next(min((day + 1) * DAY, end))) is not None:
                 self._go_to(moment)
             if self.wrong:
@@ -130,7 +132,7 @@ class Simulation:
             if until and time.monotonic() > until:
                 self.days = day + 1
                 break
-        for rule in self.rules:
+        for rule in self.judge.rules:
             self.counts.update(rule.figures())
         if self.mutant:
             self.counts["acts of the mutant"] = self.strikes.mutated(times=0)
@@ -156,10 +158,7 @@ class Simulation:
 
     def _next(self, end: float) -> float | None:
         """The next second at which something happens; None at the end of the day."""
-        moments = [self._next_tick()]
-        moments += [each[-1][0] for each in (self._acts, self._faults) if each]
-        moments += [second for second, _ in self.world.later[:1]]
-        moments += [second for second, *_ in (*self._clocks, *self._paused, *self._planned)]
+        moments = [self._next_tick(), *(plans[0][0] for plans in self._plans if plans)]
         moment = max(min(moments), self.clock.seconds)
         return moment if moment < end else None
 
@@ -169,8 +168,8 @@ class Simulation:
         second = (self._last_tick // LONGEST + 1) * LONGEST
         for due in self._due():
             second = min(second, max(due, self._last_tick + MINUTE))
-        for start, stop in self._away:
-            if start <= second < stop:
+        for start, stop, what, _ in self._bad:
+            if what == "cron" and start <= second < stop:
                 second = stop
         return -(-second // MINUTE) * MINUTE
 
@@ -189,32 +188,36 @@ class Simulation:
                         due = oracle.seconds(row["created_at"]) + first
                     yield max(due, self._last_tick + APART)
 
+    def _plan(self, kind: int, second: float, act) -> None:
+        heappush(self._plans[kind], (second, next(self._order), act))
+
+    def at(self, seconds: float, act, words: str, kind: int = PLANNED) -> None:
+        """Do that in so many seconds."""
+        def do() -> None:
+            self._say(words)
+            act()
+        self._plan(kind, self.clock.seconds + seconds, do)
+
+    def later(self, seconds: float, act) -> None:
+        """Let the app do that in so many seconds."""
+        self._plan(LATER, self.clock.seconds + seconds,
+                   lambda: self._say(self.world.attempt(act)))
+
+    def _act(self, *which) -> None:
+        if words := self.world.do(*which):
+            self._say(words)
+
     def _go_to(self, moment: float) -> None:
         """Let time pass until then, and do what is to happen."""
         self.clock.seconds = moment
-        if self._acts and self._acts[-1][0] <= moment:
-            _, day, number, act = self._acts.pop()
-            if words := self.world.do(day, number, act):
-                self._say(words)
-        elif self.world.later and self.world.later[0][0] <= moment:
-            self._say(self.world.do_later())
-        elif self._faults and self._faults[-1].at <= moment:
-            self._begin_fault(self._faults.pop())
-        elif self._clocks and self._clocks[0][0] <= moment:
-            _, self.clock.skew = self._clocks.pop(0)
-            self._say("the clock is right again" if not self.clock.skew else "the clock jumps")
-        elif self._planned and self._planned[0][0] <= moment:
-            _, act, words = self._planned.pop(0)
-            self._say(words)
-            act()
-        elif self._paused and self._paused[0][0] <= moment:
-            _, host, child = self._paused.pop(0)
-            self._tick(host, child)
-        else:
-            self._last_tick = moment
-            for host in self.hosts:
-                if not self.wrong:
-                    self._tick(host)
+        for plans in self._plans:
+            if plans and plans[0][0] <= moment:
+                heappop(plans)[-1]()
+                return
+        self._last_tick = moment
+        for host in self.hosts:
+            if not self.wrong:
+                self._tick(host)
 
     def _end_of_day(self, day: int) -> None:
         self.clock.seconds = (day + 1) * DAY
@@ -225,71 +228,65 @@ class Simulation:
     # Faults
 
     def _begin_fault(self, fault: Fault) -> None:
-        about, now = fault.about, self.clock.seconds
-        self._say(faults_.words(fault))
-        self.counts[f"fault: {fault.kind}"] += 1
-        if fault.kind == "strike":
+        kind, about, now = fault.kind, fault.about, self.clock.seconds
+        words = faults_.words(fault)
+        self._say(words)
+        self.counts[f"fault: {kind}"] += 1
+        if kind == "strike":
             if not self.strikes.armed(about[0]):
                 self.strikes.arm(*about)
-            return
-        if fault.kind == "aim":
+        elif kind == "aim":
             self.strikes.aim(*about)
-            return
-        if fault.kind == "catastrophe":
+        elif kind == "catastrophe":
             self._begin_catastrophe(*about)
-            return
-        self._bad.append((now, now + about[-1], faults_.words(fault)))
-        if fault.kind == "spell":
+        else:
+            self._bad.append((now, now + about[-1], about[0] if kind == "database" else kind,
+                              words))
+        if kind == "spell":
             self.spell(*about)
-        elif fault.kind == "cron":
-            self._away.append((now, now + about[0]))
-            if about[0] >= DAY:
-                self._bad.append((now, now + about[0] + DOUBT, "the clock is in doubt"))
-        elif fault.kind == "clock":
+        elif kind == "cron" and about[0] >= DAY:
+            self._bad.append((now, now + about[0] + DOUBT, "doubt", "the clock is in doubt"))
+        elif kind == "clock":
             self.clock.skew = about[0]
             self._clock_right_since = now + about[1]
-            self._clocks = [(now + about[1], 0.0)]
-        else:
-            self._database.append((now, now + about[1], about[0]))
+            self._plans[CLOCK].clear()
+            self.at(about[1], self._set_clock, "the clock is right again", CLOCK)
+
+    def _set_clock(self) -> None:
+        self.clock.skew = 0.0
 
     def _begin_catastrophe(self, name: str, seconds: float) -> None:
         """If there is none, nor a process that would go on in it."""
         now, found = self.clock.seconds, catastrophes.KINDS[name](self)
-        if not self._catastrophe and not self._paused and found.begin(seconds):
+        if not self._catastrophe and not self._plans[STOPPED] and found.begin(seconds):
             self._catastrophe = found
-            self._bad.append((now, now + seconds, name))
+            self._bad.append((now, now + seconds, "catastrophe", name))
             self.at(seconds, self._mend, f"over: {name}")
 
     def _mend(self) -> None:
         found, self._catastrophe = self._catastrophe, None
         found.mend()
 
-    def at(self, seconds: float, act, words: str) -> None:
-        """Do that in so many seconds."""
-        self._planned.append((self.clock.seconds + seconds, act, words))
-        self._planned.sort(key=lambda each: each[0])
-
     def spell(self, what: str, how: str, seconds: float) -> None:
         """Something is so from now on."""
         now = self.clock.seconds
         self.weather.add(what, outside.Spell(now, now + seconds, how))
 
-    def trouble(self) -> str:
-        """What is wrong at this moment, in words."""
+    def _is_bad(self) -> dict[str, str]:
+        """{what is wrong at this moment: in words}"""
         now = self.clock.seconds
-        found = [words for start, stop, words in self._bad if start <= now < stop]
+        return {what: words for start, stop, what, words in self._bad if start <= now < stop}
+
+    def trouble(self) -> str:
+        """All that is wrong at this moment, in words."""
+        found = [*self._is_bad().values()]
         found += [f"{job} is paused" for job, row in self._seen.get("job_state", {}).items()
                   if row["paused_at"]]
-        return "; ".join(found + ["a process is stopped"] * bool(self._paused))
-
-    def database_is(self, how: str) -> bool:
-        """Whether the database is so at this moment."""
-        now = self.clock.seconds
-        return any(start <= now < stop and how == kind for start, stop, kind in self._database)
+        return "; ".join(found + ["a process is stopped"] * bool(self._plans[STOPPED]))
 
     def connecting(self) -> None:
         """Raises what a process meets that connects now."""
-        if self.database_is("gone"):
+        if "gone" in self._is_bad():
             raise product.Lost("the database server went away")
 
     # Ticks
@@ -305,8 +302,9 @@ class Simulation:
         self.world.close()
         struck = []
         self.strikes.take_aim()
-        later = self.database_is("busy in mid-run")
-        with self._busy(later) if later or self.database_is("busy") else nullcontext():
+        bad = self._is_bad()
+        later = "busy in mid-run" in bad
+        with self._busy(later) if later or "busy" in bad else nullcontext():
             code = host.go_on(child) if child else host.run(*words)
             self._note_strike(host, code, struck)
             if (host.has_workers and not child and words == ("run-due",)
@@ -317,7 +315,8 @@ class Simulation:
         if struck and not any("SIGSTOP" in words for words in struck):
             self._until_cut_off(others)
         if code == -signal.SIGSTOP:
-            self._paused.append((began + HOUR * (1 + self.tick % 5), host, host.stopped[-1]))
+            self._plan(STOPPED, began + HOUR * (1 + self.tick % 5),
+                       partial(self._tick, host, host.stopped[-1]))
         self.counts["ticks" if words == ("run-due",) else "commands"] += 1
         self._stamp(host)
         printed = host.printed().replace(str(self.folder), "")      # the same in every story
@@ -327,7 +326,7 @@ class Simulation:
             raise RuntimeError(printed)
         now = self.clock.seconds
         # what no tick has met counts too: while cron was away, nothing could be done in time
-        self._last_trouble = max(self._last_trouble, *(stop for _, stop, _ in self._bad
+        self._last_trouble = max(self._last_trouble, *(stop for _, stop, *_ in self._bad
                                                        if stop <= now), 0)
         if struck or child or self.trouble():       # one that goes on was stopped until now
             self._last_trouble = now
@@ -428,7 +427,8 @@ class Simulation:
 
     def _item(self, item: str) -> str:
         kind, _, id = item.partition("-")
-        return f"{kind}-{self.number(ITEMS[kind], int(id))}" if kind in ITEMS else item
+        table = oracle.QUEUES.get(kind)
+        return f"{kind}-{self.number(table, int(id))}" if table else item
 
     def _step(self, began: float, before: dict, struck, words, code, printed) -> oracle.Step:
         after = self.look()
@@ -439,7 +439,7 @@ class Simulation:
         return oracle.Step(began, now, before, after, self.journal.new(), struck,
                            self._last_trouble, self.trouble(), files,
                            self.hosts[0].options, self._clock_right_since, self.clock.skew, words,
-                           code, printed)
+                           code, printed, self.judge.ages)
 
     def _judge(self, step: oracle.Step) -> None:
         for entry in step.journal:
@@ -447,18 +447,15 @@ class Simulation:
             self._say(" ".join(f"{value}" for name, value in {
                 **entry, "item": self._item(entry["item"])}.items()
                 if name in ("what", "item", "to", "outcome", "status", "url")))
-        for row in oracle.new(step, "job_runs").values():
+        for row in step.new("job_runs").values():
             self.counts[f"runs: {row['trigger_type']}"] += 1
         for table in SENT_BY:
             for id, row in step.after[table].items():
                 was = step.before[table].get(id, {}).get("status", "new")
                 if was != row["status"]:
                     self._say(f"{table} {self.number(table, id)}: {was} -> {row['status']}")
-        for rule in [*self.rules, *[self._catastrophe] * bool(self._catastrophe)]:
-            for sentence in rule.check(step):
-                self.wrong = Wrong(self.clock.seconds, f"{type(rule).__name__}: {sentence}",
-                                   [*self.lines])
-                return
+        if sentence := self.judge.wrong(step, *[self._catastrophe] * bool(self._catastrophe)):
+            self.wrong = Wrong(self.clock.seconds, sentence, [*self.lines])
 
     def _say(self, words: str) -> None:
         line = f"{oracle.text(self.clock.seconds)}  {words}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import random
-from contextlib import suppress
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,15 +18,17 @@ from tests.support.db import Busy, Client
 ACTS: list[tuple] = []
 MINUTE, HOUR, DAY = 60, 3600, 86400
 NO_TWINS = ("operator", "workers")      # modules whose acts make no rows
+BUSY = "the app finds the database busy"
 # Of a cycle, in which a user has some 50 messages of 30 kB: most cross a threshold twice
 EMAIL_LIMITS, BYTE_LIMITS = (12, 24, 40, 60), (2 * 10 ** 5, 6 * 10 ** 5, 10 ** 6)
 ACTIVE = "status = 'active'"            # of a user
+ANY = "1 = 1"
 OF_ACTIVE = "user_id IN (SELECT id FROM {users} WHERE status = 'active')"
 # Of a mailbox; see outside.py
 NATURES = ("good", "good", "good", "good", "flaky", "flaky", "full", "gone")
 
 
-def act(per_day: float, of: str = "", where: str = "1 = 1"):
+def act(per_day: float, of: str = "", where: str = ANY):
     """Mark a function as something that happens so often a day; `of`: to one of the rows of that
     table, which it is given, and not at all where there is none."""
     def mark(function):
@@ -39,6 +41,18 @@ def act(per_day: float, of: str = "", where: str = "1 = 1"):
     return mark
 
 
+def change(name: str, per_day: float, of: str, where: str, words: str, *statements: str) -> None:
+    """Declare an act that does no more than to change one of the rows. `:now` is the time, `:then`
+    often the last full half hour."""
+    def happens(world, chosen, row) -> str:
+        for sql in statements:
+            more = {"then": world.half_hour(chosen)} if ":then" in sql else {}
+            world.db.execute(sql, **{**row, "now": world.text(), **more})
+        return words.format(**row)
+    happens.__name__ = name
+    act(per_day, of, where)(happens)
+
+
 class World:
     """`db` is open while acts are done, and closed before a process is forked. `did` counts
     acts."""
@@ -46,10 +60,9 @@ class World:
     def __init__(self, simulation) -> None:
         self.simulation, self.clock, self.seed = simulation, simulation.clock, simulation.seed
         self.spool: Path = simulation.folder / "spool"
-        self.did: dict[str, int] = {}
+        self.did: Counter = Counter()
         self.numbers = iter(range(1, 10 ** 9))
         self.db = None
-        self.later: list[tuple] = []            # (second, act) that others have begun, in order
 
     def open(self) -> None:
         """Connect."""
@@ -77,25 +90,26 @@ class World:
     def do(self, day: int, number: int, function) -> str:
         """Do one act, of which one in ten has a twin or several at the same second; words for the
         story, or "" where there was nothing to do it with."""
-        self.open()
         chosen, found = random.Random(f"{self.seed} {day} {number} {function.__name__}"), []
         may_repeat = function.__module__.rpartition(".")[2] not in NO_TWINS
         times = chosen.choice((2, 3, 4)) if chosen.random() < 0.1 and may_repeat else 1
-        try:
-            for _ in range(times):
-                if words := function(self, chosen):
-                    found.append(words)
-                    self.did[function.__name__] = self.did.get(function.__name__, 0) + 1
-        except Busy:                # a process was stopped in the middle of a transaction
-            found.append("the app finds the database busy")
+        for _ in range(times):
+            if words := self.attempt(function, self, chosen):
+                found.append(words)
+            if words == BUSY:
+                break
+        if number := len(found) - (BUSY in found):
+            self.did[function.__name__] += number
         return "; ".join(found)
 
-    def do_later(self) -> str:
-        """Do what was put off until now."""
+    def attempt(self, function, *given) -> str:
+        """What the act says, or that it could not be done: a process was stopped in the middle of a
+        transaction."""
         self.open()
-        with suppress(Busy):        # as in `do`
-            return self.later.pop(0)[1]()
-        return "the app finds the database busy"
+        try:
+            return function(*given)
+        except Busy:
+            return BUSY
 
     # What acts are made of
 
@@ -106,6 +120,10 @@ class World:
     def text(self, **ago) -> str:
         """So long ago, as a column has it."""
         return f"{self.now() - timedelta(**ago):%Y-%m-%d %H:%M:%S}"
+
+    def half_hour(self, chosen) -> str:
+        """Often the last full one: rows are met exactly at their limit."""
+        return self.text(seconds=self.clock.seconds % (HOUR / 2) if chosen.random() < 0.5 else 0)
 
     def add(self, table: str, **values) -> int:
         """A row; its id."""
@@ -122,7 +140,7 @@ class World:
         self.db.execute("INSERT INTO {alias_destinations} (alias_id, destination_id) "
                         "VALUES (:alias, :destination)", alias=alias, destination=destination)
 
-    def pick(self, chosen, table: str, where: str = "1 = 1", order: str = "id",
+    def pick(self, chosen, table: str, where: str = ANY, order: str = "id",
              **values) -> dict | None:
         """One of the rows, or None."""
         rows = self.db.query(f"SELECT * FROM {{{table}}} WHERE {where} ORDER BY {order}", **values)

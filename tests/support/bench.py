@@ -16,7 +16,7 @@ import itertools
 import json
 import os
 from collections import namedtuple
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from functools import cached_property
@@ -178,22 +178,28 @@ class Bench:
         if isinstance(job, str):
             job = product.catalogue.load(job)
         self._begin()
-        ports = _Ports(self._config.with_overrides([f"{name}={value}" for name,
-                                                    value in options.items()], job), self)
-        console = Console(-1)
+        given = self._config.with_overrides([f"{name}={value}" for name,
+                                             value in options.items()], job)
         self.statements = []
         request = product.runner.Request("scheduled" if slot else "manual", slot, limit, dry_run,
                                          yes, None)
+        with self._session(-1, given, self.knows_rules) as session:
+            self.result = product.runner.run(session, job, request)
+        heard, self.samples = session.ports.heard, session.console.samples
+        if job.tables and not adopted.is_probe(heard):
+            unsaid = adopted.works_on(heard) - adopted.declared(job)
+            assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
+        return self.result
+
+    @contextmanager
+    def _session(self, verbosity: int, config, knows_rules: bool = False):
+        """What a run or a command works with."""
+        ports = _Ports(config, self)
         try:
-            with product.known_rules() if self.knows_rules else nullcontext():
-                self.result = product.runner.run(Session(ports.given, ports, console), job, request)
+            with product.known_rules() if knows_rules else nullcontext():
+                yield Session(config, ports, Console(verbosity))
         finally:
             ports.close()
-        if job.tables and not adopted.is_probe(ports.heard):
-            unsaid = adopted.works_on(ports.heard) - adopted.declared(job)
-            assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
-        self.samples = console.samples
-        return self.result
 
     def meanwhile(self, part: str, act, number: int = 1) -> None:
         """Let something happen once, just before the next statement of that number with this in
@@ -217,26 +223,18 @@ class Bench:
     def command(self, *words: str, code: int | None = 0) -> str:
         """Run a command in this process, as `jobs.py WORDS`; what it prints, errors too. It has to
         end with that code; None: any."""
-        ports, printed = _Ports(self._config, self), io.StringIO()
-        with redirect_stdout(printed), redirect_stderr(printed):
-            session = Session(self._config, ports, Console(0))
-            try:
-                found = product.dispatch(list(words), lambda _: session, None)
-            finally:
-                ports.close()
+        printed = io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(printed), self._session(
+                0, self._config) as session:
+            found = product.dispatch(list(words), lambda _: session, None)
         assert code in (None, found), printed.getvalue()
         return printed.getvalue()
 
     def tick(self, budget: float = 3600.0) -> dict[str, dict]:
         """Run what is due, as cron does each minute: {job: the outcome of its last run}."""
         self._begin()
-        ports, console = _Ports(self._config, self), Console(-1)
-        try:
-            with product.known_rules() if self.knows_rules else nullcontext():
-                results, _ = product.run_due.tick(Session(self._config, ports, console),
-                                          timedelta(seconds=budget))
-        finally:
-            ports.close()
+        with self._session(-1, self._config, self.knows_rules) as session:
+            results, _ = product.run_due.tick(session, timedelta(seconds=budget))
         return {result["job"]: result for result in results}
 
     def second_host(self) -> Bench:
@@ -335,7 +333,7 @@ class _Ports(Ports):
 
     def __init__(self, given, bench: Bench) -> None:
         super().__init__(given)
-        self.given, self._bench = given, bench
+        self._bench = bench
         self.heard: set = set()                 # the statements of this run alone
         self.now = lambda: bench.now
         self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep

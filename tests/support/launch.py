@@ -10,6 +10,10 @@ LAUNCH_PEAK       the peak of its memory in KiB is the last line on stderr: VmHW
                      begins with the size of the process that started this one
 LAUNCH_SMALL      `module:NAME=number,...`: these constants have other values, mostly small
 LAUNCH_ODD_JOBS   the jobs are those of odd_jobs/, not the real ones
+LAUNCH_WATCHED    the file for a report of what the process tried: a JSON list of `[event, detail]`,
+                     of every connection, name look-up and file opened to be written or made. It may
+                     connect to nothing but the test's database, which LAUNCH_ALLOWED names (a
+                     socket's path, or host:port)
 
 A point to strike at is `sql:NUMBER:PART`, just before the statement with PART in it that is the
 NUMBERth to have it, or `module:name:before|after[:NUMBER]`, that call of a function or method.
@@ -19,6 +23,7 @@ from __future__ import annotations
 import builtins
 import functools
 import importlib
+import json
 import os
 import signal
 import sys
@@ -100,6 +105,40 @@ def raising(error: Exception):
     return bug
 
 
+# What changes the world or reaches out of it
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate",
+           "os.chmod", "os.chown", "os.utime", "shutil.rmtree", "subprocess.Popen", "os.system",
+           "os.exec")
+tried: list = []
+
+
+def watch(event: str, args: tuple) -> None:
+    """Note it; refuse every connection but the one allowed."""
+    if event in ("socket.connect", "socket.sendto"):
+        to = ":".join(map(str, args[1][:2])) if isinstance(args[1], tuple) else str(args[1])
+        if to == GIVEN.get("ALLOWED"):
+            return
+        tried.append([event, to])
+        raise PermissionError(f"no connection is allowed here: {args[1]}")
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = args[0].decode() if isinstance(args[0], bytes) else str(args[0])
+        if host != GIVEN.get("ALLOWED", "").partition(":")[0]:
+            tried.append([event, host])
+    elif event in CHANGES or (event == "open" and args[2] & WRITING and args[0] != os.devnull
+                              and not isinstance(args[0], int)):    # one that was open before
+        tried.append([event, path_of(event, args)])
+
+
+def path_of(event: str, args: tuple) -> str:
+    """The path, also of what is named by an open file or below an open folder."""
+    if isinstance(args[0], int):
+        return os.readlink(f"/proc/self/fd/{args[0]}")
+    below = args[1] if event in ("os.remove", "os.rmdir") else -1
+    return os.path.join(os.readlink(f"/proc/self/fd/{below}") if below >= 0 else "", str(args[0]))
+
+
 def prepare(given: dict) -> None:
     """Do what the environment says."""
     if given.get("ODD_JOBS"):
@@ -117,6 +156,8 @@ def prepare(given: dict) -> None:
         place, _, error = given["BUG"].partition("=")
         kind, _, words = error.partition(":")
         replace(place, raising(getattr(builtins, kind, DatabaseError)(words)))
+    if given.get("WATCHED"):
+        sys.addaudithook(watch)
 
 
 START = "LAUNCH_"
@@ -125,6 +166,9 @@ prepare(GIVEN)
 
 if __name__ == "__main__":
     code = product.main(sys.argv[1:])
+    if GIVEN.get("WATCHED"):
+        found = json.dumps(tried)               # without the report itself
+        Path(GIVEN["WATCHED"]).write_text(found, encoding="utf-8")
     if GIVEN.get("PEAK"):
         status = Path("/proc/self/status").read_text(encoding="ascii")
         print(status.partition("VmHWM:")[2].split()[0], file=sys.stderr)

@@ -1,21 +1,17 @@
 """Accounts that end, wait or come back; exports; and the app's own notices."""
 from __future__ import annotations
 
-from ..world import ACTIVE, act
+from ..world import ACTIVE, act, change
 
-FEWEST_USERS = 4
-MOST_DELETED = 5                        # at once: the guard holds more, and nobody confirms it here
+MANY = f"(SELECT COUNT(*) FROM {{users}} WHERE {ACTIVE}) > 4"
+# at once: the guard holds more, and nobody confirms it here
+FEW_DELETED = "(SELECT COUNT(*) FROM {users} WHERE status = 'deleted') < 5"
 CLOSED = "the account is deleted"        # docs/deletion.md
 
 
-@act(0.16, "users", "status <> 'deleted'")
-def account_deleted(world, _chosen, user) -> str:
-    """A user deletes the account."""
-    deleted = world.db.value("SELECT COUNT(*) FROM {users} WHERE status = 'deleted'")
-    if _are_few(world) or deleted >= MOST_DELETED:
-        return ""
-    _set(world, user, "deleted", world.text())
-    return f"user {user['id']} deletes the account"
+change("account_deleted", 0.16, "users", f"status <> 'deleted' AND {MANY} AND {FEW_DELETED}",
+       "user {id} deletes the account",
+       "UPDATE {users} SET status = 'deleted', deleted_at = :now WHERE id = :id")
 
 
 @act(per_day=0.03)
@@ -25,7 +21,8 @@ def account_restored(world, chosen) -> str:
                       since=world.text(days=6))
     if not user:
         return ""
-    _set(world, user, "active", None)
+    world.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL WHERE id = :id",
+                     id=user["id"])
     world.db.execute("UPDATE {aliases} SET active = 1 WHERE user_id = :id", id=user["id"])
     world.db.execute(
         "UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL, "
@@ -34,20 +31,10 @@ def account_restored(world, chosen) -> str:
     return f"user {user['id']} is restored"
 
 
-@act(0.12, "users", ACTIVE)
-def account_suspended(world, _chosen, user) -> str:
-    """The operator suspends an account."""
-    if _are_few(world):
-        return ""
-    _set(world, user, "suspended", None)
-    return f"user {user['id']} is suspended"
-
-
-@act(0.4, "users", "status = 'suspended'")
-def account_reactivated(world, _chosen, user) -> str:
-    """And lets it go on."""
-    _set(world, user, "active", None)
-    return f"user {user['id']} is active again"
+change("account_suspended", 0.12, "users", f"{ACTIVE} AND {MANY}", "user {id} is suspended",
+       "UPDATE {users} SET status = 'suspended' WHERE id = :id")
+change("account_reactivated", 0.4, "users", "status = 'suspended'", "user {id} is active again",
+       "UPDATE {users} SET status = 'active' WHERE id = :id")
 
 
 @act(0.6, "users", ACTIVE)
@@ -80,12 +67,3 @@ def _notice(world, user: dict, priority: int) -> int:
                    subject=f"News {number}", body_text="Hello.", dedupe_key=f"news:{number}",
                    priority=priority, created_at=world.text())
     return world.number("notifications", id)
-
-
-def _are_few(world) -> bool:
-    return world.db.value(f"SELECT COUNT(*) FROM {{users}} WHERE {ACTIVE}") <= FEWEST_USERS
-
-
-def _set(world, user: dict, status: str, deleted_at) -> None:
-    world.db.execute("UPDATE {users} SET status = :status, deleted_at = :deleted_at "
-                     "WHERE id = :id", id=user["id"], status=status, deleted_at=deleted_at)

@@ -9,7 +9,7 @@ import os
 import random
 from datetime import timedelta
 
-from ..world import ACTIVE, BYTE_LIMITS, DAY, EMAIL_LIMITS, HOUR, OF_ACTIVE, act
+from ..world import ACTIVE, BYTE_LIMITS, DAY, EMAIL_LIMITS, HOUR, OF_ACTIVE, act, change
 
 HISTORY = 34                    # days before the first one of which there are rows
 STATUSES = ("delivered",) * 6 + ("blocked", "held", "spam", "bounced", "failed")
@@ -51,11 +51,6 @@ def _time(world, chosen, days: float = 0) -> str:
     return world.text(days=days, seconds=past if which < 0.5 else 0)
 
 
-def _now(world, chosen) -> str:
-    """Often the last full half hour."""
-    return world.text(seconds=world.clock.seconds % (HOUR / 2) if chosen.random() < 0.5 else 0)
-
-
 # Messages
 
 @act(12, "users", ACTIVE)
@@ -90,7 +85,7 @@ def message_is_logged_late(world, chosen, user) -> str:
             return f"the message {late} of user {user['id']} is not logged"
         world.add("message_logs", id=late, **row)
         return f"the message {late} of user {user['id']} is logged an hour late"
-    world.later.append((world.clock.seconds + HOUR, commits))
+    world.simulation.later(HOUR, commits)
     return f"messages {late - 1} and {late + 1} of user {user['id']} are logged"
 
 
@@ -138,7 +133,7 @@ def owner_releases(world, chosen) -> str:
     row = world.pick(chosen, table, f"released_at IS NULL AND {OF_ACTIVE}")
     if not row or not world.db.execute(
             f"UPDATE {{{table}}} SET released_at = :now WHERE id = :id AND released_at IS NULL",
-            now=_now(world, chosen), id=row["id"]):
+            now=world.half_hour(chosen), id=row["id"]):
         return ""
     if chosen.random() < 0.5:
         world.add("failed_emails", user_id=row["user_id"], alias_id=row["alias_id"],
@@ -180,12 +175,9 @@ def asks_for_link(world, chosen, user) -> str:
     return f"user {user['id']} asks for link {id}"
 
 
-@act(1, "magic_links", f"used_at IS NULL AND expires_at > :now AND {OF_ACTIVE}")
-def uses_link(world, chosen, link) -> str:
-    """It is good once."""
-    world.db.execute("UPDATE {magic_links} SET used_at = :now WHERE id = :id",
-                     now=_now(world, chosen), id=link["id"])
-    return f"link {link['id']} is used"
+# it is good once
+change("uses_link", 1, "magic_links", f"used_at IS NULL AND expires_at > :now AND {OF_ACTIVE}",
+       "link {id} is used", "UPDATE {magic_links} SET used_at = :then WHERE id = :id")
 
 
 @act(1.5, "users", ACTIVE)
@@ -197,12 +189,8 @@ def signs_in(world, chosen, user, days: float = 0) -> str:
     return f"user {user['id']} signs in: session {id}"
 
 
-@act(1.5, "sessions", f"expires_at > :now AND {OF_ACTIVE}")
-def comes_back(world, chosen, session) -> str:
-    """A session is seen again."""
-    world.db.execute("UPDATE {sessions} SET last_seen_at = :now WHERE id = :id",
-                     now=_now(world, chosen), id=session["id"])
-    return f"session {session['id']} is seen again"
+change("comes_back", 1.5, "sessions", f"expires_at > :now AND {OF_ACTIVE}",
+       "session {id} is seen again", "UPDATE {sessions} SET last_seen_at = :then WHERE id = :id")
 
 
 @act(0.3, "users", ACTIVE)
@@ -251,15 +239,12 @@ def asks_for_token(world, chosen, row) -> str:
     return f"destination {row['id']} gets another token"
 
 
-@act(0.25, "destination_verifications", "expires_at > :now AND destination_id "
-     f"IN (SELECT id FROM {{destinations}} WHERE {OF_ACTIVE})")
-def verifies(world, _chosen, token) -> str:
-    """A token comes back in time."""
-    world.db.execute("UPDATE {destinations} SET verified_at = :now WHERE id = :id",
-                     now=world.text(), id=token["destination_id"])
-    world.db.execute("DELETE FROM {destination_verifications} WHERE destination_id = :id",
-                     id=token["destination_id"])
-    return f"destination {token['destination_id']} is verified"
+# a token comes back in time
+change("verifies", 0.25, "destination_verifications", "expires_at > :now AND destination_id "
+       f"IN (SELECT id FROM {{destinations}} WHERE {OF_ACTIVE})",
+       "destination {destination_id} is verified",
+       "UPDATE {destinations} SET verified_at = :now WHERE id = :destination_id",
+       "DELETE FROM {destination_verifications} WHERE destination_id = :destination_id")
 
 
 @act(0.5, "destinations", UNVERIFIED)

@@ -3,7 +3,7 @@ and name servers of others behave."""
 from __future__ import annotations
 
 from ..outside import Spell
-from ..world import ACTIVE, DAY, HOUR, OF_ACTIVE, act
+from ..world import ACTIVE, ANY, DAY, HOUR, OF_ACTIVE, act, change
 
 FOR_EVER = 10 ** 9
 MOST_ENDPOINTS, MOST_DOMAINS = 10, 10
@@ -41,11 +41,9 @@ def endpoint_enabled(world, _chosen, endpoint) -> str:
     return f"endpoint {endpoint['id']} is enabled again"
 
 
-@act(0.05, "webhooks")
-def endpoint_deleted(world, _chosen, endpoint) -> str:
-    """An owner deletes an endpoint; what waits for it is left to the jobs."""
-    world.db.execute("DELETE FROM {webhooks} WHERE id = :id", id=endpoint["id"])
-    return f"endpoint {endpoint['id']} is deleted"
+# what waits for it is left to the jobs
+change("endpoint_deleted", 0.05, "webhooks", ANY, "endpoint {id} is deleted",
+       "DELETE FROM {webhooks} WHERE id = :id")
 
 
 @act(6, "webhooks", "active = 1")
@@ -95,12 +93,8 @@ def domain_breaks(world, chosen, domain) -> str:
     return f"domain {domain['id']} is {how}{_for(seconds)}"
 
 
-@act(0.3, "domains")
-def recheck_asked(world, _chosen, domain) -> str:
-    """An owner wants a domain to be checked now."""
-    world.db.execute("UPDATE {domains} SET recheck_requested_at = :now WHERE id = :id",
-                     now=world.text(), id=domain["id"])
-    return f"a check of domain {domain['id']} is asked for"
+change("recheck_asked", 0.3, "domains", ANY, "a check of domain {id} is asked for",
+       "UPDATE {domains} SET recheck_requested_at = :now WHERE id = :id")
 
 
 def _count(world, table: str) -> int:

@@ -3,8 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, changed, is_calm_tick, new, seconds
-from .ages import Aged
+from . import DAY, HOUR, Rule, seconds
 
 GRACE, GIVE_UP = 3 * DAY, 30 * DAY
 FAILURES = 3
@@ -16,44 +15,38 @@ class Spell:
     """How a domain has been answering since it last was right: the first and the number of bad
     answers, and when its owner was warned."""
 
-    def __init__(self) -> None:
-        self.since, self.failures, self.warned = None, 0, None
+    since, failures, warned = None, 0, None
 
 
-class Domains(Aged):
+class Domains(Rule):
     """Verified only if its records were right, failed only after a warning and three days, each
     change with one notice; looked at as often as its age says."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.spells: dict[int, Spell] = {}
         self.looked: dict[int, int] = {}
         self.last_answers: dict[int, str] = {}
 
     def check(self, step):
-        """Answers, changes, notices, and what should have been looked at."""
-        self.look(step)
-        answers = self._answers(step)
-        events: Counter = Counter()
-        for was, row in changed(step, "domains"):
-            id = row["id"]
+        answers, events = self._answers(step), Counter()
+        for was, row in step.changed("domains"):
             if row["warned_at"] != was["warned_at"] and row["warned_at"]:
                 yield from self._warned(step, row)
                 events["warned", row["user_id"]] += 1
             if row["status"] != was["status"]:
                 events[row["status"], row["user_id"]] += 1
-                # a process that was stopped goes on with the answer that it had
-                yield from self._moved(step, was, row, self.last_answers.get(id))
-        told = Counter((name, row["user_id"]) for row in new(step, "notifications").values()
-                       for name, kind in KINDS.items() if row["kind"] == kind)
+                yield from self._moved(step, was, row)
+        told = Counter({(name, user): number for name, kind in KINDS.items()
+                        for user, number in step.notified(kind).items()})
         if told != events:
             yield f"changes of domains: {dict(events)}; notices: {dict(told)}"
-        if not step.struck and not step.trouble:
-            for id, how in answers.items():
-                row = step.after["domains"].get(id)
-                if row and how == "right" and row["status"] != "verified":
-                    yield f"domain {id} was found right, and is {row['status']}"
-        yield from self._overdue(step)
+        for id, how in answers.items() if not step.struck and not step.trouble else ():
+            row = step.after["domains"].get(id)
+            if row and how == "right" and row["status"] != "verified":
+                yield f"domain {id} was found right, and is {row['status']}"
+        if step.is_calm:
+            for row in step.after["domains"].values():
+                yield from self._overdue(step, row)
 
     def _answers(self, step) -> dict[int, str]:
         """{id: right, wrong or missing} of those that were looked at in this step."""
@@ -67,7 +60,7 @@ class Domains(Aged):
                    for id, hows in found.items()}
         self.last_answers.update(answers)
         for id, how in answers.items():
-            spell = self.spells.setdefault(id, Spell())
+            spell = self._spell(id)
             if how != "right":
                 spell.since = self.looked[id] if spell.since is None else spell.since
                 spell.failures += 1
@@ -75,25 +68,29 @@ class Domains(Aged):
                 self.spells[id] = Spell()       # a check that was killed has changed nothing
         return answers
 
+    def _spell(self, id: int) -> Spell:
+        return self.spells.setdefault(id, Spell())
+
     def _warned(self, step, row: dict):
-        id, spell = row["id"], self.spells.get(row["id"], Spell())
-        if _is_clock_right(step):
+        id, spell = row["id"], self._spell(row["id"])
+        if step.right > 4 * DAY:
             if spell.since is None or step.ended - spell.since < 6 * HOUR - 600:
                 yield f"the owner of domain {id} is warned before it has failed for six hours"
             if spell.warned is not None:
                 yield f"the owner of domain {id} is warned again, and it was never right meanwhile"
         spell.warned = int(step.began)
-        self.spells[id] = spell
 
-    def _moved(self, step, was: dict, row: dict, answer: str | None):
-        id, spell = row["id"], self.spells.get(row["id"], Spell())
+    def _moved(self, step, was: dict, row: dict):
+        id, spell = row["id"], self._spell(row["id"])
+        # a process that was stopped goes on with the answer that it had
+        answer = self.last_answers.get(id)
         if row["status"] == "verified" and answer != "right":
             yield f"domain {id} is verified, and its records are {answer or 'not asked for'}"
-        if row["status"] == "failed" and _is_clock_right(step):
+        if row["status"] == "failed" and step.right > 4 * DAY:
             if was["status"] == "pending" and step.ended - seconds(row["created_at"]) < GIVE_UP:
                 yield f"domain {id} has failed before it was 30 days old"
             elif was["status"] == "verified":
-                lasts = step.ended - (step.ended if spell.since is None else spell.since)
+                lasts = 0 if spell.since is None else step.ended - spell.since
                 if spell.failures < FAILURES or lasts < GRACE - HOUR:
                     yield (f"domain {id} has failed after {spell.failures} failures in "
                            f"{lasts / HOUR:.1f} h")
@@ -102,28 +99,17 @@ class Domains(Aged):
         if was["status"] == "verified" and row["status"] == "pending":
             yield f"domain {id} was verified and is pending again"
 
-    def _overdue(self, step):
-        if not is_calm_tick(step):
-            return
-        for id, row in step.after["domains"].items():
-            age = step.ended - seconds(row["created_at"])
-            wait = SLACK if age < DAY else HOUR + SLACK if age < 7 * DAY else DAY + SLACK
-            if row["status"] == "verified":
-                wait = DAY + SLACK
-            if (asked := row["recheck_requested_at"]) and step.ended - seconds(asked) > SLACK:
-                wait = SLACK
-            elif row["status"] == "failed":
-                continue
-            since = max(self.looked.get(id, 0), seconds(row["created_at"]),
-                        self.active_since(row["user_id"]) or step.ended, step.quiet_since,
-                        seconds(asked) if asked else 0, step.clock_right_since)
-            if step.ended - since > wait:
-                yield (f"domain {id}, {row['status']}, was not looked at for "
-                       f"{(step.ended - since) / HOUR:.1f} h")
-
-
-def _is_clock_right(step) -> bool:
-    return step.ended - step.clock_right_since > 4 * DAY
+    def _overdue(self, step, row: dict):
+        """One is looked at each day, of the first week each hour, unless its owner has been told
+        that it failed and asks for nothing."""
+        asked, made = seconds(row["recheck_requested_at"]), seconds(row["created_at"])
+        is_soon = asked is not None or (row["status"] == "pending" and step.ended - made < 7 * DAY)
+        since = max(self.looked.get(row["id"], 0), made, asked or 0, step.quiet_since,
+                    step.ages.active_since(row) or step.ended, step.clock_right_since)
+        if step.ended - since > (HOUR if is_soon else DAY) + SLACK and (
+                row["status"] != "failed" or asked is not None):
+            yield (f"domain {row['id']}, {row['status']}, was not looked at for "
+                   f"{(step.ended - since) / HOUR:.1f} h")
 
 
 RULES = (Domains,)

@@ -1,14 +1,15 @@
 """What ends after a notice: held mail, aliases, destinations that nobody verified
-(docs/retention.md, BJ-04, BJ-12, BJ-14)."""
+(docs/retention.md, docs/notices.md)."""
 from __future__ import annotations
 
 import json
+from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, gone, new, seconds
-from .ages import Aged, Notices, is_leaving, is_owed
+from . import DAY, HOUR, Rule, seconds
 from .retention import KEEP, LATE
 
 TO_ACT = 24 * HOUR              # between a warning that was sent and what it warns of
+HELD = KEEP["overflow_hold"] * DAY
 WARN_HELD = DAY                 # before held mail is deleted
 WARN_ALIAS = 3 * DAY
 REMIND, WARN_REMOVAL, REMOVE = 3 * DAY, 3 * DAY, 30 * DAY
@@ -16,51 +17,42 @@ NEWS = 7 * DAY                  # an end that is older is no news
 HOURLY = 4 * HOUR               # a job that runs each hour, its tick, and an hour of doubt
 
 
-def _can_be_told(step, user: int, statuses=("active",)) -> bool:
-    owner = step.after["users"].get(user)
-    return bool(owner and owner["status"] in statuses and "@" in owner["email"])
+def _can_be_told(step, row: dict, statuses=("active",)) -> bool:
+    return step.status(row) in statuses and "@" in step.after["users"][row["user_id"]]["email"]
 
 
-def _audited(step, event: str, name: str) -> list:
+def _audited(step, event: str, name: str) -> Counter:
     """What the audit rows of this tick name."""
-    return [json.loads(row["details"])[name] for row in new(step, "audit_logs").values()
-            if row["event"] == event and row["details"]]
+    return Counter(json.loads(row["details"])[name] for row in step.new("audit_logs").values()
+                   if row["event"] == event and row["details"])
 
 
-class HeldMail(Aged):
+class HeldMail(Rule):
     """Held mail goes after 30 days, and never before its warning was sent 24 hours earlier; what
     was released, 7 days later."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.notices = Notices()
-
     def check(self, step):
-        """What has gone, what was warned of, and what should have been."""
-        self.look(step)
-        for id, row in gone(step, "overflow_hold").items():
-            if is_leaving(step, row):
+        ages = step.ages
+        for id, row in step.gone("overflow_hold").items():
+            if step.is_leaving(row):
                 continue
-            end = self._limit(row, self.notices.earliest)
+            end = self._limit(row, ages.earliest)
             if end is None:
                 yield f"held {id} was deleted, and its owner was not warned"
             else:
-                yield from self.too_soon(f"held {id} was deleted", end)
-        # what is sent in the tick that deletes has not been out for a day
-        self.notices.look(step)
-        for was, row in changed(step, "overflow_hold"):
+                yield from ages.too_soon(f"held {id} was deleted", end)
+        for was, row in step.changed("overflow_hold"):
             if was["warned_at"] != row["warned_at"]:
                 yield from self._warned(step, was, row)
         for id, row in step.after["overflow_hold"].items():
-            if is_leaving(step, row):
+            if step.is_leaving(row):
                 continue
-            warn = seconds(row["held_at"]) + KEEP["overflow_hold"] * DAY - WARN_HELD
-            end = self._limit(row, self.notices.latest)
-            if end is not None and is_owed(step, end, HOURLY):
+            end = self._limit(row, ages.latest)
+            warn = max(seconds(row["held_at"]) + HELD - WARN_HELD, ages.active_since(row))
+            if end is not None and step.is_owed(end, HOURLY):
                 yield f"held {id} is there {(step.ended - end) / HOUR:.1f} h after its time"
-            elif (end is None
-                    and is_owed(step, max(warn, self.active_since(row["user_id"])), DAY + HOURLY)
-                    and _can_be_told(step, row["user_id"], ("active", "suspended"))):
+            elif (end is None and step.is_owed(warn, DAY + HOURLY)
+                    and _can_be_told(step, row, ("active", "suspended"))):
                 yield f"held {id} is due in a day and nobody is warned of it"
 
     @staticmethod
@@ -69,16 +61,14 @@ class HeldMail(Aged):
             return seconds(row["released_at"]) + KEEP["released"] * DAY
         if row["warned_at"] is None:
             return None
-        held, keep = seconds(row["held_at"]), KEEP["overflow_hold"] * DAY
-        return max(held + keep, free(row["warning_id"], held + 2 * keep, TO_ACT))
+        held = seconds(row["held_at"])
+        return max(held + HELD, free(row["warning_id"], held + 2 * HELD, TO_ACT))
 
     def _warned(self, step, was, row):
         id = row["id"]
-        if was["warned_at"] is not None:
-            yield f"held {id} was warned of twice"
-        if row["released_at"] is not None:
-            yield f"held {id} was warned of though it is released"
-        if self.now < seconds(row["held_at"]) + KEEP["overflow_hold"] * DAY - WARN_HELD:
+        if was["warned_at"] is not None or row["released_at"] is not None:
+            yield f"held {id} was warned of twice, or though it is released"
+        if step.ages.now < seconds(row["held_at"]) + HELD - WARN_HELD:
             yield f"held {id} was warned of too early"
         notice = step.after["notifications"].get(row["warning_id"])
         if notice and (notice["user_id"] != row["user_id"] or notice["kind"] != "overflow_warning"):
@@ -88,145 +78,124 @@ class HeldMail(Aged):
             yield f"held {id} is not listed in its warning {notice['id']}"
 
 
-class AliasEnds(Aged):
+class AliasEnds(Rule):
     """An alias is switched off after its end, with an audit row and a notice; and announced 3 days
     before."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._given: dict[tuple, float] = {}    # (alias, end): when it got that end
         self._ended: set[tuple] = set()
 
     def check(self, step):
-        """Changes, then what should have changed."""
-        self.look(step)
+        ages, expired = step.ages, []
         audited = _audited(step, "alias.expired", "alias_id")
-        expired = []
-        for was, row in changed(step, "aliases"):
-            if is_leaving(step, row):
+        for was, row in step.changed("aliases"):
+            id, end = row["id"], seconds(row["expires_at"])
+            if step.is_leaving(row):
                 continue
             if was["active"] and not row["active"]:
                 expired.append(row)
-                end = seconds(row["expires_at"])
-                yield from self.too_soon(f"alias {row['id']} was switched off",
+                yield from ages.too_soon(f"alias {id} was switched off",
                                          float("inf") if end is None else end)
-                if (number := audited.count(row["id"])) != 1:
-                    yield f"alias {row['id']} was switched off with {number} audit rows"
+                if audited[id] != 1:
+                    yield f"alias {id} was switched off with {audited[id]} audit rows"
             elif row["active"] and not was["active"]:
-                yield f"alias {row['id']} was switched on"
-            if (was["expiry_notified_at"] != row["expiry_notified_at"]
-                    and self.now < seconds(row["expires_at"]) - WARN_ALIAS):
-                yield f"alias {row['id']} was announced too early"
-        leaving = {id for id, row in step.after["aliases"].items() if is_leaving(step, row)}
+                yield f"alias {id} was switched on"
+            if was["expiry_notified_at"] != row["expiry_notified_at"] and (
+                    ages.now < end - WARN_ALIAS):
+                yield f"alias {id} was announced too early"
+        leaving = {id for id, row in step.after["aliases"].items() if step.is_leaving(row)}
         if extra := set(audited) - {row["id"] for row in expired} - leaving:
             yield f"aliases {sorted(extra)} have an audit row and were not switched off"
-        ends = {row["id"]: row["expires_at"] for row in expired}
-        yield from _told(step, "alias_expired", [
-            row for row in expired if seconds(row["expires_at"]) > self.now - NEWS + DAY
+        for row in expired:
             # that of an account that was restored has ended before
-            and (row["id"], row["expires_at"]) not in self._ended])
-        self._ended |= ends.items()
+            is_news = seconds(row["expires_at"]) > ages.now - NEWS + DAY and (
+                (row["id"], row["expires_at"]) not in self._ended)
+            self._ended.add((row["id"], row["expires_at"]))
+            # as far as it can still be read
+            if is_news and _can_be_told(step, row) and not any(
+                    each["body_text"] is None or row["address"] in each["body_text"]
+                    for each in step.new("notifications").values()
+                    if (each["kind"], each["user_id"]) == ("alias_expired", row["user_id"])):
+                yield f"the end of {row['address']} is in no notice"
         for id, row in step.after["aliases"].items():
-            if not row["active"] or row["expires_at"] is None or is_leaving(step, row):
+            if not row["active"] or row["expires_at"] is None or id in leaving:
                 continue
             end, told = seconds(row["expires_at"]), seconds(row["expiry_notified_at"])
-            if is_owed(step, max(end, self.active_since(row["user_id"])), HOURLY):
+            active = ages.active_since(row)
+            if step.is_owed(max(end, active), HOURLY):
                 yield f"alias {id} is active {(step.ended - end) / HOUR:.1f} h after its end"
-            since = max(end - WARN_ALIAS, self.active_since(row["user_id"]),
-                        self._given.setdefault((id, end), step.began))
-            if (end > step.ended and is_owed(step, since, HOURLY + DAY)
-                    and _can_be_told(step, row["user_id"])
+            since = max(end - WARN_ALIAS, active, self._given.setdefault((id, end), step.began))
+            if (end > step.ended and step.is_owed(since, HOURLY + DAY) and _can_be_told(step, row)
                     and (told is None or told < end - WARN_ALIAS)):
                 yield f"alias {id} ends in {(end - step.ended) / DAY:.1f} days, unannounced"
 
 
-def _told(step, kind: str, rows: list):
-    """Whether each owner has a new notice that lists these rows, as far as it can still be read."""
-    notices = [row for row in new(step, "notifications").values() if row["kind"] == kind]
-    for row in rows:
-        if not _can_be_told(step, row["user_id"]):
-            continue
-        own = [notice for notice in notices if notice["user_id"] == row["user_id"]]
-        if not any(notice["body_text"] is None or row["address"] in notice["body_text"]
-                   for notice in own):
-            yield f"{kind}: {row['address']} is in no notice"
-
-
-class Destinations(Aged):
+class Destinations(Rule):
     """A destination goes only if it was never verified, is 30 days old, is used by nothing, and its
     owner was notified 3 days before; with its tokens, and an audit row."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.notices = Notices()
         self._free: dict[int, float] = {}       # since when it is seen to be unused
 
     def check(self, step):
-        """What has gone, then what should have."""
-        self.look(step)
+        ages, deleted = step.ages, step.gone("destinations")
         audited = _audited(step, "destination.removed", "destination_id")
-        deleted = gone(step, "destinations")
         for id, row in deleted.items():
-            if is_leaving(step, row):
+            if step.is_leaving(row):
                 continue
-            if row["verified_at"] is not None:
-                yield f"destination {id} was removed, and it is verified"
-            elif self._is_used(step, id):
-                yield f"destination {id} was removed, and it is used"
+            if row["verified_at"] is not None or self._is_used(step, id):
+                yield f"destination {id} was removed, and it is verified or used"
             elif row["removal_notified_at"] is None:
                 yield f"destination {id} was removed, and its owner was not notified"
-            elif self.now < (end := self._limit(step, row, self.notices.earliest)):
-                yield f"destination {id} was removed {end - self.now:.0f} s early"
-            elif self.in_doubt:
-                yield f"destination {id} was removed while the clock was in doubt"
-            if audited.count(id) != 1:
-                yield f"destination {id} was removed with {audited.count(id)} audit rows"
-        self.notices.look(step)
-        for id, row in gone(step, "destination_verifications").items():
+            else:
+                yield from ages.too_soon(f"destination {id} was removed",
+                                         self._limit(step, row, ages.earliest) - 1)
+            if audited[id] != 1:
+                yield f"destination {id} was removed with {audited[id]} audit rows"
+        for id, row in step.gone("destination_verifications").items():
             owner = step.before["destinations"].get(row["destination_id"])
-            if (row["destination_id"] not in deleted and owner and not is_leaving(step, owner)
-                    and not self.is_over(seconds(row["expires_at"]))):
+            if (row["destination_id"] not in deleted and owner and not step.is_leaving(owner)
+                    and not ages.is_over(seconds(row["expires_at"]))):
                 yield f"token {id} was deleted before its end"
         for id, row in step.after["destination_verifications"].items():
-            if is_owed(step, seconds(row["expires_at"]), LATE):
+            if step.is_owed(seconds(row["expires_at"]), LATE):
                 yield f"token {id} is there after its end"
             if row["destination_id"] in deleted:
                 yield f"token {id} is left of a destination that was removed"
         for row in step.after["destinations"].values():
-            yield from self._owed(step, row)
+            if row["verified_at"] is None and _can_be_told(step, row):
+                yield from self._owed(step, row)
 
     def _owed(self, step, row):
-        if row["verified_at"] is not None or not _can_be_told(step, row["user_id"]):
-            return
-        id, made = row["id"], seconds(row["created_at"])
-        active = self.active_since(row["user_id"])
+        id, made, active = row["id"], seconds(row["created_at"]), step.ages.active_since(row)
         if (row["reminded_at"] is None and row["removal_notified_at"] is None
-                and is_owed(step, max(active, made + REMIND), LATE)):
+                and step.is_owed(max(active, made + REMIND), LATE)):
             yield f"destination {id} is not verified, and its owner was not reminded"
         if self._is_used(step, id):
             self._free.pop(id, None)
             return
         since = max(active, self._free.setdefault(id, step.ended))
         if row["removal_notified_at"] is None:
-            if is_owed(step, max(since, made + REMOVE - WARN_REMOVAL), LATE):
+            if step.is_owed(max(since, made + REMOVE - WARN_REMOVAL), LATE):
                 yield f"destination {id} is old, and its removal is not announced"
-        elif is_owed(step, max(since, self._limit(step, row, self.notices.latest)), LATE):
+        elif step.is_owed(max(since, self._limit(step, row, step.ages.latest)), LATE):
             yield f"destination {id} should have been removed"
 
     @staticmethod
     def _limit(step, row, free) -> float:
-        made = seconds(row["created_at"])
-        notice = next((each["id"] for each in step.after["notifications"].values()
-                       if each["kind"] == "destination_removal"
-                       and each["user_id"] == row["user_id"]
-                       and each["created_at"] == row["removal_notified_at"]), None)
+        made, known = seconds(row["created_at"]), (
+            "destination_removal", row["user_id"], row["removal_notified_at"])
+        notice = next((each["id"] for each in step.after["notifications"].values() if known == (
+            each["kind"], each["user_id"], each["created_at"])), None)
         return max(made + REMOVE, free(notice, made + 2 * REMOVE, WARN_REMOVAL))
 
-    def _is_used(self, step, id: int) -> bool:
-        return (any(row["destination_id"] == id
-                    for row in step.before["alias_destinations"].values())
-                or any(row["destination_id"] == id and row["status"] in ("pending", "sending")
-                       for row in step.after["failed_emails"].values()))
+    @staticmethod
+    def _is_used(step, id: int) -> bool:
+        return any(row["destination_id"] == id
+                   for row in step.before["alias_destinations"].values()) or any(
+            row["destination_id"] == id and row["status"] in ("pending", "sending")
+            for row in step.after["failed_emails"].values())
 
 
 class NoticeOnce(Rule):
@@ -236,8 +205,7 @@ class NoticeOnce(Rule):
         self._keys: set[str] = set()
 
     def check(self, step):
-        """By what names the occurrence."""
-        for id, row in new(step, "notifications").items():
+        for id, row in step.new("notifications").items():
             key = row["dedupe_key"]
             # a key may name a day, which a clock that is behind says again
             if key is not None and key in self._keys and not step.skew:

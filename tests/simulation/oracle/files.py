@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from . import DAY, Rule, seconds
 
-TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 # From when on a row may be deleted: its column, and how long after it. A kill just before the
 # COMMIT brings it back without its file.
 ENDS = {"failed_emails": (("finished_at", 7 * DAY),),
@@ -22,18 +21,17 @@ class Spool(Rule):
         self._spared: set[str] = set()          # gone at a kill, before their rows
 
     def check(self, step):
-        """Rows, files, and both."""
-        named = {row["raw_path"] for table in TABLES for row in step.after[table].values()}
-        # an account's files are deleted just before its rows, which it will not see again
-        leaving = {id for id, user in step.after["users"].items() if user["status"] == "deleted"}
-        needed, past = set(), set()
-        for table in TABLES:
+        named, needed, past = set(), set(), set()
+        for table, ends in ENDS.items():
             for row in step.after[table].values():
-                if row["user_id"] not in leaving:
-                    (past if self._is_past(table, row, step) else needed).add(row["raw_path"])
+                named.add(row["raw_path"])
+                # an account's files are deleted just before its rows, which it will not see again
+                if step.status(row) != "deleted":
+                    is_past = any(row[column] is not None and seconds(row[column]) + keep
+                                  < step.ended + step.skew for column, keep in ends)
+                    (past if is_past else needed).add(row["raw_path"])
+            self._named.update(row["raw_path"] for row in step.before[table].values())
         self._named |= named
-        self._named.update(row["raw_path"] for table in TABLES
-                           for row in step.before[table].values())
         there = {path for path in step.files["spool"] if not path.startswith(".")}
         if step.struck:
             self._spared |= past - needed - there
@@ -44,12 +42,6 @@ class Spool(Rule):
         for path in self._unnamed - self._named - there:
             yield f"{path} was deleted though no row ever named it"
         self._unnamed = there - self._named
-
-    @staticmethod
-    def _is_past(table: str, row: dict, step) -> bool:
-        ends = ((seconds(row[column]), keep) for column, keep in ENDS[table])
-        return any(since is not None and since + keep < step.ended + step.skew
-                   for since, keep in ends)
 
 
 RULES = (Spool,)

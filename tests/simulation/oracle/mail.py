@@ -3,15 +3,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from . import DAY, HOUR, Rule, gone, is_calm_tick, ran_well, seconds
+from . import DAY, HOUR, QUEUES, Rule, is_good, seconds
 
 DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
           "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR, 48 * HOUR)}
 JOBS = {"forward": "retry_forwards", "notice": "send_notifications", "webhook": "retry_webhooks"}
-TABLES = {"forward": "failed_emails", "notice": "notifications"}
-QUEUES = {**TABLES, "webhook": "webhook_deliveries"}
+TABLES = {name: QUEUES[name] for name in DELAYS}
 TOGETHER = {"webhook": 8}        # requests that are open at once; of messages it is one
-ACCEPTED = ("sent", "uncertain")
 PER_HOUR = 30
 SLACK = 2 * HOUR             # between what is due and its attempt, when all is quiet
 
@@ -26,20 +24,17 @@ class Copies(Rule):
         self.digests: dict[str, str] = {}
 
     def check(self, step):
-        """What was handed over in this tick, then what its end left in the air."""
         for item in _replayed(step, QUEUES):
             self.allowed[item] += 1
             self.digests.pop(item, None)
-        for entry in step.journal:
+        for entry, *_ in step.sent():
             item, outcome = entry["item"], entry.get("outcome")
-            if entry["what"] == "dns" or item.partition("-")[0] not in QUEUES:
-                continue
             if outcome in ("relay", "lost"):                # nothing of it was sent
                 continue
             digest = entry["id"] if outcome is None else entry["digest"]
             if self.digests.setdefault(item, digest) != digest:
                 yield f"{item} was sent with other bytes than at its attempt before"
-            if outcome not in ACCEPTED and not is_good(entry):
+            if not is_good(entry):
                 continue
             if self.accepted[item] > self.allowed[item]:
                 yield (f"{item} was handed over {self.accepted[item] + 1} times, of which "
@@ -49,11 +44,9 @@ class Copies(Rule):
         in_the_air: list[str] = []
         for name, table in QUEUES.items():
             for id, row in step.after[table].items():
-                if row["status"] != "sending":
-                    continue
-                if row != step.before[table].get(id):
+                if row["status"] == "sending" and row != step.before[table].get(id):
                     in_the_air.append(f"{name}-{id}")
-                elif ran_well(step, JOBS[name]):
+                elif row["status"] == "sending" and step.ran_well(JOBS[name]):
                     yield f"{name}-{id} is still marked as being sent after a whole run"
         if step.struck or step.trouble:
             self.allowed.update(in_the_air)
@@ -75,25 +68,19 @@ class NothingIsLost(Rule):
         self.accepted: set[str] = set()
 
     def check(self, step):
-        """Whatever is final has its reason."""
-        self.accepted.update(entry["item"] for entry in step.journal
-                             if entry["what"] == "mail" and entry["outcome"] in ACCEPTED)
-        users = step.after["users"]
-        for id, row in gone(step, "failed_emails").items():
-            owner = step.before["users"].get(row["user_id"])
-            if not owner or owner["status"] == "deleted":
-                continue
-            if row["status"] not in ("sent", "failed"):
+        self.accepted.update(entry["item"] for entry, *_ in step.sent() if is_good(entry))
+        for id, row in step.gone("failed_emails").items():
+            if row["status"] not in ("sent", "failed") and not step.is_leaving(row):
                 yield f"forward-{id} was deleted while it was {row['status']}"
         for id, row in step.after["failed_emails"].items():
             if row["status"] == "sent" and f"forward-{id}" not in self.accepted:
                 yield f"forward-{id} is marked as sent and no copy of it reached the relay"
-            owner = users.get(row["user_id"])
-            if (row["status"] == "failed" and not (row["notified_at"] or row["notice_id"]) and owner
-                    and owner["status"] == "active"
+            if (row["status"] == "failed" and not (row["notified_at"] or row["notice_id"])
+                    and step.status(row) == "active"
+                    and not str(row["last_error"]).startswith("cancelled")
                     # one notice a day for each destination
-                    and _is_due(step, seconds(row["finished_at"]) + DAY)
-                    and not str(row["last_error"]).startswith("cancelled")):
+                    and step.is_calm and step.quiet > 3 * HOUR
+                    and step.ended - seconds(row["finished_at"]) - DAY > SLACK):
                 yield f"forward-{id} has failed and its owner was not notified"
 
 
@@ -107,32 +94,31 @@ class Outcomes(Rule):
         self.answered: list[tuple] = []         # (when, recipient, outcome)
 
     def check(self, step):
-        """The answers of this tick, then the rows."""
-        for item in _replayed(step):
-            del self.refused[item], self.lost[item]
+        again = _replayed(step, TABLES)
+        # as new: it may have been put into the queue again by hand
+        again += [f"{name}-{id}" for name, table in TABLES.items()
+                  for id, row in step.before[table].items()
+                  if row["status"] == "pending" and not row["attempts"]]
+        for item in again:
+            self.refused[item] = self.lost[item] = 0
             self.finals.pop(item, None)
         answers: dict[str, list] = {}
-        for name, table in TABLES.items():
-            for id, row in step.before[table].items():
-                if row["status"] == "pending" and not row["attempts"]:
-                    # as new: it may have been put into the queue again by hand
-                    self.refused[f"{name}-{id}"] = self.lost[f"{name}-{id}"] = 0
-                    self.finals.pop(f"{name}-{id}", None)
-        for entry in step.journal:
-            if entry["what"] == "mail" and entry["item"].partition("-")[0] in TABLES:
-                answers.setdefault(entry["item"], []).append((entry["outcome"], entry["at"]))
-                self.refused[entry["item"]] += entry["outcome"] in ("retry", "uncertain", "final")
-                if entry["outcome"] in ("final", "sent"):
-                    self.answered.append((entry["at"], entry["to"], entry["outcome"]))
-                if entry["outcome"] == "final":
-                    self.finals.setdefault(entry["item"], []).append(entry["at"])
+        for entry, name, _ in step.sent():
+            if name not in TABLES:
+                continue
+            item, outcome = entry["item"], entry["outcome"]
+            answers.setdefault(item, []).append((outcome, entry["at"]))
+            self.refused[item] += outcome in ("retry", "uncertain", "final")
+            if outcome in ("final", "sent"):
+                self.answered.append((entry["at"], entry["to"], outcome))
+            if outcome == "final":
+                self.finals.setdefault(item, []).append(entry["at"])
         for name, table in TABLES.items():
             for id, row in step.after[table].items():
                 item, was = f"{name}-{id}", step.before[table].get(id)
                 self.lost[item] += row["status"] == "sending" and row != was
                 if item in answers and not (step.struck or step.trouble):
-                    answer, second = answers[item][-1]
-                    yield from self._expected(step, item, row, answer, second)
+                    yield from self._expected(step, item, row, *answers[item][-1])
                 if (row["status"] == "failed" and was and was["status"] != "failed"
                         and self._is_believed(item, row) is False
                         and not str(row["last_error"]).startswith("cancelled")
@@ -142,31 +128,27 @@ class Outcomes(Rule):
                            f"{row['last_error']}")
 
     def _expected(self, step, item: str, row: dict, answer: str, second: int):
-        name = item.partition("-")[0]
-        last = self.refused[item] >= len(DELAYS[name])
-        if answer == "final" and not last and self._is_believed(item, row) is not None:
+        delays = DELAYS[item.partition("-")[0]]
+        last, has_failed = self.refused[item] >= len(delays), row["status"] == "failed"
+        in_doubt = step.skew or step.right < 2 * HOUR
+        if answer == "final":
             # the first refusal is one like any other, as is one where everybody is refused
-            last = self._is_believed(item, row)
-        elif answer == "final":
-            last = row["status"] == "failed"
-        answer = "retry" if answer == "final" else answer
-        in_doubt = step.skew or step.ended - step.clock_right_since < 2 * HOUR
+            is_believed, answer = self._is_believed(item, row), "retry"
+            last = has_failed if last or is_believed is None else is_believed
         if answer == "retry" and (self.lost[item] or in_doubt):
             # whether a lost attempt counts is its own affair; a clock in doubt allows one more
-            last = row["status"] == "failed"
+            last = has_failed
         expected = {"sent": "sent", "uncertain": row["status"],
                     "retry": "failed" if last else "pending"}.get(answer, "pending")
         # one older than 7 days is given up earlier; an account may be closed meanwhile
-        if row["status"] not in (expected, "failed") or (
-                row["status"] == "failed" and expected == "sent"):
+        if row["status"] != expected and (not has_failed or expected == "sent"):
             yield f"{item} is {row['status']} after the answer {answer!r}"
         elif (answer == "retry" and row["status"] == "pending" and not self.lost[item]
                 and not in_doubt):
             wait = seconds(row["next_attempt_at"]) - second
-            if abs(wait - DELAYS[name][self.refused[item]]) > 5:
+            if abs(wait - delays[self.refused[item]]) > 5:
                 yield (f"{item} waits for {wait / HOUR:.2f} h after {self.refused[item]} refused "
                        "attempts")
-
 
     def _is_believed(self, item: str, row: dict) -> bool | None:
         """Whether the recipient is the one that refuses: it does so for the second time, and one in
@@ -192,37 +174,31 @@ class InTime(Rule):
         self.put_back: dict[str, float] = {}
 
     def check(self, step):
-        """What was sent; then what should have been."""
-        self.put_back.update(dict.fromkeys(_replayed(step), step.ended))
-        for entry in step.journal:
-            if entry["what"] != "mail" or entry["outcome"] in ("relay", "lost"):
-                continue
-            name, _, id = entry["item"].partition("-")
-            row = step.before.get(TABLES.get(name), {}).get(int(id)) if name in TABLES else None
-            if row is None:                     # it was queued in this very tick
+        self.put_back.update(dict.fromkeys(_replayed(step, TABLES), step.ended))
+        for entry, name, id in step.sent():
+            row = step.before[QUEUES[name]].get(id)     # None: it was queued in this very tick
+            if name not in TABLES or row is None or entry["outcome"] in ("relay", "lost"):
                 continue
             due = seconds(row["next_attempt_at"])
             if due is None:
                 due = seconds(row["created_at"]) + DELAYS[name][0]
             # a clock that is set back, or was ahead, costs an attempt (docs/guarantees.md)
-            clock_is_right = step.ended - step.clock_right_since > 3 * DAY
             if (entry["at"] < due - 1 and row["status"] == "pending" and not row["uncertain"]
-                    and clock_is_right):
+                    and step.right > 3 * DAY):
                 yield f"{entry['item']} was sent {due - entry['at']} s before its time"
         for name, table in TABLES.items():
             # else it says itself what it waits for, such as the limit of the hour
-            if _is_quiet(step) and ran_well(step, JOBS[name]):
-                for id, row in step.after[table].items():
-                    due = max(seconds(row["next_attempt_at"] or row["created_at"]),
-                              self.put_back.get(f"{name}-{id}", 0))
-                    if name == "forward" and row["next_attempt_at"] is None:
-                        due += HOUR
-                    owner = step.after["users"].get(row["user_id"])
-                    if (row["status"] == "pending" and step.ended - due > SLACK
-                            and (not owner or owner["status"] == "active")):
-                        yield (f"{name}-{id} has been due for {(step.ended - due) / HOUR:.1f} h, "
-                               f"and nothing has gone wrong for "
-                               f"{(step.ended - step.quiet_since) / HOUR:.1f} h")
+            if not (step.is_calm and step.quiet > 12 * HOUR and step.ran_well(JOBS[name])):
+                continue
+            for id, row in step.after[table].items():
+                due = max(seconds(row["next_attempt_at"] or row["created_at"]),
+                          self.put_back.get(f"{name}-{id}", 0))
+                if row["next_attempt_at"] is None:
+                    due += DELAYS[name][0]
+                if (row["status"] == "pending" and step.ended - due > SLACK
+                        and step.status(row) in ("active", "")):
+                    yield (f"{name}-{id} has been due for {(step.ended - due) / HOUR:.1f} h, and "
+                           f"nothing has gone wrong for {step.quiet / HOUR:.1f} h")
 
 
 class Limits(Rule):
@@ -232,41 +208,23 @@ class Limits(Rule):
         self.sent: deque = deque()
 
     def check(self, step):
-        """Each message against the hour before it."""
-        for entry in step.journal:
-            if (entry["what"] != "mail" or entry["outcome"] not in ACCEPTED
-                    or entry["item"].partition("-")[0] not in TABLES):
+        for entry, name, _ in step.sent():
+            if name not in TABLES or not is_good(entry):
                 continue
             self.sent.append(entry["at"])
-            if entry["item"].startswith("alert-"):      # counts, and no limit delays it
-                continue
             while self.sent[0] <= entry["at"] - HOUR:
                 self.sent.popleft()
             if len(self.sent) > PER_HOUR:
                 yield f"{len(self.sent)} messages within an hour, and the limit is {PER_HOUR}"
 
 
-def is_good(entry: dict) -> bool:
-    """Whether an endpoint took it."""
-    return 200 <= (entry.get("status") or 0) < 300
-
-
-def _replayed(step, tables: dict = TABLES) -> list[str]:
+def _replayed(step, queues: dict) -> list[str]:
     """What was put back, with all its attempts: by the operator, or a warning for another address
     of its owner, since it was refused."""
-    return [f"{name}-{id}" for name, table in tables.items()
+    return [f"{name}-{id}" for name, table in queues.items()
             for id, row in step.after[table].items() if row["status"] == "pending"
             and step.before[table].get(id, row)["status"] in ("failed", "delivered")
             and (step.words[:1] == ("replay",) or name == "notice")]
-
-
-def _is_quiet(step, hours: float = 12) -> bool:
-    return is_calm_tick(step) and step.ended - step.quiet_since > hours * HOUR
-
-
-def _is_due(step, since: int) -> bool:
-    """Whether something that was to follow at once should have, by now."""
-    return _is_quiet(step, 3) and step.ended - since > SLACK
 
 
 RULES = (Copies, NothingIsLost, Outcomes, InTime, Limits)

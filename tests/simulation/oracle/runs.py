@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, is_calm_tick, is_held, new, ran_well, seconds
+from . import DAY, HOUR, Rule, seconds
 
 # How often each job is due at least.
 OFTEN = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhooks",
@@ -35,50 +35,43 @@ class Runs(Rule):
         self.started: dict[str, int] = {}
 
     def check(self, step):
-        """The rows of job_runs."""
-        rows = step.after["job_runs"]
-        fresh = new(step, "job_runs")
+        rows, fresh = step.after["job_runs"], step.new("job_runs")
         slots = Counter((row["job"], str(row["slot"])) for row in rows.values() if row["slot"])
         for (job, slot), number in slots.items():
             if number > 1:
                 yield f"{job} was started {number} times for {slot}"
-        for was, row in changed(step, "job_runs"):
+        for was, row in step.changed("job_runs"):
             if was["status"] != "running" and was["status"] != row["status"]:
                 yield f"run {row['id']} of {row['job']} was {was['status']}, is {row['status']}"
         quiet = step.began - step.quiet_since
-        later = Counter(row["job"] for row in fresh.values())
+        later = {row["job"] for row in fresh.values()}
         for id, row in rows.items():
-            if row["status"] == "running" and not step.struck and quiet > 0:
-                if id in step.before["job_runs"] and later[row["job"]]:
-                    yield f"run {id} of {row['job']} is dead, and a later one has not seen it"
-                if id in fresh:
-                    yield f"run {id} of {row['job']} is running after its process has ended"
+            if (row["status"] == "running" and not step.struck and quiet > 0
+                    and (id in fresh or row["job"] in later)):
+                yield f"run {id} of {row['job']} is running, and its process has ended"
         for row in fresh.values():
             self.started[row["job"]] = int(step.ended)
-            if (row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble):
+            if row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble:
                 yield f"{row['job']} has {row['status']}: {row['error']}"
-        if is_calm_tick(step):
-            for job, often in EVERY.items():
-                since = max(self.started.get(job, 0), step.quiet_since, step.clock_right_since)
-                if step.ended - since > often:
-                    yield f"{job} has not run for {(step.ended - since) / HOUR:.1f} h"
+        for job, often in EVERY.items() if step.is_calm else ():
+            since = max(self.started.get(job, 0), step.quiet_since, step.clock_right_since)
+            if step.ended - since > often:
+                yield f"{job} has not run for {(step.ended - since) / HOUR:.1f} h"
 
 
 class Commands(Rule):
     """Each command ends as docs/operate.md says."""
 
     def check(self, step):
-        """Its exit code, and what it printed."""
-        if step.code >= 0 and step.code not in CODES:
-            yield f"{' '.join(step.words)} ended with {step.code}: {step.printed}"
-        if step.code == 0 and (failed := [row["job"] for row in new(step, "job_runs").values()
+        typed, wrong = " ".join(step.words), "Traceback" in step.printed
+        if wrong or (step.code >= 0 and step.code not in CODES):
+            yield f"{typed} ended with {step.code}: {step.printed}"
+        if step.code == 0 and (failed := [row["job"] for row in step.new("job_runs").values()
                                           if row["status"] in ("failed", "timeout")]):
-            yield f"{' '.join(step.words)} ended with 0, and {failed} failed"
-        if "Traceback" in step.printed:
-            yield f"{' '.join(step.words)} has crashed: {step.printed}"
-        if (step.code == 1 and not step.trouble and step.words and step.words[0] not in MAY_FIND
+            yield f"{typed} ended with 0, and {failed} failed"
+        if (step.code == 1 and not step.trouble and step.words[0] not in MAY_FIND
                 and step.began - step.quiet_since > HOUR):
-            yield f"{' '.join(step.words)} has failed: {step.printed}"
+            yield f"{typed} has failed: {step.printed}"
 
 
 class Alerts(Rule):
@@ -90,42 +83,37 @@ class Alerts(Rule):
         self.ended: set[tuple] = set()              # that he knows to be over
 
     def check(self, step):
-        """The rows of `alerts`, and the mail."""
-        told = 0
+        told, quiet = 0, step.began - step.quiet_since
         for key, row in step.after["alerts"].items():
-            was = step.before["alerts"].get(key, {})
-            if row["notified_at"] in (None, was.get("notified_at")):
+            if row["notified_at"] in (None, step.before["alerts"].get(key, {}).get("notified_at")):
                 continue
             told += 1
-            if row["resolved_at"]:
-                self.ended.add((key, str(row["first_seen_at"])))
             incident = key, str(row["first_seen_at"])
+            if row["resolved_at"]:
+                self.ended.add(incident)
             now, last = seconds(row["notified_at"]), self.last.get(incident)
-            is_right = step.ended - step.clock_right_since > 3 * DAY
             if (last is not None and not row["resolved_at"] and now - last < REMIND - 60
-                    and is_right):
+                    and step.right > 3 * DAY):
                 yield f"the operator was alerted to {key} again after {(now - last) / HOUR:.1f} h"
             self.last[incident] = now
         mails = sum(entry["what"] == "mail" and entry["to"] == OPERATOR
                     and entry["outcome"] == "sent" for entry in step.journal)
-        quiet = step.began - step.quiet_since
         if mails > told and not step.struck and quiet > HOUR and not step.trouble:
             yield f"the operator got {mails} alerts of {told} incidents"
-        if quiet > DAY + 2 * HOUR and not step.trouble:
-            for key, row in step.after["alerts"].items():
-                incident = key, str(row["first_seen_at"])
-                if row["resolved_at"] and incident in self.last and incident not in self.ended:
-                    yield f"nobody was told that the incident {key} is over: {row['subject']}"
-                open_for = step.ended - seconds(row["first_seen_at"])
-                is_of_others = (OF_OTHERS in row["subject"]
-                                or (key == WAITS and _is_an_endpoint_failing(step))
-                                or (row["kind"] == "guard" and is_held(step, key.split(":")[1])))
-                if not row["resolved_at"] and open_for > LASTS and not is_of_others:
-                    yield f"the incident {key} is open after a quiet day: {row['subject']}"
-
-
-def _is_an_endpoint_failing(step) -> bool:
-    return any(hook["active"] and hook["failing_since"] for hook in step.after["webhooks"].values())
+        if quiet <= DAY + 2 * HOUR or step.trouble:
+            return
+        for key, row in step.after["alerts"].items():
+            incident = key, str(row["first_seen_at"])
+            if row["resolved_at"] and incident in self.last and incident not in self.ended:
+                yield f"nobody was told that the incident {key} is over: {row['subject']}"
+            is_of_others = (OF_OTHERS in row["subject"]
+                            or (key == WAITS and any(
+                                hook["active"] and hook["failing_since"]
+                                for hook in step.after["webhooks"].values()))
+                            or (row["kind"] == "guard" and step.is_held(key.split(":")[1])))
+            open_for = step.ended - seconds(row["first_seen_at"])
+            if not row["resolved_at"] and open_for > LASTS and not is_of_others:
+                yield f"the incident {key} is open after a quiet day: {row['subject']}"
 
 
 class Held(Rule):
@@ -135,13 +123,12 @@ class Held(Rule):
         self.looks: Counter = Counter()
 
     def check(self, step):
-        """The last run of each job against the alerts."""
-        if step.struck or not ran_well(step, "check_jobs"):
+        if step.struck or not step.ran_well("check_jobs"):
             return
         known = {key.split(":")[1] for key, row in step.after["alerts"].items()
                  if row["kind"] == "guard" and row["notified_at"]}
         for job in JOBS:
-            self.looks[job] = 1 + self.looks[job] if is_held(step, job) else 0
+            self.looks[job] = 1 + self.looks[job] if step.is_held(job) else 0
             if self.looks[job] > 2 and job not in known:
                 yield f"{job} holds something back, and nobody was alerted to it"
 

@@ -3,20 +3,15 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 
-from . import DAY, Rule, changed, gone, new, ran_well, text
-from .ages import Aged, is_leaving
+from . import DAY, START, Rule, text
 
 KEEP = 45                                   # days of usage, in whole weeks
 THRESHOLDS = {60: 50, 70: 70, 80: 101, 100: 101}    # percent: up to which percent of the cycle
 METRICS = {"bandwidth": "bandwidth_limit_bytes", "emails": "email_limit"}
 AFTER_THE_END = 2                           # days in which a cycle is still looked at
 LARGEST = 2 ** 40                           # no message has more bytes
-
-
-def _size(row: dict) -> int:
-    return row["bytes_used"] if 0 <= row["bytes_used"] <= LARGEST else 0
 
 
 def _monday(day: str) -> str:
@@ -28,23 +23,11 @@ def _living(step) -> set[int]:
     return {id for id, row in step.after["users"].items() if row["status"] != "deleted"}
 
 
-class Sums:
-    """Our own sums of all log rows that the app ever wrote, each seen before a tick."""
-
-    def __init__(self) -> None:
-        self._seen: set[int] = set()
-        self.totals: dict[tuple, tuple] = {}    # as in message_stats
-        self.days: dict[tuple, tuple] = {}      # (user, day)
-
-    def look(self, step) -> None:
-        """Add what is new."""
-        for id, row in step.before["message_logs"].items():
-            if id not in self._seen:
-                self._seen.add(id)
-                day = str(row["created_at"])[:10]
-                _add(self.totals, (row["user_id"], row["alias_id"] or 0, day, row["direction"],
-                                   row["status"]), 1, _size(row))
-                _add(self.days, (row["user_id"], day), 1, _size(row))
+def _log(row: dict) -> tuple:
+    """What a row of the log adds to which total, a key of message_stats."""
+    size = row["bytes_used"] if 0 <= row["bytes_used"] <= LARGEST else 0
+    return (row["user_id"], row["alias_id"] or 0, str(row["created_at"])[:10], row["direction"],
+            row["status"]), 1, size
 
 
 def _add(sums: dict, key: tuple, number: int, size: int) -> None:
@@ -52,61 +35,50 @@ def _add(sums: dict, key: tuple, number: int, size: int) -> None:
     sums[key] = count + number, total + size
 
 
-class Totals(Rule):
-    """The log and the kept totals together never change, whatever is purged."""
+class Sums(Rule):
+    """The log and the kept totals together never change, whatever is purged; after a good run of
+    rollup_usage each day and week is exactly what was written for it."""
 
     def __init__(self) -> None:
-        self.sums = Sums()
+        self._seen: set[int] = set()
+        # our own sums of all log rows that the app ever wrote, each seen before a tick
+        self._totals: dict[tuple, tuple] = {}
+        self._floor = ""                        # weeks before it may have been deleted
 
     def check(self, step):
-        """After each tick, to the byte."""
-        self.sums.look(step)
-        found: dict[tuple, tuple] = {}
+        living, found = _living(step), {}
+        for id, row in step.before["message_logs"].items():
+            if id not in self._seen:
+                self._seen.add(id)
+                _add(self._totals, *_log(row))
         for row in step.after["message_stats"].values():
             _add(found, (row["user_id"], row["alias_id"], str(row["day"]), row["direction"],
                          row["status"]), row["email_count"], row["bytes_used"])
         for row in step.after["message_logs"].values():
-            _add(found, (row["user_id"], row["alias_id"] or 0, str(row["created_at"])[:10],
-                         row["direction"], row["status"]), 1, _size(row))
-        living = _living(step)
-        for key in self.sums.totals.keys() | found.keys():
-            if key[0] in living and self.sums.totals.get(key) != found.get(key):
-                yield (f"totals of {key} are {found.get(key)} and should be "
-                       f"{self.sums.totals.get(key)}")
-
-
-class Usage(Aged):
-    """After a good run of rollup_usage each day and week is exactly what was written for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sums = Sums()
-        self._floor = ""                        # weeks before it may have been deleted
-
-    def check(self, step):
-        """All days and weeks that are kept."""
-        self.look(step)
-        self.sums.look(step)
-        first = _monday(text(self.now - KEEP * DAY)[:10])
+            _add(found, *_log(row))
+        yield from _differences("totals", living, found, self._totals)
+        first = _monday(text(step.ages.now - KEEP * DAY)[:10])
         self._floor = max(self._floor, first)
-        for (user, week), row in gone(step, "usage_weekly").items():
-            if not is_leaving(step, row) and (str(week) >= first or self.in_doubt):
+        for (user, week), row in step.gone("usage_weekly").items():
+            if not step.is_leaving(row) and (str(week) >= first or step.ages.in_doubt):
                 yield f"the usage of user {user} in the week of {week} was deleted"
-        if not ran_well(step, "rollup_usage"):
-            return
-        living = _living(step)
-        days = {key: value for key, value in self.sums.days.items()
-                if key[0] in living and key[1] >= self._floor}
-        weeks: dict[tuple, tuple] = {}
-        for (user, day), value in days.items():
-            _add(weeks, (user, _monday(day)), *value)
-        for table, own in (("usage_daily", days), ("usage_weekly", weeks)):
-            found = {(user, str(day)): (row["email_count"], row["bytes_used"])
-                     for (user, day), row in step.after[table].items()
-                     if user in living and str(day) >= self._floor}
-            for key in sorted(own.keys() | found.keys()):
-                if own.get(key) != found.get(key):
-                    yield f"{table} of {key} is {found.get(key)} and should be {own.get(key)}"
+        if step.ran_well("rollup_usage"):
+            days, weeks = {}, {}
+            for (user, _, day, *_), value in self._totals.items():
+                if day >= self._floor:
+                    _add(days, (user, day), *value)
+                    _add(weeks, (user, _monday(day)), *value)
+            for table, own in (("usage_daily", days), ("usage_weekly", weeks)):
+                yield from _differences(table, living, {
+                    (user, str(day)): (row["email_count"], row["bytes_used"])
+                    for (user, day), row in step.after[table].items()
+                    if str(day) >= self._floor}, own)
+
+
+def _differences(what: str, living: set, found: dict, own: dict):
+    for key in sorted(own.keys() | found.keys()):
+        if key[0] in living and own.get(key) != found.get(key):
+            yield f"{what} of {key} are {found.get(key)} and should be {own.get(key)}"
 
 
 def cycle(user: dict, day: date) -> tuple[date, date]:
@@ -128,9 +100,8 @@ class Thresholds(Rule):
         self._recorded: set[tuple] = set()
 
     def check(self, step):
-        """Events that are new, then those that are missing."""
         news: Counter = Counter()
-        for row in new(step, "usage_events").values():
+        for row in step.new("usage_events").values():
             key = (row["user_id"], str(row["cycle_start"]), row["metric"], row["threshold"])
             if key in self._recorded:
                 yield f"{key} was recorded twice"
@@ -139,19 +110,18 @@ class Thresholds(Rule):
             owner = step.after["users"][row["user_id"]]
             if (owner["status"] == "active"
                     and str(cycle(owner, _today(step, step.ended))[0]) == key[1]):
-                known = [old["threshold"] for each, old in step.before["usage_events"].items()
+                known = [old["threshold"] for old in step.before["usage_events"].values()
                          if (old["user_id"], str(old["cycle_start"]), old["metric"]) == key[:3]]
                 news[row["user_id"]] += row["threshold"] > max(known, default=0)
-        if changed(step, "usage_events"):
+        if step.changed("usage_events"):
             yield "events of usage were changed"
-        told = Counter(row["user_id"] for row in new(step, "notifications").values()
-                       if row["kind"] == "usage_threshold")
+        told = step.notified("usage_threshold")
         for user, number in news.items():
             if number and told[user] != 1 and step.skew == 0:
                 yield f"user {user} crossed {number} thresholds and got {told[user]} notices"
         for user in told.keys() - news.keys():
             yield f"user {user} got a notice of usage, and no threshold was crossed"
-        if ran_well(step, "check_usage_thresholds"):
+        if step.ran_well("check_usage_thresholds"):
             for id in _living(step):
                 yield from self._missing(step, id)
 
@@ -167,18 +137,16 @@ class Thresholds(Rule):
             yield f"{name}: {row['cycle_start']} begins no cycle"
             return
         limit, used = user[METRICS[row["metric"]]], row["used"]
-        if limit is None or limit != row["limit_value"]:
-            yield f"{name}: its limit is {limit} and not {row['limit_value']}"
-        elif not _reaches(used, limit, row["threshold"]):
-            yield f"{name}: {used} of {limit} is less"
-        if used not in {_used(step, rows, row["user_id"], row["metric"], found)
+        elapsed = [_elapsed(step, second, found) for second in (step.began, step.ended)]
+        if limit is None or limit != row["limit_value"] or not _reaches(
+                used, limit, row["threshold"]):
+            yield f"{name}: {used} of {limit} is less, or its limit is not {row['limit_value']}"
+        if used not in {_used(rows, row["user_id"], row["metric"], found)
                         for rows in (step.before, step.after)}:
             yield f"{name}: {used} is not what was used"
-        elapsed = [_elapsed(step, second, found) for second in (step.began, step.ended)]
-        if not min(elapsed) <= row["elapsed_percent"] <= max(elapsed):
-            yield f"{name}: {row['elapsed_percent']} % have passed, and not {elapsed}"
-        if row["elapsed_percent"] >= THRESHOLDS[row["threshold"]]:
-            yield f"{name}: it no longer counts after {row['elapsed_percent']} % of the cycle"
+        if not min(elapsed) <= row["elapsed_percent"] <= min(
+                max(elapsed), THRESHOLDS[row["threshold"]] - 1):
+            yield f"{name} after {row['elapsed_percent']} % of the cycle, of which are {elapsed}"
 
     def _missing(self, step, id: int):
         user = step.before["users"].get(id)
@@ -187,7 +155,7 @@ class Thresholds(Rule):
             return
         elapsed = _elapsed(step, step.ended, found)
         for metric, column in METRICS.items():
-            limit, used = user[column], _used(step, step.before, id, metric, found)
+            limit, used = user[column], _used(step.before, id, metric, found)
             for threshold, until in THRESHOLDS.items():
                 key = (id, str(found[0]), metric, threshold)
                 if (limit is not None and used and elapsed < until
@@ -199,22 +167,21 @@ def _today(step, second: float) -> date:
     return date.fromisoformat(text(second + step.skew)[:10])
 
 
-def _used(step, rows: dict, user: int, metric: str, found: tuple) -> int:
+def _used(rows: dict, user: int, metric: str, found: tuple) -> int:
     column = "bytes_used" if metric == "bandwidth" else "email_count"
     return sum(row[column] for (owner, day), row in rows["usage_daily"].items()
                if owner == user and str(found[0]) <= str(day) < str(found[1]))
 
 
 def _elapsed(step, second: float, found: tuple) -> int:
-    days = (found[1] - found[0]).days
-    now = text(second + step.skew)
-    passed = (date.fromisoformat(now[:10]) - found[0]).days * DAY + sum(
-        int(part) * unit for part, unit in zip(now[11:].split(":"), (3600, 60, 1)))
-    return max(0, min(100, passed * 100 // (days * DAY)))
+    """How many percent of the cycle have passed."""
+    first, end = (datetime.combine(day, time(), timezone.utc).timestamp() for day in found)
+    passed = int(START.timestamp() + second + step.skew) - first
+    return max(0, min(100, int(passed * 100 // (end - first))))
 
 
 def _reaches(used: int, limit: int, percent: int) -> bool:
     return used * 100 >= limit * percent if limit > 0 else used > 0
 
 
-RULES = (Totals, Usage, Thresholds)
+RULES = (Sums, Thresholds)
