@@ -52,3 +52,10 @@ def parse_any(value) -> datetime | None:
         return parse(value)
     except Invalid:
         return None
+
+
+def shown(value) -> datetime | None:
+    """The same, of what is only shown: None also for the last year of all, which has no local time
+    in every zone."""
+    found = parse_any(value if isinstance(value, str) else str(value))
+    return found if found and found.year < LAST.year else None

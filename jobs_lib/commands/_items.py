@@ -8,10 +8,10 @@ from datetime import datetime
 from jobs_lib import clock
 from jobs_lib.config.option_types import duration
 from jobs_lib.database.schema import version
-from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in, one_line
+from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.features.items.base import AT_ONCE, Items
-from jobs_lib.text import counted, either
+from jobs_lib.text import counted, either, one_line
 from jobs_lib.text.masking import text
 
 SENT = ("forwards", "notifications", "webhooks")     # whose items are replayed and cancelled

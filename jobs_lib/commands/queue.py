@@ -13,9 +13,8 @@ timezone`, in the JSON in UTC.
 from __future__ import annotations
 
 from jobs_lib.config.option_types import positive
-from jobs_lib.database.stored import one_line
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
-from jobs_lib.text import COUNTED, either
+from jobs_lib.text import COUNTED, either, one_line
 from jobs_lib.text.masking import text
 
 from . import _items

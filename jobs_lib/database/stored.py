@@ -7,28 +7,21 @@ nobody. Any other exception is a mistake of ours.
 """
 from __future__ import annotations
 
-from datetime import datetime
 from itertools import islice
 
 from jobs_lib import clock
-from jobs_lib.text import one_line as one_line
-from jobs_lib.text import words as words
+from jobs_lib.text import words
 
 INVALID = "invalid"  # what a run counts such rows under
 LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255  # of a number; characters of a text
 LABEL = 190  # characters of ASCII that a column of the kind `label` takes
 LARGEST_MESSAGE = 2 ** 40  # bytes; 8 million of these can be added up in one column
-# years: others cannot be meant, and have no local time in every zone
-FIRST, LAST = 1971, 9998
 LONGEST = 10 ** 11  # milliseconds: three years
 UNKNOWN = "unknown"
 STATUSES = ("running", "ok", "partial", "skipped", "failed", "timeout", "interrupted", "vanished")
 
 
-def time(value) -> datetime | None:
-    """The time, or None for what is none."""
-    found = clock.parse_any(value if isinstance(value, str) or value is None else str(value))
-    return found if found and FIRST <= found.year <= LAST else None
+time = clock.shown
 
 
 def number(value, otherwise=0):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import binascii
 
-from jobs_lib.database.stored import one_line
+from jobs_lib.text import one_line
 from jobs_lib.text.addresses import check
 
 LONGEST_SUBJECT = 200

@@ -11,8 +11,9 @@ import stat
 from itertools import chain
 
 from jobs_lib import clock
-from jobs_lib.database.stored import chunked, one_line, words
+from jobs_lib.database.stored import chunked
 from jobs_lib.errors import JobsError
+from jobs_lib.text import one_line, words
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 ASKED_AT_ONCE = 600             # names in one query: few enough for every engine

@@ -18,12 +18,11 @@ from hashlib import sha256
 from itertools import islice
 
 from jobs_lib import clock
-from jobs_lib.database.stored import words
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError
 from jobs_lib.ports.storage import ArchiveError, FolderStore, parse_url, place_of
-from jobs_lib.text import counted
+from jobs_lib.text import counted, words
 
 TABLE = "audit_logs"
 UNFINISHED = "status IN ('verified', 'writing')"

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.stored import INVALID, chunked, one_line
+from jobs_lib.database.stored import INVALID, chunked
 from jobs_lib.engines import guard
 from jobs_lib.engines.purge import Purge, Rule, begin, delete, run
 from jobs_lib.features.notifications import notices, render
@@ -22,7 +22,7 @@ from jobs_lib.features.notifications.reminders import (
     remind,
     remind_owner,
 )
-from jobs_lib.text import counted, size
+from jobs_lib.text import counted, one_line, size
 
 AT_ONCE = 500  # ids in one statement, aliases of one owner in one run
 

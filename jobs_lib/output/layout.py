@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import textwrap
 
-from jobs_lib.database import stored
+from jobs_lib import clock
 from jobs_lib.text import moment, one_line
 
 from . import terminal
 
 INDENT, GAP = "  ", "  "
+UNKNOWN = "unknown"
 BELOW = "    "  # an indented paragraph
 NARROWEST = 8  # columns, of a table's column that has to give way
 
@@ -73,9 +74,9 @@ class Screen:
 
     def at(self, text: str | None) -> str:
         """A time of the database, as short as it is clear; `-` for None, `unknown` if invalid."""
-        found = stored.time(text)
+        found = clock.shown(text)
         if found is None:
-            return "-" if text is None else stored.UNKNOWN
+            return "-" if text is None else UNKNOWN
         return moment(found, self.now, self.zone)
 
     def clock(self) -> str:

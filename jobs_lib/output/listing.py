@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-from jobs_lib.database import stored
+from jobs_lib import clock
 from jobs_lib.text import counted, counts_words, one_line, size, span, took, up_to
 
 from .findings import in_full, of_incident
-from .layout import BELOW, GAP, Screen, table, wrapped
+from .layout import BELOW, GAP, UNKNOWN, Screen, table, wrapped
 from .terminal import columns, paint
 
 WIDTH, SAMPLE_CELL = 80, 34  # columns: of a dry run's tables, of their cells
@@ -54,7 +54,7 @@ def _oldest(queue: dict) -> str:
     if not queue["due"]:
         return "-"
     if not queue["oldest_due_at"]:
-        return stored.UNKNOWN
+        return UNKNOWN
     return span(timedelta(seconds=queue["oldest_due_seconds"]))
 
 
@@ -133,7 +133,7 @@ def listing(jobs: list[dict], screen: Screen) -> str:
 
 def _between(text: str | None, screen: Screen) -> str:
     """How far a time is away, in its largest unit alone: `12 h`; "" for none."""
-    time = stored.time(text)
+    time = clock.shown(text)
     return " ".join(span(abs(screen.now - time)).split()[:2]) if time else ""
 
 
@@ -146,7 +146,7 @@ def history(runs: list[dict], screen: Screen) -> str:
     """A line a run, newest first; on a terminal, what does not fit beside it is below, cut."""
     rows = [["STARTED", "JOB", "BY", "OUTCOME", "TOOK"], *([
         screen.at(run["started_at"] or ""), run["job"],
-        STARTED_BY.get(run["trigger_type"], run["trigger_type"] or stored.UNKNOWN),
+        STARTED_BY.get(run["trigger_type"], run["trigger_type"] or UNKNOWN),
         run["status"], took(run["duration_ms"])] for run in runs)]
     head, *each_run = table(rows)
     full = max(map(len, (head, *each_run)))

@@ -1,7 +1,7 @@
 """What `queue` prints: the queues, the items of one, and the story of an item."""
 from __future__ import annotations
 
-from jobs_lib.database import stored
+from jobs_lib import clock
 from jobs_lib.text import one_line, span, up_to
 
 from .layout import Screen, cell, pairs, table, wrapped
@@ -27,7 +27,7 @@ def summary(found: list[dict], screen: Screen) -> str:
 
 
 def _since(each: dict, screen: Screen) -> str | None:
-    moment = stored.time(each["oldest_due_at"])
+    moment = clock.shown(each["oldest_due_at"])
     return span(screen.now - moment) if moment and each["due"] else None
 
 
@@ -85,7 +85,7 @@ def story(found: dict, screen: Screen) -> str:
 
 
 def _exact(text: str | None, screen: Screen) -> str:
-    moment = stored.time(text)
+    moment = clock.shown(text)
     return f"{moment.astimezone(screen.zone):%Y-%m-%d %H:%M:%S}" if moment else ""
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database.stored import one_line
 from jobs_lib.engines import due as engine
 from jobs_lib.features.queues import DOMAINS
+from jobs_lib.text import one_line
 
 PASS, FAIL = "pass", "fail"  # of a record; the third is ports.outcomes.UNKNOWN
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"

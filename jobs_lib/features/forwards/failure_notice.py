@@ -7,11 +7,12 @@ when it was sent.
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.database.stored import chunked, one_line, words
+from jobs_lib.database.stored import chunked
 from jobs_lib.engines import spool
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder
 from jobs_lib.ports.mail import reasons
+from jobs_lib.text import one_line, words
 
 from .source import header_text, read_headers
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 
-from jobs_lib.database.stored import one_line
 from jobs_lib.engines import spool
 from jobs_lib.engines.due import due
 from jobs_lib.errors import JobsError
@@ -13,6 +12,7 @@ from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.content import Unsendable, open_message
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL
+from jobs_lib.text import one_line
 from jobs_lib.text.addresses import check
 
 from . import srs

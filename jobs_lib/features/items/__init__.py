@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.database.stored import document, one_line
+from jobs_lib.database.stored import document
 from jobs_lib.engines import relay
 from jobs_lib.engines.due import Due
 from jobs_lib.features import queues
+from jobs_lib.text import one_line
 
 from .base import STOPPED, Items
 

@@ -10,9 +10,10 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.database.stored import chunked, keys_in, one_line, words
+from jobs_lib.database.stored import chunked, keys_in
 from jobs_lib.engines import attempts
 from jobs_lib.engines.due import Due, Queue, due, has_status, invalid, stopped, unneeded
+from jobs_lib.text import one_line, words
 
 CANCELLED_BY = "cancelled: "
 STOPPED = "its owner is suspended or deleted"

@@ -12,7 +12,8 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.stored import LABEL, fitted, words
+from jobs_lib.database.stored import LABEL, fitted
+from jobs_lib.text import words
 
 from . import KINDS, render
 

@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.database.stored import words
 from jobs_lib.engines import attempts, mime
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
+from jobs_lib.text import words
 from jobs_lib.text.addresses import check
 
 from . import PORTER

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.stored import INVALID, chunked, words
+from jobs_lib.database.stored import INVALID, chunked
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
-from jobs_lib.text import counted
+from jobs_lib.text import counted, words
 
 from . import KINDS, notices
 

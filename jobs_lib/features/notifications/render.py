@@ -13,9 +13,8 @@ import re
 from datetime import timedelta
 from textwrap import wrap
 
-from jobs_lib.database.stored import one_line, words
 from jobs_lib.records import namedtuple
-from jobs_lib.text import counted
+from jobs_lib.text import counted, one_line, words
 from jobs_lib.text.mustache import TemplateError, render
 
 from . import KINDS

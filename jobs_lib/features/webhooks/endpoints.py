@@ -10,12 +10,12 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.stored import words
 from jobs_lib.engines import guard
 from jobs_lib.engines.attempts import SENT
 from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.queues import WEBHOOKS
 from jobs_lib.ports.http.url import described
+from jobs_lib.text import words
 
 from .deliveries import LONGEST_WAIT
 
