@@ -143,7 +143,7 @@ def _remove_destinations(ctx) -> None:
     limits, due = begin(ctx, UNUSED)
     if due and (after := limits["remove_after"]) and not guard.stops(
             ctx, "destinations", announced=guard.announced(ctx.options, ctx.now, after)):
-        remind(ctx, _removal(after))
+        remind(ctx, REMOVAL, after)
         delete(ctx, "destinations", due, within=lambda _, rows: _with_them(ctx, rows))
 
 
@@ -170,26 +170,21 @@ UNUSED = Purge("destinations", (
     Rule("created_at", "verified_at IS NULL", "remove_after", also=_may_go),))
 
 
-def _removal(after: timedelta) -> Reminder:
-    """The warning of removals `after` so long."""
-    def due(ctx) -> tuple[str, dict]:
-        sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
-               "(removal_notified_at IS NULL OR removal_notified_at < :first) AND "
-               f"{USE} IS NULL")
-        return sql, {"first": clock.FIRST,
-                     "announced": guard.announced(ctx.options, ctx.now, after)}
+def _due_removals(ctx, after: timedelta) -> tuple[str, dict]:
+    """Those that are removed `after` so long."""
+    sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
+           "(removal_notified_at IS NULL OR removal_notified_at < :first) AND "
+           f"{USE} IS NULL")
+    return sql, {"first": clock.FIRST, "announced": guard.announced(ctx.options, ctx.now, after)}
 
-    def values(ctx, user: dict, rows: list[dict]) -> dict:
-        """`removed` is a promise: not before that, however late the mail."""
-        soonest, shown = ctx.clock() + ctx.options.warn_before, _their_values(ctx, user, rows)
-        ends = [max(clock.parse(row["created_at"]) + after, soonest) for row in rows]
-        for item, end in zip(shown["destinations"], ends):
-            item["removed"] = render.minute(end)
-        return {**shown, "first_day": render.day(min(ends))}
 
-    return Reminder("destination_removal", "destinations", "created_at", ("email",), due,
-                    ("removal_notified_at", "reminded_at"), "destination-removal:{id}:{day}",
-                    values, REMOVAL_OF)
+def _removal_values(ctx, user: dict, rows: list[dict], after: timedelta) -> dict:
+    """`removed` is a promise: not before that, however late the mail."""
+    soonest, shown = ctx.clock() + ctx.options.warn_before, _their_values(ctx, user, rows)
+    ends = [max(clock.parse(row["created_at"]) + after, soonest) for row in rows]
+    for item, end in zip(shown["destinations"], ends):
+        item["removed"] = render.minute(end)
+    return {**shown, "first_day": render.day(min(ends))}
 
 
 def _due_destinations(ctx) -> tuple[str, dict]:
@@ -211,6 +206,9 @@ def _their_values(ctx, user: dict, rows: list[dict]) -> dict:
                           "added": render.day(clock.parse(row["created_at"]))} for row in rows]}
 
 
+REMOVAL = Reminder("destination_removal", "destinations", "created_at", ("email",), _due_removals,
+                   ("removal_notified_at", "reminded_at"), "destination-removal:{id}:{day}",
+                   _removal_values, REMOVAL_OF)
 UNVERIFIED = Reminder("destination_reminder", "destinations", "created_at", ("email",),
                       _due_destinations, ("reminded_at",),
                       "destination-reminder:{id}:{created_at}", _their_values)
@@ -236,24 +234,17 @@ def expire_held(ctx, declared) -> dict:
         return ctx.counts
     ctx.count("notices", 0)
     if keep := limits["keep"]:
-        remind(ctx, _warning(keep))
+        remind(ctx, WARNING, keep)
     return delete(ctx, declared.table, due, declared.files)
 
 
-def _warning(keep: timedelta) -> Reminder:
-    """One an owner and day: what comes later waits for tomorrow's."""
-    def due(ctx) -> tuple[str, dict]:
-        sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
-               "AND held_at < :warned_from")
-        return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
-
-    return Reminder("overflow_warning", "overflow_hold", "held_at",
-                    ("alias_id", "sender", "subject", "size_bytes"), due,
-                    ("warned_at", "warning_id"), "overflow-warning:{user_id}:{day}",
-                    partial(_held_values, keep), HELD_OF)
+def _due_warnings(ctx, keep: timedelta) -> tuple[str, dict]:
+    sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
+           "AND held_at < :warned_from")
+    return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
 
 
-def _held_values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
+def _held_values(ctx, user: dict, rows: list[dict], keep: timedelta) -> dict:
     """What the templates show. `gone` is a promise: never before that, however late the mail."""
     soonest = ctx.clock() + NOTICE
     gone = [max(clock.parse(row["held_at"]) + keep, soonest) for row in rows]
@@ -270,3 +261,10 @@ def _held_values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
                       "received": render.minute(clock.parse(row["held_at"])),
                       "size": size(row["size_bytes"], 1000),
                       "gone": render.minute(end)} for row, end in zip(rows, gone)]}
+
+
+# One an owner and day: what comes later waits for tomorrow's.
+WARNING = Reminder("overflow_warning", "overflow_hold", "held_at",
+                   ("alias_id", "sender", "subject", "size_bytes"), _due_warnings,
+                   ("warned_at", "warning_id"), "overflow-warning:{user_id}:{day}", _held_values,
+                   HELD_OF)

@@ -29,25 +29,27 @@ kind       of the notice, and of its templates (KINDS)
 table      whose rows, with `user_id`
 age        the column that orders them, with an index: a time, or `id`
 columns    what the notice needs of a row
-due        function of the Context -> (SQL, values): the rows that are due and not marked yet
+due        function of (ctx, *given) -> (SQL, values): the rows that are due and not marked yet
 marks      the columns that take the time of the notice, or, as `warning_id`, its id
 key        dedupe key, with columns of a row and `{day}` to be filled in: of the first row it names
            the notice, and a row whose own key was used is listed no more
-values     function of (ctx, user, rows) -> what the templates show, besides `name` and `count`
+values     function of (ctx, user, rows, *given) -> what the templates show, besides `name` and
+           `count`
 lists      of a warning, SQL: a row that it still concerns is listed by a row of `notifications`
 failing    the column with an address that failed: another is notified, if there is one
 skip       function of (ctx, rows) -> whether nobody has to hear of them; it marks them
 """
 
 
-def remind(ctx, reminder: Reminder) -> None:
-    """Queue the notices that are owed, one an owner, the longest due first."""
+def remind(ctx, reminder: Reminder, *given) -> None:
+    """Queue the notices that are owed, one an owner, the longest due first. `given`: to `due` and
+    to `values`."""
     if reminder.lists and not ctx.dry_run:
         notices.follow_up_refused(ctx, reminder.kind, reminder.table, reminder.lists)
     sample: list[dict] = []
     before = ctx.counts.get("notices", 0)
     ctx.count("notices", 0)
-    sql, values = reminder.due(ctx)
+    sql, values = reminder.due(ctx, *given)
     # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this
     # status.
     status = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id)"
@@ -58,7 +60,7 @@ def remind(ctx, reminder: Reminder) -> None:
             ctx.stop("limit")
             break
         with alone(ctx, user_id):
-            listed = ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id))
+            listed = ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id, given))
             sample = sample or listed[:SAMPLE_ROWS]
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)  # others write too
@@ -105,9 +107,9 @@ def _statuses(reminder: Reminder) -> list[str]:
     return ["active"] if KINDS[reminder.kind].optional else ["active", "suspended"]
 
 
-def _remind_of_due(ctx, reminder: Reminder, user_id) -> list[dict]:
+def _remind_of_due(ctx, reminder: Reminder, user_id, given: tuple) -> list[dict]:
     """Remind one owner of the rows that are due now, oldest first, locked."""
-    sql, values = reminder.due(ctx)
+    sql, values = reminder.due(ctx, *given)
     columns = ", ".join(("id", "user_id", reminder.age, *reminder.columns))
     # Bare, the condition would make SQLite take its index and read the due rows of all owners for
     # each of them.
@@ -120,10 +122,10 @@ def _remind_of_due(ctx, reminder: Reminder, user_id) -> list[dict]:
         ctx.count(INVALID, len(found) - len(rows))
         ctx.log.warning("rows left out", table=reminder.table, user_id=user_id,
                         error=f"{reminder.age} is not a valid time")
-    return remind_owner(ctx, reminder, user_id, rows)
+    return remind_owner(ctx, reminder, user_id, rows, *given)
 
 
-def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dict]:
+def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict], *given) -> list[dict]:
     """Queue one notice about these rows and mark them, in the caller's transaction; a dry run
     changes nothing. The rows that it lists, [] if there is none."""
     user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
@@ -145,7 +147,7 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
     user["email"] = _address(ctx, reminder, user, rows)
     # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
-    values = {"count": len(rows), "many": len(rows) > 1, **reminder.values(ctx, user, rows)}
+    values = {"count": len(rows), "many": len(rows) > 1, **reminder.values(ctx, user, rows, *given)}
     notice = notices.notify(ctx, user, reminder.kind, key(rows[0]), values, now)
     marks = {name: notice if name.endswith("_id") else now for name in reminder.marks}
     changes = ", ".join(f"{column} = :{column}" for column in marks)
