@@ -4,6 +4,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import random
 import re
 import signal
 import stat
@@ -100,6 +101,36 @@ def test_every_row_of_the_account_is_in_it_none_of_another_and_no_secret(bench):
               if isinstance(value, (str, bytes)) and value]
     assert len(hidden) > 10
     assert not [value for value in hidden for text in content.values() if value in text]
+
+
+SIGNS = "=+-@＝＋－＠"
+RUN = [*(f"{sign}1+1" for sign in SIGNS), "\tx", "\rx", "\nx", "\0x", " =1", "\u00a0=1",
+       "\u200b=1", "\ufeff=1", "\x01=1", "\u202e=1", "-", "=", "-1 day"]
+PLAIN = ["", "plain", "2026-11-24 14:30:05", "a-b@c.example", "'=1", "ünï", "🙂", '{"a": 1}', "1+1",
+         "50 %", "<b>", " x", "a, b; c", "x=1"]
+LETTERS = [*SIGNS, *"\t\r\n\0 \u00a0\u200b\ufeff;,|\"'ab1.é🙂"]
+
+
+def test_no_spreadsheet_runs_a_cell_and_json_is_exact(bench):       # R53
+    requested(bench)
+    chosen = random.Random(7)
+    texts = [*RUN, *PLAIN, *("".join(chosen.choices(LETTERS, k=1 + at % 6)) for at in range(1000))]
+    bench.db.execute("DELETE FROM {overflow_hold}")
+    bench.bulk("overflow_hold", [{"user_id": 7, "subject": text, "size_bytes": -3}
+                                 for text in texts])
+    bench.run("export_accounts")
+    content = members(zips(bench)[0])
+    assert [row["subject"] for row in rows(content, "held_messages")] == texts
+    at = next(kind for kind in KINDS if kind.name == "held_messages").columns.index("subject")
+    cells = [line[at] for line in table(content, "held_messages")]
+    assert cells[:len(RUN)] == ["'" + text.replace("\0", "\ufffd") for text in RUN]
+    assert cells[len(RUN):len(RUN + PLAIN)] == PLAIN
+    # read as a program reads that knows nothing of quotes, whatever its separator: the worst case
+    sheet = content["csv/held_messages.csv"].decode("utf-8-sig")
+    for separator in ",;\t|":
+        for piece in re.split(f"[\r\n{re.escape(separator)}]", sheet):
+            start = re.sub(r'^[\s\0-\x1f"\u200b\ufeff]+', "", piece)
+            assert start[:1] not in SIGNS or start == "-3" or not start, repr(piece)
 
 
 # in the order of each index, ties included

@@ -29,7 +29,7 @@ INSIDE = {
     "features.accounts.deletion": "ORDER",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly Stopped "
               "UsageError",
-    "features.archives": "open_store", "features.exports.writer": "KINDS cell csv_writer json_line",
+    "features.archives": "open_store", "features.exports.writer": "KINDS",
     "features.forwards.srs": "SrsError forward reverse", "features.notifications": "SAMPLES",
     "text.mustache": "TemplateError render",
     "features.thresholds": "Cycle cycle elapsed_percent .", "folders": "mark_folder way_to .",

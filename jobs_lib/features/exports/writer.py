@@ -165,14 +165,15 @@ def _write_kind(open_member, folder: str, kind, pages, working) -> int:
     rows = 0
     # "-sig" is a byte order mark: without it Excel takes UTF-8 for something else.
     with tempfile.TemporaryFile("w+", BLOCK, "utf-8-sig", newline="", dir=folder) as sheet:
-        lines = csv_writer(sheet)
+        # RFC 4180, all text in quotes
+        lines = csv.writer(sheet, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
         lines.writerow(kind.columns)
         with open_member(f"json/{kind.name}.json") as member:
             member.write(b"[")
             for page in pages:
                 member.write(((",\n" if rows else "\n")
-                              + ",\n".join(map(json_line, page))).encode())
-                lines.writerows([cell(row[name]) for name in kind.columns] for row in page)
+                              + ",\n".join(map(_json_line, page))).encode())
+                lines.writerows([_cell(row[name]) for name in kind.columns] for row in page)
                 rows += len(page)
                 working(len(page))
             member.write(b"\n]\n")
@@ -217,7 +218,7 @@ NOUGHT = "\ufffd"  # in place of NUL, which ends a text for many programs
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 
 
-def json_line(row: dict) -> str:
+def _json_line(row: dict) -> str:
     """The row as one line of JSON. Bytes, and numbers that JSON does not know, as text."""
     try:
         return _encode(row)
@@ -225,12 +226,7 @@ def json_line(row: dict) -> str:
         return _encode({name: _plain(value) for name, value in row.items()})
 
 
-def csv_writer(file):
-    """A writer of rows to a text file: RFC 4180, all text in quotes."""
-    return csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
-
-
-def cell(value):
+def _cell(value):
     """A value as a cell that no spreadsheet runs."""
     text = value if isinstance(value, str) else _plain(value)
     if not isinstance(text, str):

@@ -128,20 +128,17 @@ def text(source: str, html: bool = False) -> str:
     # an item that is text has no names in it
     ("{{#plain}}{{name}}{{/plain}}", "Jo & <Co>Jo & <Co>"),
     ("{ } {a} }}", "{ } {a} }}"),
-])
-def test_a_construct(source, filled):
-    assert text(source) == filled
-
-
-@pytest.mark.parametrize("source, filled", [
+    # a section that has a line to itself takes it away
     ("{{#yes}}\ny\n{{/yes}}\nend\n", "y\nend\n"),
     ("  {{#yes}}  \n  y\n\t{{/yes}}\n", "  y\n"),
     ("{{#items}}\n- {{word}}\n\n{{/items}}\nend\n", "- one\n\n- two\n\nend\n"),
     ("{{name}}\n\nx\n", "Jo & <Co>\n\nx\n"),                        # a value keeps its line
     ("a {{#yes}}\ny{{/yes}}\n", "a \ny\n"),                         # not alone on its line
     ("{{^no}}\nn\n{{/no}}", "n\n"),                                 # the last line has no end
+    # the lines of another template
+    ("{{> greeting}}\nwelcome", "Hello Jo & <Co>,\nwelcome"),
 ])
-def test_a_section_that_has_a_line_to_itself_takes_it_away(source, filled):
+def test_a_construct(source, filled):
     assert text(source) == filled
 
 
@@ -162,7 +159,3 @@ def test_a_slip_is_told_with_its_place(source, said):
     with pytest.raises(TemplateError) as error:
         text(source)
     assert said in str(error.value)
-
-
-def test_a_partial_is_the_lines_of_another_template():
-    assert text("{{> greeting}}\nwelcome") == "Hello Jo & <Co>,\nwelcome"
