@@ -50,9 +50,9 @@ def archive(ctx, declared) -> dict:
     if not section.store or ctx.dry_run:
         return delete(ctx, TABLE, due)
     ctx.counts.update(archived=0, archives=0, deleted=0, expired=0)
-    known, place = ctx.db.query("SELECT location FROM {audit_archives}"), place_of(section)
+    place = place_of(section)
     # a folder that is missing later is not made again: its disk may not be mounted
-    store = open_store(section, make=all(_place_and_name(row)[0] != place for row in known))
+    store = open_store(section, make=all(row["place"] != place for row in _archives(ctx.db)))
     Archiver(ctx, store, due).work()
     return ctx.counts
 
@@ -61,7 +61,7 @@ def _preview(ctx, due) -> None:
     """For a dry run: what is known without looking into the store."""
     place, rows = place_of(ctx.section("archive")), ctx.within_limit(count(ctx.db, due))
     files = -(-rows // MOST_ROWS)
-    expired = sum(_place_and_name(row)[0] == place for row in _old(ctx))
+    expired = sum(row["place"] == place for row in _old(ctx))
     ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}; "
              f"remove {counted(expired, 'old archive')} from it", [])
     ctx.counts.update(archived=rows, archives=files, expired=expired)
@@ -85,14 +85,13 @@ class Archiver:
 
     def work(self) -> None:
         """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
-        row = self.db.row("SELECT id, location, sha256, status FROM {audit_archives} "
-                          f"WHERE {UNFINISHED} ORDER BY id LIMIT 1")
-        if row and self._lives(row):
-            self.ctx.stop(OTHERS)
-        elif row and row["status"] == "writing":
-            self._discard(row)
-        elif row:
-            self._delete(row["id"], read_back(self.store, _place_and_name(row)[1], row["sha256"]))
+        for row in _archives(self.db, UNFINISHED):
+            if self._lives(row):
+                self.ctx.stop(OTHERS)
+            elif row["status"] == "writing":
+                self._discard(row)
+            else:
+                self._delete(row["id"], read_back(self.store, row["name"], row["sha256"]))
         if self.ctx.should_stop():
             return
         self._expire()
@@ -103,19 +102,18 @@ class Archiver:
 
     def _lives(self, row: dict) -> bool:
         """Whether the run that made it is at work: the sweep was just before."""
-        run = f"{_place_and_name(row)[1]}--".split("-")[2]
+        run = f"{row['name']}--".split("-")[2]
         return bool(self.db.value("SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run "
                                   "AND status = 'running'", run=run))
 
     def _discard(self, row: dict) -> None:
         """Remove what there is of an unverified archive, its row last, so that no file is left
         without one. Its mark keeps it from being verified, should its run not be dead."""
-        place, name = _place_and_name(row)
         if not self.db.execute("UPDATE {audit_archives} SET sha256 = :mark WHERE id = :id "
                                "AND status = 'writing'", mark=DISCARDED, id=row["id"]):
             return
-        if place == self.store.place:
-            self.store.remove(name)
+        if row["place"] == self.store.place:
+            self.store.remove(row["name"])
         self._forget(row["id"])
         self.ctx.log.warning("unfinished archive discarded", location=row["location"])
 
@@ -123,13 +121,12 @@ class Archiver:
         """Remove the archives in this store that are past `[archive] keep`: the file, then the row.
         What was moved here by hand is found by its name."""
         for row in _old(self.ctx):
-            place, name = _place_and_name(row)
             if self.ctx.should_stop():
                 return
-            if place != self.store.place and not self.store.has(name):
+            if row["place"] != self.store.place and not self.store.has(row["name"]):
                 self.ctx.log.warning("old archive in another store", location=row["location"])
                 continue
-            self.store.remove(name)
+            self.store.remove(row["name"])
             self._forget(row["id"])
             self.ctx.log.event("archive expired", location=row["location"])
             self.ctx.count("expired")
@@ -202,16 +199,18 @@ class Archiver:
 def _old(ctx) -> list[dict]:
     """The archives of all stores that are past `[archive] keep`, oldest first."""
     keep = ctx.section("archive").keep
-    return [] if keep is None else ctx.db.query(
-        "SELECT id, location FROM {audit_archives} WHERE status = 'purged' "
-        "AND created_at >= :first AND created_at < :old ORDER BY created_at",
+    return [] if keep is None else _archives(
+        ctx.db, "status = 'purged' AND created_at >= :first AND created_at < :old",
         first=clock.FIRST, old=ctx.now - keep)
 
 
-def _place_and_name(row: dict) -> tuple[str, str]:
-    """The store that an archive was written into, and its file there."""
-    place, _, name = words(row["location"]).rpartition("/")
-    return place, name
+def _archives(db, rule: str = "1 = 1", **values) -> list[dict]:
+    """Those of which that is true, each with its `place`, a store, and its `name` there."""
+    rows = db.query("SELECT id, location, sha256, status FROM {audit_archives} "
+                    f"WHERE {rule} ORDER BY created_at, id", **values)
+    for row in rows:
+        row["place"], _, row["name"] = words(row["location"]).rpartition("/")
+    return rows
 
 
 def packed(rows) -> tuple[bytes, list]:
