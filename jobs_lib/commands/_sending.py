@@ -9,8 +9,7 @@ import time
 from jobs_lib.database.schema import version
 from jobs_lib.engines import attempts, relay
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.ports.mail import open_transport
-from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
+from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message, Result, open_transport
 from jobs_lib.ports.mail.replies import digest
 from jobs_lib.ports.outcomes import RELAY, SENT
 from jobs_lib.text import masking

@@ -28,6 +28,6 @@ def run(args, make_session, config_path) -> int:
     if not session.config.job(job).enabled:
         raise UsageError(f"enqueue: {job.name} is disabled, and no worker runs it: `jobs.py "
                          f"{job.name}` runs it here and now")
-    dispatch.enqueue(session.config, mode, [job], False)
+    dispatch.engine(mode).enqueue(session.config, [job], False)
     session.console.say(f"{job.name}: enqueued")
     return OK

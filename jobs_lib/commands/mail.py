@@ -10,7 +10,7 @@ import os
 
 from jobs_lib.config.option_types import address, argparse_type
 from jobs_lib.engines import mime
-from jobs_lib.ports.mail.message import Envelope
+from jobs_lib.ports.mail import Envelope
 from jobs_lib.text.addresses import check
 
 from . import _sending

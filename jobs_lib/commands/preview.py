@@ -16,7 +16,7 @@ from jobs_lib.config.option_types import address, argparse_type
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.features import exports
 from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
-from jobs_lib.ports.mail.message import Envelope
+from jobs_lib.ports.mail import Envelope
 from jobs_lib.text.addresses import check
 from jobs_lib.text.mustache import TemplateError
 

@@ -28,7 +28,7 @@ def relay(installation):
                    "That is for trying things out.", "Set transport = smtp, and the relay.")
         return
     # it ends before a message begins
-    if wrong := probe(mail, time.monotonic() + RELAY_SECONDS)[0]:
+    if wrong := probe(mail, time.monotonic() + RELAY_SECONDS):
         yield problem(f"The relay did not accept the connection: {wrong}",
                       "All mail waits, and the queues grow.", "Look at [mail] in config.ini. "
                       "docs/failures.md, Mail is not going out, explains the message.")
@@ -82,7 +82,7 @@ def broker(installation):
         for each in url.split(";"):
             yield from _open(each)
         try:
-            dispatch.engine(mode).enqueue(config, [])
+            dispatch.engine(mode).enqueue(config, [], True)
         except JobsError as error:
             yield problem(f"The workers' broker cannot be used: {error}",
                           "Jobs of that mode wait, or `run-due` runs them itself.",

@@ -2,7 +2,7 @@
 same room, up to where the run would end."""
 from __future__ import annotations
 
-from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
+from jobs_lib.ports.mail import MESSAGE_MINIMUM
 from jobs_lib.text import counted
 
 from . import relay

@@ -92,7 +92,7 @@ class Outages:
         for mode in dict.fromkeys(self._config.mode(job) for job in jobs):
             theirs = [job for job in jobs if self._config.mode(job) == mode]
             try:
-                dispatch.enqueue(self._config, mode, theirs, True)
+                dispatch.engine(mode).enqueue(self._config, theirs, True)
             except JobsError as error:
                 left += theirs
                 problems.append(f"{str(error).rstrip('.')}. The jobs of workers are run by cron "
@@ -165,7 +165,7 @@ class Outages:
                 modes.add(self._config.mode(job))
         try:
             for mode in modes - {CRON}:
-                dispatch.engine(mode).enqueue(self._config, [])
+                dispatch.engine(mode).enqueue(self._config, [], True)
         except JobsError:
             return True
         return False

@@ -18,6 +18,8 @@ from jobs_lib.workers.dispatch import Refused
 
 from .launch import Launch, open_session
 
+LONGEST = 60  # characters of what a broker says
+
 _serving: dict = {}
 
 
@@ -77,8 +79,10 @@ def _asked_for(asked: tuple, config) -> tuple:
     return job, scheduled
 
 
-def refused(queue: str, message: str, why: Refused) -> None:
-    """Report it in worker.log, and on stderr for the service manager."""
+def refused(queue, message, why: Refused) -> None:
+    """Report it in worker.log, and on stderr for the service manager. Queue and message may be any
+    words, of whoever can write to the broker."""
+    queue, message = (ascii(each)[:LONGEST] for each in (queue, message))
     log = Log(_session().config.section("core"), "worker")
     log.warning("message refused", queue=queue, message=message, why=str(why))
     log.close()

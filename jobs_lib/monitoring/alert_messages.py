@@ -14,7 +14,7 @@ from jobs_lib.engines import mime
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.folders import HOME
 from jobs_lib.ports.http import Request, refusal
-from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
+from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.history import host

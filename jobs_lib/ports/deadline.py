@@ -26,9 +26,9 @@ class Socket(socket.socket):
     room = MOST
     ended = False       # whether the other side sends no more
 
-    def allow(self, until: float | None, room: int = MOST) -> None:
-        """From now on nothing takes longer, and no more is read."""
-        self.until, self.room = until, room
+    def allow(self, until: float | None) -> None:
+        """From now on nothing takes longer, and so much is read again."""
+        self.until, self.room = until, MOST
 
     def recv_into(self, buffer, *how) -> int:
         self._hurry()
@@ -76,10 +76,8 @@ def connect(found: list, until: float) -> Socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.until = until
             return sock
-        except BaseException as error:
+        except OSError as error:
             sock.close()
-            if not isinstance(error, OSError):
-                raise
             failure = error
     raise failure
 

@@ -15,8 +15,8 @@ from .outcomes import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 try:
     import dns.asyncresolver
+    import dns.exception
     import dns.flags
-    import dns.inet
     import dns.name
     import dns.nameserver
     import dns.resolver
@@ -25,7 +25,6 @@ except ImportError:
     raise JobsError("checking domains needs dnspython, which is not installed: "
                     + way_to("dnspython", "domains")) from None
 
-RESOLV_CONF = "/etc/resolv.conf"
 # a packet may get lost, or be forged: who gave no answer is asked again
 ROUNDS = 2
 # between two looks whether the run is to stop, while answers are awaited
@@ -36,11 +35,13 @@ class Resolver:
     """Asks these name servers, in order, or else the system's. nameservers: (address, port);
     timeout: seconds for one question in all."""
 
-    def __init__(self, nameservers, timeout: float, resolv_conf: str = RESOLV_CONF) -> None:
+    def __init__(self, nameservers, timeout: float, resolv_conf: str = "/etc/resolv.conf") -> None:
         self._stub = stub = dns.asyncresolver.Resolver(configure=False)
         stub.nameservers = [dns.nameserver.Do53Nameserver(*each) for each in nameservers]
         if not nameservers:
-            stub.nameservers = _system(resolv_conf)
+            # where that does not name any, nothing is known of any domain
+            with suppress(dns.exception.DNSException, ValueError):
+                stub.read_resolv_conf(resolv_conf)
         stub.lifetime = timeout
         stub.timeout = timeout / ROUNDS / max(1, len(stub.nameservers))
         stub.use_edns()             # for answers over 512 octets; what is too large comes by TCP
@@ -86,17 +87,6 @@ class Resolver:
             # a mere referral
             return Answer(UNKNOWN, why="the name server does not look names up for others")
         return Answer(NODATA)
-
-
-def _system(resolv_conf: str) -> list:
-    """The addresses in such a file, whatever else it says; none where it is missing."""
-    with suppress(OSError), open(resolv_conf, encoding="utf-8", errors="replace") as file:
-        lines = [line.split() for line in file]
-        return [line[1] for line in lines
-                if len(line) > 1
-                and line[0] == "nameserver"
-                and dns.inet.is_address(line[1])]
-    return []
 
 
 def _why(errors: list) -> str:

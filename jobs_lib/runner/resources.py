@@ -53,9 +53,9 @@ class Ports:
     def trusted_http(self):
         """The same for URLs that the operator has chosen: they may lead to any address, this host
         included."""
-        from jobs_lib.ports.http import trusted
-        section = self._config.section
-        return self.http(trusted(section("webhooks"), section("alerts").timeout))
+        webhooks, alerts = map(self._config.section, ("webhooks", "alerts"))
+        return self.http(type(webhooks)(**{**vars(webhooks), "timeout": alerts.timeout,
+                                           "allow_networks": None}))
 
     def dns(self, section):
         """A resolver as `[dns]` asks for it."""

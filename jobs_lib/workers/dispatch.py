@@ -1,26 +1,16 @@
-"""Giving to the workers what is due of their jobs. What an engine is, only rq.py and celery.py
-know."""
+"""What both engines of workers share, and which of them is asked. What an engine is, only rq.py and
+celery.py know."""
 from __future__ import annotations
 
 from jobs_lib.catalogue import CRON, PRIORITIES
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import way_to
-from jobs_lib.records import namedtuple
 
 PERFORM = "jobs.perform"        # what every message names
+CONNECT, ANSWER = 3, 5          # seconds that a broker is waited for
 MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
-SHOWN = 60                      # characters of what a broker says
 # seconds that a message of the schedule is worth: then it is due again anyway
 EXPIRES = 600
-
-Message = namedtuple("Message", "name scheduled queue seconds")
-Message.__doc__ = """What an adapter puts into a queue.
-
-name       of a job
-scheduled  whether it runs only if its slot is still due
-queue      by the job's priority
-seconds    after which the engine may end it by force
-"""
 
 
 class BrokerAway(JobsError):
@@ -34,9 +24,14 @@ class Refused(JobsError):
 
 def engine(mode: str):
     """The adapter of an engine. JobsError, with the command that installs it, if its package is
-    missing.
+    missing. It has
 
-    It has `enqueue(config, [Message])` and `worker(config, queues, burst, runs)`.
+    enqueue(config, jobs, scheduled)        put a message for each job into its queue: to run it
+                                            now, or only if its slot is still due; BrokerAway leaves
+                                            what it could not give due
+    worker(config, queues, burst, runs)     work until it is stopped, or, `burst`, is idle; runs has
+                                            `perform`, what a message may ask for, and `refused`,
+                                            for one that asks for anything else
     """
     try:
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
@@ -52,21 +47,15 @@ def engines(config, jobs: list) -> list[str]:
 
 def queues(config) -> list[str]:
     """The names of the queues, most urgent first."""
-    return [f"{config.section('worker').queues}_{priority}" for priority in PRIORITIES]
+    return [queue_of(config, priority) for priority in PRIORITIES]
 
 
-def enqueue(config, mode: str, jobs: list, scheduled: bool) -> None:
-    """Ask this engine for a run of each job. Raises BrokerAway; what it could not give stays
-    due."""
-    messages = []
-    for job in jobs:
-        longest = config.job(job).budget + config.section("core").grace
-        messages.append(Message(job.name, scheduled,
-                                f"{config.section('worker').queues}_{job.priority}",
-                                int(longest.total_seconds()) + MARGIN))
-    engine(mode).enqueue(config, messages)
+def queue_of(config, priority: str) -> str:
+    """The queue of the jobs with this priority."""
+    return f"{config.section('worker').queues}_{priority}"
 
 
-def shown(word) -> str:
-    """Something from the broker as it may be shown."""
-    return ascii(word)[:SHOWN]
+def longest(config, job) -> int:
+    """The seconds after which an engine may end a run of the job by force."""
+    hard_limit = config.job(job).budget + config.section("core").grace
+    return int(hard_limit.total_seconds()) + MARGIN

@@ -1,13 +1,11 @@
 """RQ: the only module that knows it (https://python-rq.org, 1.16 and later).
 
-A message is waiting once at most: before another is put in, the queue is looked through for its
-name. Messages are JSON and name one function; whatever else a stranger puts into Redis is refused,
+Messages are JSON and name one function; whatever else a stranger puts into Redis is refused,
 logged and kept among the failed ones (docs/decisions.md, "A message can ask for a job and for
 nothing else").
 """
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +18,8 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from jobs_lib.errors import JobsError
 
-from .dispatch import EXPIRES, PERFORM, BrokerAway, Message, Refused, shown
+from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, BrokerAway, Refused, longest, queue_of
 
-CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
 # seconds that a failed message can be looked at; the history keeps it longer
 DAY = 24 * 3600
 # What of a message in Redis is read. The rest would name functions to be called, pages to be asked
@@ -31,31 +28,19 @@ FIELDS = {b"data", b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"
           b"origin", b"worker_name", b"status", b"timeout", b"ttl"}
 
 
-def enqueue(config, messages: list[Message]) -> None:
-    """Put these into their queues, but for those that wait there already. BrokerAway if Redis is
-    not there, or full."""
-    with _clear_words():
-        redis = _redis(config, socket_timeout=ANSWER_SECONDS)
-        redis.ping()
-        queues = {message.queue: Queue(message.queue, connection=redis, job_class=OurJob,
-                                       serializer=JSONSerializer) for message in messages}
-        waiting = {id.rpartition("--")[0] for queue in queues.values()
-                   for id in queue.get_job_ids()}
-        for message in messages:
-            if message.scheduled and message.name in waiting:
-                continue
-            queues[message.queue].enqueue_call(
-                PERFORM, args=(message.name, message.scheduled), timeout=message.seconds,
-                ttl=EXPIRES if message.scheduled else None,
-                result_ttl=0, failure_ttl=DAY, description=message.name,
-                job_id=f"{message.name}--{os.urandom(6).hex()}")
+def enqueue(config, jobs: list, scheduled: bool) -> None:
+    """As dispatch.engine has it."""
+    with _connected(config, socket_timeout=ANSWER) as how:
+        how["connection"].ping()
+        for job in jobs:
+            Queue(queue_of(config, job.priority), **how).enqueue_call(
+                PERFORM, args=(job.name, scheduled), timeout=longest(config, job),
+                ttl=EXPIRES if scheduled else None, result_ttl=0, failure_ttl=DAY,
+                description=job.name)
 
 
 def worker(config, queues: list[str], burst: bool, runs) -> int:
-    """RQ's own worker over these queues, the first of them first. Returns when it is stopped, or,
-    `burst`, is idle.
-
-    runs: `perform`, what a message may ask for, and `refused` for one that asks for anything else.
+    """RQ's own worker over these queues, the first of them first.
 
     It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends
     well in its own process, and the service manager starts the worker again.
@@ -65,10 +50,20 @@ def worker(config, queues: list[str], burst: bool, runs) -> int:
     DefaultSerializer.loads = staticmethod(JSONSerializer.loads)
     DefaultSerializer.dumps = staticmethod(JSONSerializer.dumps)
     OurJob.runs = OurWorker.runs = runs
-    with _clear_words():
-        OurWorker(queues, connection=_redis(config), serializer=JSONSerializer,
-                  job_class=OurJob).work(burst=burst, logging_level="WARNING")
+    with _connected(config) as how:
+        OurWorker(queues, **how).work(burst=burst, logging_level="WARNING")
     return 0
+
+
+@contextmanager
+def _connected(config, **options):
+    """What queues and workers are made with. BrokerAway for a Redis that is not there, or full."""
+    try:
+        redis = Redis.from_url(config.section("worker").redis, socket_connect_timeout=CONNECT,
+                               **options)
+        yield {"connection": redis, "job_class": OurJob, "serializer": JSONSerializer}
+    except (RedisError, OSError) as error:
+        raise BrokerAway(f"[worker] redis: {error}") from error
 
 
 class OurJob(Job):
@@ -82,9 +77,9 @@ class OurJob(Job):
         """The message of this id; none, which RQ passes over, where id or message cannot be one."""
         try:
             return super().fetch(id, *how, **options)
-        except (ValueError, ResponseError) as error:
-            cls.runs.refused("-", shown(id), Refused("it is not stored as a message is"))
-            raise NoSuchJobError(f"no message: {shown(str(error))}") from None
+        except (ValueError, ResponseError):
+            cls.runs.refused("-", id, Refused("it is not stored as a message is"))
+            raise NoSuchJobError from None
 
     def restore(self, raw_data):
         """What a message of ours has, and nothing more."""
@@ -92,7 +87,7 @@ class OurJob(Job):
         try:
             super().restore(known)
             if self.func_name != PERFORM:
-                self.why = f"it names {shown(self.func_name)}, which is no function of these jobs"
+                self.why = f"it names {self.func_name!a:.60}, which is no function of these jobs"
             elif (self.instance is not None or self.kwargs
                     or not isinstance(self.args, (list, tuple))):
                 self.why = "it holds something else than a function and its arguments"
@@ -127,19 +122,6 @@ class OurWorker(Worker):
     def handle_exception(self, job, *exc_info):
         """Log why a message was refused, or how it failed."""
         if isinstance(exc_info[1], Refused):
-            self.runs.refused(shown(job.origin), shown(job.id), exc_info[1])
+            self.runs.refused(job.origin, job.id, exc_info[1])
         elif not isinstance(exc_info[1], JobsError):        # which has said what is wrong
             super().handle_exception(job, *exc_info)
-
-
-@contextmanager
-def _clear_words():
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise BrokerAway(f"[worker] redis: {error}") from error
-
-
-def _redis(config, **how):
-    return Redis.from_url(config.section("worker").redis, socket_connect_timeout=CONNECT_SECONDS,
-                          **how)

@@ -51,7 +51,7 @@ def opened():
         def open_(limits=None, **changes):
             transport = open_transport(section(**changes))
             if limits is not None:
-                transport.limits = limits
+                transport.session.limits = limits
             stack.callback(transport.close)
             return transport
         yield open_

@@ -16,6 +16,8 @@ import threading
 import time
 from collections import namedtuple
 
+from tests.servers.listener import Listener
+
 OK = b""                                   # what a well-behaved relay answers
 DROP = "close the connection"
 RESET = "reset the connection"
@@ -29,9 +31,8 @@ USUAL = {"greeting": b"220 relay.example ESMTP", "RSET": b"250 2.0.0 Ok", "MAIL"
          b"1", "QUIT": b"221 2.0.0 Bye", "STARTTLS": b"220 2.0.0 Ready", "AUTH": b"235 2.7.0 Ok"}
 
 
-class Relay:
-    """Listens on a free loopback port. latency: seconds a round trip; eager: 354 though every RCPT
-    failed.
+class Relay(Listener):
+    """latency: seconds a round trip; eager: 354 though every RCPT failed.
 
     linger: after a Bye read on until the other side closes.
     """
@@ -46,20 +47,15 @@ class Relay:
         self.accepted = []                 # (sender, recipients, content as the relay keeps it)
         self.lock = threading.Lock()
         self.stopping = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.open = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        super().__init__()
 
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                with self.lock:
-                    self.open.append(connection)
-                    self.received.append(bytearray())
-                conversation = Conversation(self, connection, self.received[-1])
-                threading.Thread(target=conversation.run, daemon=True).start()
+    def serve(self, connection) -> None:
+        record = bytearray()
+        with self.lock:
+            self.open.append(connection)
+            self.received.append(record)
+        Conversation(self, connection, record).run()
 
     def answer(self, phase: str):
         """What the script says next for this phase."""
@@ -85,22 +81,14 @@ class Relay:
                       if line]
         return words
 
-    def stop(self) -> None:
+    def __exit__(self, *how) -> None:
         self.stopping.set()
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)        # else it takes one connection more
-        self.listener.close()
+        super().__exit__(*how)
         with self.lock:
             for connection in self.open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
                 connection.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
 
 class Gone(Exception):

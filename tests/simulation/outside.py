@@ -156,7 +156,7 @@ class Web:
         now = outside.weather.now(host, outside.weather.now("network"))
         outside.clock.sleep({"silent": 10.0}.get(now, 0.2))
         answer = {
-            "silent": Response("timeout", text="no answer within 10 seconds"),
+            "silent": Response("failed", text="no answer in time"),
             "away": Response("failed", text="connection refused"),
             "broken": Response("answered", 500, excerpt="oops"),
             "gone": Response("answered", 410, excerpt="gone"),

@@ -61,9 +61,8 @@ BY_REASON = {
         "Use a destination without letters such as é or ü."),
     reasons.BAD_SENDER: (
         "The sender's address is not valid, so we could not send the message.", ANOTHER_WAY),
-    **dict.fromkeys((reasons.MISSING, reasons.EMPTY, reasons.NOT_A_FILE, reasons.NOT_A_PATH,
-                     reasons.BAD_PATH), ("We no longer have the content of this message.",
-                                         "Ask the sender to send it again.")),
+    **dict.fromkeys((reasons.MISSING, reasons.EMPTY, reasons.NOT_A_FILE, reasons.BAD_PATH), (
+        "We no longer have the content of this message.", "Ask the sender to send it again.")),
     **dict.fromkeys((reasons.EIGHT_BIT, reasons.UNREADABLE, reasons.CHANGED, reasons.NO_TIME,
                      reasons.DEFECT), OUR_FAULT),
 }

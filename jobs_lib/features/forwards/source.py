@@ -8,9 +8,8 @@ from jobs_lib.engines import spool
 from jobs_lib.engines.due import due
 from jobs_lib.errors import JobsError
 from jobs_lib.features.queues import FORWARDS
-from jobs_lib.ports.mail import reasons
+from jobs_lib.ports.mail import Envelope, Message, Result, reasons
 from jobs_lib.ports.mail.content import Unsendable, open_message
-from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL
 from jobs_lib.text import one_line
 from jobs_lib.text.addresses import check

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.engines import attempts, mime
-from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
+from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message
 from jobs_lib.text import words
 from jobs_lib.text.addresses import check
 

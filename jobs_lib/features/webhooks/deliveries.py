@@ -8,7 +8,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, UNUSABLE
 from jobs_lib.engines.queue import Work
-from jobs_lib.ports.http import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
+from jobs_lib.ports.http import ANSWERED, FAILED, OURS, UNSENDABLE, Request, Response
 from jobs_lib.records import namedtuple
 
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
@@ -76,7 +76,7 @@ def request(row: dict, endpoint: dict, now) -> Request | Response:
     seconds = int(now.timestamp())
     signature = sign(secrets, event_id, seconds, body)
     if not signature:                   # the words never quote it
-        return Response(REFUSED, text="the secret of this endpoint is not `whsec_` and base64")
+        return Response(FAILED, text="the secret of this endpoint is not `whsec_` and base64")
     return Request(f"webhook-{row['id']}", endpoint["url"], (
         ("Content-Type", "application/json"), ("webhook-id", event_id),
         ("webhook-timestamp", str(seconds)), ("webhook-signature", signature)), body)

@@ -6,8 +6,6 @@ are never looked at, redirects never followed, and nothing but `http` and `https
 """
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from jobs_lib.records import namedtuple
 
 # body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
@@ -21,23 +19,13 @@ Response = namedtuple("Response", "outcome status retry_after excerpt text",
                       defaults=(None, "", "", ""))
 
 ANSWERED = "answered"        # there is a status
-FAILED = "failed"            # no name, no connection, no TLS, or no HTTP
-TIMEOUT = "timeout"          # the limit in time was reached
+FAILED = "failed"            # a URL or an address that we do not call, or no answer that is HTTP
 # this host has no file handle or memory left: the endpoint has nothing to do with it
 OURS = "ours"
 UNSENDABLE = "unsendable"    # this delivery cannot be written as a request, to whomever
-REFUSED = "refused"          # by us: a URL that we do not call, or an address that is not public
 
 EXCERPT = 2048               # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
-
-
-def trusted(webhooks, timeout):
-    """The `[webhooks]` section for a URL that the operator has chosen: it may lead anywhere, this
-    host included."""
-    import ipaddress
-    everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
-    return SimpleNamespace(**{**vars(webhooks), "timeout": timeout, "allow_networks": everywhere})
 
 
 def refusal(response: Response) -> str:

@@ -8,13 +8,12 @@ all: an honest name has no private addresses beside public ones.
 """
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import re
 import socket
 import time
-from functools import cached_property
+from contextlib import closing, contextmanager, suppress
 
 from jobs_lib.folders import VERSION, write
 from jobs_lib.ports import deadline
@@ -26,8 +25,6 @@ from . import (
     FAILED,
     NOT_PUBLIC,
     OURS,
-    REFUSED,
-    TIMEOUT,
     UNSENDABLE,
     Request,
     Response,
@@ -40,50 +37,88 @@ MOST_ADDRESSES = 4          # of one name that are tried
 BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
 
 
+class Failure(Exception):
+    """An attempt that ends here: the outcome, and the text of its Response."""
+
+
+@contextmanager
+def failing(what: str):
+    """An error becomes the Failure whose text begins so."""
+    try:
+        yield
+    except (OSError, ValueError) as error:      # ValueError: a name that no certificate can be for
+        why = deadline.in_words(error)
+        raise Failure(OURS if is_exhausted(error) else FAILED, why if isinstance(
+            error, socket.timeout) else f"{what} ({why})") from None
+
+
 class Poster:
     """Sends as the `[webhooks]` section asks, for one run; may be used from several threads at
-    once. JobsError if that cannot work."""
+    once. JobsError if that cannot work. With None for `allow_networks` it calls any address, this
+    host's too: for URLs of the operator's own."""
 
     def __init__(self, webhooks) -> None:
-        self.seconds = webhooks.timeout.total_seconds()
-        self.allowed = webhooks.allow_networks
-        self._outbox, self._ca_file = webhooks.outbox, webhooks.ca_file
-        if self._ca_file:
-            # a file that cannot be read is the operator's to see, not one endpoint's
-            self.context        # noqa: B018
+        self.seconds, self.allowed = webhooks.timeout.total_seconds(), webhooks.allow_networks
+        self.outbox = webhooks.outbox
+        # a file that cannot be read is the operator's to see, not one endpoint's
+        self.context = deadline.tls_context("[webhooks] ca_file", webhooks.ca_file, besides=True)
 
     def post(self, request: Request) -> Response:
         """Send it once. Never raises, and takes `[webhooks] timeout` at most."""
         try:
             target, data = _prepare(request)    # before anybody is asked for a name
-            if self._outbox:
-                return _keep(self._outbox, request, data)
+            if self.outbox:
+                return _keep(self.outbox, request, data)
             with failing("the connection broke"):
                 return self._post(target, data)
         except Failure as failure:
-            return failure.response
-        except socket.timeout:
-            return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
-
-    @cached_property
-    def context(self):
-        """What verifies certificates; made at the first need, since it reads the system's
-        authorities."""
-        return deadline.tls_context("[webhooks] ca_file", self._ca_file, besides=True)
+            outcome, text = failure.args
+            return Response(outcome, text=text)
 
     def _post(self, target, data: bytes) -> Response:
-        sock = connect(target, self.allowed, self.seconds)
+        sock = self._connect(target)
         try:
             if target.secure:
                 with failing("no TLS connection"):
                     sock = deadline.encrypted(sock, self.context, target.host)
-            with contextlib.closing(http.client.HTTPResponse(sock, method="POST")) as answer:
+            with closing(http.client.HTTPResponse(sock, method="POST")) as answer:
                 # it may have answered and closed before it read all
-                with contextlib.suppress(ConnectionError):
+                with suppress(ConnectionError):
                     sock.sendall(data)
                 return _answer(answer, sock)
         finally:
             sock.close()
+
+    def _connect(self, target) -> deadline.Socket:
+        """Connected to a host whose addresses are all public, or allowed."""
+        until = time.monotonic() + self.seconds
+        with failing(f"the name {target.host} cannot be resolved"):
+            found = deadline.look_up(target.host.encode("ascii"), target.port, until)
+        if not all(self._may_call(family, address[0]) for family, *_, address in found):
+            raise Failure(FAILED, NOT_PUBLIC)
+        with failing("no connection"):
+            return deadline.connect(found[:MOST_ADDRESSES], until)
+
+    def _may_call(self, family, address: str) -> bool:
+        return self.allowed is None or public_addresses.is_in(address, self.allowed) or (
+            public_addresses.is_public(address) and not is_own(family, address))
+
+
+def _prepare(request: Request) -> tuple:
+    """(its Target, the request as it goes over the wire). Failure for a URL that we do not call,
+    and for a header that would be two."""
+    try:
+        target = parse(request.url)
+    except UrlError as error:
+        raise Failure(FAILED, str(error)) from None
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
+             *(f"{name}: {value}" for name, value in request.headers),
+             f"Content-Length: {len(request.body)}", "Accept: */*",
+             "Connection: close"]
+    if not all(line.isascii() and line.isprintable() for line in lines):
+        raise Failure(UNSENDABLE, "a header of this delivery holds a control character, or "
+                      "one that is not ASCII")
+    return target, "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
 
 
 def _keep(folder: str, request: Request, data: bytes) -> Response:
@@ -98,24 +133,7 @@ def _keep(folder: str, request: Request, data: bytes) -> Response:
     return Response(ANSWERED, 200, "", "written into a file, not sent")
 
 
-def _prepare(request: Request) -> tuple:
-    """(its Target, the request as it goes over the wire). Failure for a URL that we do not call,
-    and for a header that would be two."""
-    try:
-        target = parse(request.url)
-    except UrlError as error:
-        raise Failure(REFUSED, str(error)) from None
-    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
-             *(f"{name}: {value}" for name, value in request.headers),
-             f"Content-Length: {len(request.body)}", "Accept: */*",
-             "Connection: close"]
-    if not all(line.isascii() and line.isprintable() for line in lines):
-        raise Failure(UNSENDABLE, "a header of this delivery holds a control character, or "
-                      "one that is not ASCII")
-    return target, "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
-
-
-def _answer(answer: http.client.HTTPResponse, sock) -> Response:
+def _answer(answer: http.client.HTTPResponse, sock: deadline.Socket) -> Response:
     """The Response that comes in."""
     try:
         answer.begin()
@@ -126,7 +144,7 @@ def _answer(answer: http.client.HTTPResponse, sock) -> Response:
     body = b""
     # whatever ends it: the status counts. It is read further than it is kept, so as not to cut off
     # the other side
-    with contextlib.suppress(http.client.HTTPException, OSError):
+    with suppress(http.client.HTTPException, OSError):
         while piece := answer.read1(deadline.MOST):
             body += piece
     return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""),
@@ -139,46 +157,6 @@ def excerpt(body: bytes) -> str:
     text = body[:2 * EXCERPT].decode("utf-8", "replace")
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")
-
-
-class Failure(Exception):
-    """An attempt that ends here, with this Response."""
-
-    def __init__(self, outcome: str, text: str) -> None:
-        super().__init__(text)
-        self.response = Response(outcome, text=text)
-
-
-@contextlib.contextmanager
-def failing(what: str):
-    """An OSError becomes the Failure whose text begins so; a time-out stays one."""
-    try:
-        yield
-    except socket.timeout:
-        raise
-    except (OSError, ValueError) as error:      # ValueError: a name that no certificate can be for
-        raise Failure(OURS if is_exhausted(error) else FAILED,
-                      f"{what} ({deadline.in_words(error)})") from None
-
-
-def connect(target, allowed, seconds: float):
-    """A socket connected to a host whose addresses are all public, or allowed, with a deadline so
-    many seconds from now. Failure, or socket.timeout."""
-    until = time.monotonic() + seconds
-    with failing(f"the name {target.host} cannot be resolved"):
-        found = deadline.look_up(target.host.encode("ascii"), target.port, until)
-    if not all(_may(family, address, allowed) for family, _, _, _, address in found):
-        raise Failure(REFUSED, NOT_PUBLIC)
-    with failing("no connection"):
-        return deadline.connect(found[:MOST_ADDRESSES], until)
-
-
-def _may(family, address: tuple, allowed) -> bool:
-    if public_addresses.is_in(address[0], allowed):
-        return True
-    on_a_link = len(address) == 4 and address[3]
-    return not on_a_link and public_addresses.is_public(address[0]) and not is_own(family,
-                                                                                   address[0])
 
 
 def is_own(family, address: str) -> bool:

@@ -49,8 +49,7 @@ NETWORKS_6 = (              # within it
 # Stands for an IPv4 address, and is judged by it (RFC 6052); so are mapped ones.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
-_FOUR = [ipaddress.IPv4Network(network) for network in NETWORKS_4]
-_SIX = [ipaddress.IPv6Network(network) for network in NETWORKS_6]
+_REFUSED = tuple(map(ipaddress.ip_network, (*NETWORKS_4, *NETWORKS_6)))
 
 
 def is_public(address: str) -> bool:
@@ -58,19 +57,17 @@ def is_public(address: str) -> bool:
     parsed = _parsed(address)
     if parsed is None:
         return False
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return not any(parsed in network for network in _FOUR)
     if parsed in NAT64:
         return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
-    return parsed in GIVEN_OUT_6 and not any(parsed in network for network in _SIX)
+    is_given_out = parsed.version == 4 or parsed in GIVEN_OUT_6
+    return is_given_out and not any(parsed in network for network in _REFUSED)
 
 
 def is_in(address: str, networks) -> bool:
     """Whether it is in one of these networks (of `ipaddress`), which the operator lets through
     whatever they are."""
     parsed = _parsed(address)
-    return parsed is not None and any(parsed.version == network.version and parsed in network
-                                      for network in networks)
+    return parsed is not None and any(parsed in network for network in networks)
 
 
 def _parsed(address: str):

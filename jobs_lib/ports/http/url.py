@@ -30,25 +30,26 @@ _PLAIN = "!$%&'()*+,/:;=?@[]"        # stands in a path as it is, as letters and
 class UrlError(ValueError):
     """A URL that we do not call; says why, in words for its owner."""
 
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the URL of this endpoint {why}")
+
 
 def parse(url: str) -> Target:
     """Take a URL apart. UrlError for everything that is no address of an endpoint."""
     from urllib.parse import quote  # most runs read no URL
     if len(url) > MOST_CHARACTERS:
-        raise UrlError(f"the URL of this endpoint is longer than {MOST_CHARACTERS} characters")
+        raise UrlError(f"is longer than {MOST_CHARACTERS} characters")
     if not url.isprintable() or " " in url or "\\" in url:
-        raise UrlError("the URL of this endpoint holds a space, a backslash or a control character")
+        raise UrlError("holds a space, a backslash or a control character")
     parts = _URL.match(url)
     if not parts:
-        raise UrlError("the URL of this endpoint does not begin with http:// or https://")
+        raise UrlError("does not begin with http:// or https://")
     scheme, place, path = parts[1].lower(), _AUTHORITY.match(parts[2]), parts[3]
     if not place:
-        raise UrlError("the URL of this endpoint has no host that can be called, holds a user "
-                       "name, or has an invalid port")
+        raise UrlError("has no host that can be called, holds a user name, or has an invalid port")
     port = int(place[3] or PORTS[scheme])
     if port not in PORTS.values() and not OPEN_PORTS <= port < 65536:
-        raise UrlError(f"the URL of this endpoint has the port {port}: allowed are 80, 443 and "
-                       f"{OPEN_PORTS}-65535")
+        raise UrlError(f"has the port {port}: allowed are 80, 443 and {OPEN_PORTS}-65535")
     host = _host(*place.group(1, 2))
     header = f"[{host}]" if place[1] else host
     path = quote(path, _PLAIN)
@@ -79,5 +80,5 @@ def _host(six: str | None, name: str) -> str:
             return host
     except ValueError:
         pass
-    raise UrlError("the URL of this endpoint has no host that can be called; if its name has other "
-                   "letters than ASCII, write it as xn--...")
+    raise UrlError("has no host that can be called; if its name has other letters than ASCII, "
+                   "write it as xn--...")

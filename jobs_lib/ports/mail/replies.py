@@ -7,18 +7,19 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 from jobs_lib.text import masking
 
-from .message import DENIED_PATTERNS, Result
+from . import Result
 
 MAX_TEXT = 512
 CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)
 NOT_LET_IN = (530, 534, 535, 538)    # authentication or encryption is missing (RFC 4954 6)
 # Of the relay alone. What follows may be the answer of a destination, which it quotes.
 ABOUT_US = "MAIL"
-# What a broken or silent connection means for the message in hand, by the phase; before these it is
-# the relay's failure. Lost before the content, nothing was delivered: it uses no attempt.
-WHEN_LOST = {**dict.fromkeys(("RSET", "MAIL", "RCPT", "DATA"), LOST), "content": RETRY,
-             "dot": UNCERTAIN}
-WHERE = {"content": "while the content was sent", "dot": "after the final dot"}
+# What a broken or silent connection means for the message in hand, by the phase, and how it is
+# told; before these it is the relay's failure. Lost before the content, nothing was delivered: it
+# uses no attempt.
+WHEN_LOST = {**{phase: (LOST, f"at {phase}") for phase in ("RSET", "MAIL", "RCPT", "DATA")},
+             "content": (RETRY, "while the content was sent"),
+             "dot": (UNCERTAIN, "after the final dot")}
 
 # Refusals of MAIL that this message can be the cause of: its size and our room for it (RFC 1870
 # 6.1), a parameter that it needs (SMTPUTF8, BODY), a local part too long or odd. But 5.1.8 is about
@@ -27,6 +28,19 @@ OF_THE_MESSAGE = (452, 500, 501, 552, 555)
 OF_THE_MESSAGE_ENHANCED = ("4.3.1", "5.2.3", "5.3.4", "5.5.4", "5.6.7")
 OF_THE_DOMAIN_ENHANCED = "5.1.8"
 
+# Denied: the account may not send at all until somebody sees to it. No message pays either, but the
+# operator is notified, whatever `pause_patterns` says: no waiting helps. Compared without
+# case, anywhere in the text.
+DENIED_PATTERNS = (
+    # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
+    "relay access denied", "relay not permitted", "relaying denied",
+    # cPanel: "Domain x has an outgoing mail suspension. Message discarded."
+    "outgoing mail suspension", "outgoing mail hold",
+    # Amazon SES, and Mailgun for a domain that it has not verified or has closed
+    "sending paused for this account", "sending suspended for this account",
+    "is not allowed to send",
+)
+
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")      # RFC 2034
 
 Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
@@ -34,16 +48,15 @@ Reply = namedtuple("Reply", "code text")           # text: bytes, the lines join
 
 def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
     """The Result behind the reply that decided over a message (RFC 5321 4.2.1). phase: what it
-    answered."""
+    answered; pause_patterns: of `[mail]`."""
     code, enhanced, text = digest(reply)
     if code // 100 == 2 and phase == "dot":
         outcome = SENT
     elif code < 400:
         outcome = UNCERTAIN if phase == "dot" else RETRY
         text = plain(f"unexpected answer to {phase}: {text}")
-    elif phase == ABOUT_US and (
-            code in (*NOT_LET_IN, CLOSING) or speaks_of(text, pause_patterns)
-            or speaks_of(text, DENIED_PATTERNS)):
+    elif phase == ABOUT_US and (code in (*NOT_LET_IN, CLOSING)
+                                or speaks_of(text, (*pause_patterns, *DENIED_PATTERNS))):
         outcome = RELAY
     elif phase == ABOUT_US and sender and not _can_be_the_message(code, enhanced):
         # every message bears a sender in our own domain: the domain is wrong, or the relay not set
@@ -62,17 +75,10 @@ def _can_be_the_message(code: int, enhanced: str) -> bool:
         code in OF_THE_MESSAGE or enhanced in OF_THE_MESSAGE_ENHANCED)
 
 
-def judge_loss(why: str, phase: str) -> Result:
-    """The Result of a connection that broke or was silent. A message at which the relay falls
-    silent each time is the caller's to see."""
-    where = WHERE.get(phase, f"at {phase}")
-    return Result(WHEN_LOST[phase], None, "", plain(f"{why} {where}"))
-
-
 def speaks_of(text: str, patterns) -> bool:
-    """Whether one of the patterns, which are lower case, is in the text."""
+    """Whether one of the patterns is in the text, in whatever case."""
     lower = text.lower()
-    return any(pattern in lower for pattern in patterns)
+    return any(pattern.lower() in lower for pattern in patterns if pattern)
 
 
 def digest(reply: Reply) -> tuple:

@@ -6,141 +6,117 @@ proves that nothing was delivered; once the final dot is out nobody can tell.
 """
 from __future__ import annotations
 
-import contextlib
 import smtplib
-import ssl
+import socket
 import time
+from contextlib import suppress
 
 from jobs_lib.errors import JobsError
-from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, LOST, RELAY, is_exhausted
+from jobs_lib.ports import deadline
+from jobs_lib.ports.outcomes import GIVEN_BACK, LOST, RELAY, is_exhausted
 
-from . import reasons
-from .content import Content, Transport, Unsendable
-from .message import Envelope, Message, Result
-from .replies import WHEN_LOST, Reply, digest, judge, judge_loss, plain
-from .session import LIMITS, Session, in_words
+from . import Envelope, Result, reasons
+from .content import Content, Transport
+from .replies import WHEN_LOST, Reply, digest, judge, plain
+from .session import Session
 
 RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
+# what ends a session; an SMTPException is an OSError
+ENDS = (JobsError, OSError, ValueError)
+# what a refusal in a phase is about
+ABOUT = {"greeting": "the connection", "TLS": "STARTTLS", "AUTH": "the username or password"}
 
 
 class SmtpTransport(Transport):
     """Sends over one connection, made at the first message and again when it has broken."""
 
     def __init__(self, mail, step=None) -> None:
-        self.mail, self.limits = mail, LIMITS
-        self.step = step or (lambda name, answer=None: None)
-        self.session: Session | None = None
-        self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
+        self.session = Session(mail, step)
 
-    def deliver(self, envelope: Envelope, message: Message, deadline: float,
+    def deliver(self, envelope: Envelope, head: bytes, file, until: float,
                 item_id: object) -> Result:
-        """Send one message. Every phase ends a margin before the deadline, so that the result can
+        """Send one message: over the open session; once more over a new one when the open one
+        turns out to be dead. Every phase ends a margin before `until`, so that the result can
         still be stored."""
-        with Content(message) as content:
-            return self._deliver((*envelope, content), deadline - self.limits["margin"])
-
-    def close(self) -> None:
-        """QUIT, politely and briefly; whatever comes of it changes nothing."""
-        if self.session is not None:
-            self.session.last = time.monotonic() + self.limits["QUIT"]
-            with contextlib.suppress(OSError):
-                self.session.within("QUIT")
-                self.session.docmd("QUIT")
-            self._drop()
-
-    def _drop(self) -> None:
-        session, self.session = self.session, None
-        if session is not None:
-            with contextlib.suppress(OSError):
-                session.close()
-
-    def _deliver(self, outgoing: tuple, deadline: float) -> Result:
-        """Over the open session; once more over a new one when the open one turns out to be
-        dead. outgoing: sender, recipient, Content."""
-        session = self.session
-        if session is not None and session.has_spoken():
-            self._drop()                  # it closed meanwhile, or is out of step with us
-        elif session is not None:
-            result = self.over_session(deadline, outgoing)
+        session, content = self.session, Content(head, file)
+        session.last = until - session.limits["margin"]
+        if session.sock is not None and session.has_spoken():
+            session.close()               # it closed meanwhile, or is out of step with us
+        if session.sock is not None:
+            result = self._attempt(envelope, content)
             # refused at MAIL, perhaps it is only the end of the old connection, such as a limit of
             # messages for each: a new one is asked before the relay is paused
             if result.outcome != LOST and (result.outcome, session.phase) != (RELAY, "MAIL"):
                 return result
-            self._drop()
-            if deadline - time.monotonic() < RECONNECT_MINIMUM:
+            session.close()
+            if session.last - time.monotonic() < RECONNECT_MINIMUM:
                 return result._replace(outcome=LOST)
-        if deadline <= time.monotonic():
+        if session.last <= time.monotonic():
             return Result(LOST, None, "", reasons.NO_TIME)
-        return self.over_session(deadline, outgoing)
+        return self._attempt(envelope, content)
 
-    def over_session(self, deadline: float, outgoing: tuple | None = None):
-        """The Result of a message over the session, which is opened where there is none. Without a
-        message: the Result of a session that cannot be opened, else None."""
-        is_open = self.session is not None
-        session = self.session = self.session or Session(self.mail, self.limits, self.step)
-        session.last, session.phase = deadline, ""
+    def _attempt(self, envelope: Envelope, content: Content) -> Result:
+        session = self.session
         try:
-            if not is_open:
+            if session.sock is None:
                 session.open()
-            if outgoing is None:
-                return None
-            reply = session.transact(commands_for(session, *outgoing), outgoing[-1])
-        except Unsendable:
-            if session.phase == "content":
-                self._drop()              # without its end, the message is none
-            raise
-        except (JobsError, OSError, ValueError) as error:       # SMTPException is an OSError
-            self._drop()
-            return self._failed(error, session.phase)
+            reply = session.transact(envelope, content)
+        except ENDS as error:
+            session.close()
+            return failure(session, error)
         except BaseException:
-            self._drop()                  # stopped in mid-command: the connection is out of step
+            # stopped in mid-command, or a content that must not end: it is out of step
+            session.close()
             raise
-        if session.unusable:
-            self._drop()
-        return judge(reply, session.phase, outgoing[0], self.pause_patterns)
+        return judge(reply, session.phase, envelope.sender, session.section.pause_patterns)
 
-    def _failed(self, error: Exception, phase: str) -> Result:
-        """What it means for the message in hand."""
-        why = in_words(error, phase)
-        if phase in WHEN_LOST:
-            return judge_loss(why, phase)
-        if is_exhausted(error):
-            return Result(GIVEN_BACK, None, "", plain(reasons.EXHAUSTED.format(error=why)))
-        text = f"{self.mail.host}:{self.mail.port}: {why}"
-        if not isinstance(error, smtplib.SMTPResponseException):
-            return Result(RELAY, None, "", plain(text))
+    def close(self) -> None:
+        """QUIT, politely and briefly; whatever comes of it changes nothing."""
+        session = self.session
+        if session.sock is not None:
+            session.last = time.monotonic() + session.limits["QUIT"]
+            with suppress(OSError):
+                session.within("QUIT")
+                session.docmd("QUIT")
+            session.close()
+
+
+def failure(session: Session, error: Exception) -> Result:
+    """What the end of a session means for the message in hand."""
+    why, code, enhanced = in_words(error, session.phase), None, ""
+    if session.phase in WHEN_LOST:
+        outcome, where = WHEN_LOST[session.phase]
+        return Result(outcome, None, "", plain(f"{why} {where}"))
+    if is_exhausted(error):
+        return Result(GIVEN_BACK, None, "", plain(reasons.EXHAUSTED.format(error=why)))
+    text = f"{session.section.host}:{session.section.port}: {why}"
+    if isinstance(error, smtplib.SMTPResponseException):
         code, enhanced, said = digest(Reply(error.smtp_code, error.smtp_error))
-        return Result(RELAY, code, enhanced, plain(f"{text}: {said}"))
+        text += f": {said}"
+    return Result(RELAY, code, enhanced, plain(text))
 
 
-def probe(mail, deadline: float) -> tuple[str, str]:
-    """(why no message could be sent, or ""; `TLSv1.3`, or ""): a session as for sending, without a
-    message, for `jobs.py doctor`. deadline: monotonic seconds."""
+def in_words(error: BaseException, phase: str) -> str:
+    """What went wrong with a connection, or a session, for the operator."""
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        error = error.__context__ or error          # smtplib puts it in the place of each OSError
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"the relay refused {ABOUT.get(phase, 'us')}"
+    if phase == "connect" and isinstance(error, socket.timeout):
+        return "no connection in time"
+    return deadline.in_words(error)
+
+
+def probe(mail, until: float) -> str:
+    """Why no message could be sent, or "": a session as for sending, without a message, for
+    `jobs.py doctor`. until: monotonic seconds."""
     transport = SmtpTransport(mail)
-    failure = transport.over_session(deadline)
-    if transport.session is None:
-        return failure.text, ""
-    sock = transport.session.sock
-    tls = sock.version() if isinstance(sock, ssl.SSLSocket) else None
+    session = transport.session
+    session.last = until
+    try:
+        session.open()
+    except ENDS as error:
+        session.close()
+        return failure(session, error).text
     transport.close()
-    return "", tls or ""
-
-
-def commands_for(session: Session, sender: str, recipient: str, content) -> list[tuple[str, str]]:
-    """(phase, line) of MAIL, RCPT and DATA for this message, in the words of this relay. Unsendable
-    if the relay cannot take it."""
-    mail = f"MAIL FROM:<{sender}>"
-    if session.has_extn("size"):
-        limit = session.esmtp_features["size"].split(" ")[0]
-        if limit.isdecimal() and 0 < int(limit) < content.size:
-            raise Unsendable(FINAL, reasons.TOO_LARGE, size=content.size, limit=limit)
-        mail += f" SIZE={content.size}"             # RFC 1870
-    if content.eight_bit:
-        if not session.has_extn("8bitmime"):
-            raise Unsendable(FINAL, reasons.EIGHT_BIT)
-        mail += " BODY=8BITMIME"                    # RFC 6152
-    if not (sender + recipient).isascii():
-        if not session.has_extn("smtputf8"):
-            raise Unsendable(FINAL, reasons.NOT_ASCII)
-        mail += " SMTPUTF8"                         # RFC 6531
-    return [("MAIL", mail), ("RCPT", f"RCPT TO:<{recipient}>"), ("DATA", "DATA")]
+    return ""

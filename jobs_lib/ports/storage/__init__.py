@@ -6,7 +6,7 @@ A store has
     put(name, data)   write a file under a temporary name, made durable, then rename it
     read(name)        its bytes
     has(name)         whether it is there
-    remove(name)      delete it under both names; a missing one is fine
+    remove(name)      delete it, and what a dead run left of it; a missing one is fine
 
 All that fails is an ArchiveError, one sentence that names the place. Names are ours: letters,
 digits, dots and dashes, and none is used twice.
@@ -14,13 +14,12 @@ digits, dots and dashes, and none is used twice.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import new_file, private, publish, refuse_web
+from jobs_lib.folders import private, publish, refuse_web, write
 from jobs_lib.records import namedtuple
 
-PARTIAL = ".part"            # at the end of a temporary name
 PORT = 21
 EXPECTED = ("[archive] store: expected ftps://user:password@host:21/folder; in user and password "
             "write % as %25, @ as %40, : as %3A, / as %2F")
@@ -73,14 +72,9 @@ class FolderStore:
 
     def put(self, name: str, data: bytes) -> None:
         """Write a new file, mode 0600."""
-        path = self._path(name)
         with self._named():
             refuse_web(self.place)
-            with new_file(path + PARTIAL) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            publish(path + PARTIAL, path)
+            write(self._path(name), data, put=publish)
 
     def read(self, name: str) -> bytes:
         """The bytes of the file."""
@@ -92,10 +86,11 @@ class FolderStore:
         return os.path.isfile(self._path(name))
 
     def remove(self, name: str) -> None:
-        """Delete the file in both its names."""
-        for path in (self._path(name) + PARTIAL, self._path(name)):
-            with self._named(), suppress(FileNotFoundError):
-                os.unlink(path)
+        """Delete the file, and drafts of it."""
+        with self._named():
+            for each in os.listdir(self.place):
+                if each.startswith(name):
+                    os.unlink(self._path(each))
 
     def _path(self, name: str) -> str:
         return f"{self.place}/{name}"

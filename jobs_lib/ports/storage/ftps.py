@@ -15,8 +15,9 @@ from typing import Any
 
 from jobs_lib.ports.deadline import in_words, tls_context
 
-from . import PARTIAL, ArchiveError, Login
+from . import ArchiveError, Login
 
+PARTIAL = ".part"                           # at the end of a temporary name
 SECONDS = 60                                # to connect, for each answer and for each block
 GONE = "550"                                # no such file, of a server that is asked for its size
 SHOWN = 200                                 # of a server's words
@@ -58,8 +59,7 @@ class FtpsStore:
 
     @contextmanager
     def _connected(self):
-        """A connection, signed in and in the folder. What fails becomes an ArchiveError, which
-        names the command."""
+        """A connection, signed in and in the folder. What fails becomes an ArchiveError."""
         login, context = self._login, tls_context("[archive] ca_file", self._ca_file)
         context.sslsocket_class = _Socket
         with closing(_Session(context=context)) as ftp:
@@ -71,11 +71,8 @@ class FtpsStore:
                     ftp.cwd(login.folder)
                 yield ftp
             except FAILURES as error:
-                words = "the server closed the connection"
-                if str(error):
-                    words = in_words(error)[:SHOWN]
-                where = f"[archive] store {self.place}"
-                raise ArchiveError(f"{where}: {ftp.command}: {words}") from None
+                words = in_words(error) if str(error) else "the server closed the connection"
+                raise ArchiveError(f"[archive] store {self.place}: {words[:SHOWN]}") from None
 
 
 class _Socket(ssl.SSLSocket):
@@ -88,15 +85,9 @@ class _Socket(ssl.SSLSocket):
 
 
 class _Session(ftplib.FTP_TLS):
-    """ftplib's, which also knows its last command, and whether there is a file."""
+    """ftplib's, which also knows whether there is a file."""
 
     sock: Any
-    command = "connecting"
-
-    def putcmd(self, line: str) -> None:
-        """Send a command."""
-        self.command = line.split()[0]
-        super().putcmd(line)
 
     def ntransfercmd(self, cmd, rest=None):
         """Open a data connection, by the TLS session of this one."""

@@ -41,15 +41,6 @@ def test_a_repeat_replaces(transport, maildir, stored):     # R12
     assert (maildir / "new" / "forward-1.jobs").read_bytes().endswith(b"second\n")
 
 
-@pytest.mark.parametrize("name", ["forward-1.jobs", "forward-1.jobs:2,S"])
-def test_what_a_mail_reader_took_is_not_delivered_again(opened, maildir, stored, name):     # R12
-    opened(transport="maildir", maildir=str(maildir)).send(ENVELOPE, stored(), soon(), "forward-1")
-    os.rename(maildir / "new" / "forward-1.jobs", maildir / "cur" / name)
-    again = opened(transport="maildir", maildir=str(maildir))
-    assert again.send(ENVELOPE, stored(), soon(), "forward-1").outcome == "sent"
-    assert names(maildir) == {"tmp": [], "new": [], "cur": [name]}
-
-
 def test_files_and_folders_are_private(transport, maildir, stored):
     old = os.umask(0)
     try:

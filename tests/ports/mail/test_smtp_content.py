@@ -2,8 +2,10 @@
 stored file."""
 from __future__ import annotations
 
+import io
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.servers.misbehaving import Drip
+from tests.servers.postfix import Postfix
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, soon
 from tests.support.product import Message, content
@@ -37,24 +40,52 @@ def reference(data: bytes) -> bytes:
 @example(b"a\r", b"\n.", 2)
 @example(b".", b"x\r", 1)
 def test_any_bytes_over_any_border_become_what_the_rfc_says(raw, head, chunk):     # R32
-    original = content.CHUNK
-    path = os.path.join("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp",
-                        f"jobs-content-{os.getpid()}")
+    head = head and reference(head)[:-3].replace(b"\r\n..", b"\r\n.")        # which is ours
+    original, content.CHUNK = content.CHUNK, chunk
     try:
-        content.CHUNK = chunk
-        with open(path, "wb") as file:
-            file.write(raw)
-        with content.Content(Message(path, head)) as made:
-            blocks = list(made.blocks())
-        wire = b"".join(block for block, _ in blocks)
-        assert wire == reference(head + raw)
-        assert [last for _, last in blocks] == [False] * (len(blocks) - 1) + [True]
-        assert made.size == len(re.sub(rb"(?m)^\.", b"", wire[:-3]))
-        assert made.eight_bit == any(byte > 127 for byte in head + raw)
-        assert not re.search(rb"\r(?!\n)|(?<!\r)\n", wire)
+        made = content.Content(head, io.BytesIO(raw))
+        wire = b"".join(made.blocks())
     finally:
         content.CHUNK = original
-        os.unlink(path)
+    assert wire + b".\r\n" == reference(head + raw)
+    assert made.size == len(re.sub(rb"(?m)^\.", b"", wire))
+    assert made.eight_bit == any(byte > 127 for byte in head + raw)
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n", wire)
+
+
+@pytest.fixture(scope="module")
+def postfix():
+    """A real one, which refuses every bare line end and every command sent too early."""
+    with Postfix() as server:
+        yield server
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("raw", [
+    CONTENT, CONTENT.replace(b"\r\n", b"\n"), CONTENT.replace(b"\r\n", b"\r"), b"a: b\n\n.\n",
+    b"a: b\r\r\n\n\r", b"a: b\r\n\r\nx\n.\r\nMAIL FROM:<evil@x.example>\r\n",
+    b"a: b\r\n\r\nx\n.\nMAIL FROM:<evil@x.example>\r\n",
+    b"a: b\n\n" + b"." * 70_000, b"a: \xff\n\n\xfe", b"." * 3, b"a: b\n\n" + b"x\r" * 30_000,
+])
+def test_only_whole_line_ends_reach_the_wire(postfix, opened, stored, raw):     # R32
+    before = len(postfix.delivered(0))
+    transport = opened(port=postfix.port)
+    results = [transport.send(ENVELOPE, stored(raw), soon(), n) for n in range(2)]
+    assert [(result.outcome, result.enhanced) for result in results] == [("sent", "2.0.0")] * 2
+    assert len(postfix.delivered(before + 2)) == before + 2
+    assert "evil" not in postfix.log()
+
+
+@pytest.mark.slow
+def test_the_judge_really_refuses_a_bare_line_end(postfix):     # R32
+    with socket.create_connection(("127.0.0.1", postfix.port), 5) as sock:
+        file = sock.makefile("rwb", buffering=0)
+        file.readline()
+        for line in (b"HELO x", b"MAIL FROM:<>", b"RCPT TO:<a@b.example>", b"DATA"):
+            file.write(line + b"\r\n")
+            file.readline()
+        file.write(b"a: b\n\r\n.\r\n")
+        assert b"bare <LF>" in file.readline()
 
 
 def test_a_large_message_arrives_whole(relay, opened, stored):     # R32
@@ -97,9 +128,7 @@ def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     (lambda path: path.write_bytes(b""), "final", "the stored message is empty"),
     (lambda path: path.mkdir(), "final", "the stored message is not a regular file"),
     (os.mkfifo, "final", "the stored message is not a regular file"),
-    (lambda path: path.symlink_to(path), "final",
-     "the stored message cannot be read: Too many levels of symbolic links"),
-], ids=["missing", "empty", "folder", "pipe", "loop"])
+], ids=["missing", "empty", "folder", "pipe"])
 @pytest.mark.parametrize("transport", ["smtp", "maildir"])
 def test_a_poisonous_file_is_a_result_with_a_reason(        # R23
         relay, opened, tmp_path, transport, make, outcome, text):
@@ -111,10 +140,10 @@ def test_a_poisonous_file_is_a_result_with_a_reason(        # R23
                                                                                  text)
 
 
-@pytest.mark.parametrize("path", ["nul\0", "x" * 5000, "raw/below", None])
+@pytest.mark.parametrize("path", ["x" * 5000, "raw/below"])     # others: what names them is refused
 def test_a_poisonous_path_is_a_result(opened, relay, tmp_path, path):     # R23
     (tmp_path / "raw").write_bytes(b"x")
-    message = Message(path and f"{tmp_path}/{path}", b"")
+    message = Message(f"{tmp_path}/{path}", b"")
     assert opened(port=relay().port).send(ENVELOPE, message, soon(), 1).outcome == "final"
 
 

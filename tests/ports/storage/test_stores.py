@@ -55,7 +55,7 @@ def test_what_was_put_is_read_back(store):
     for _ in range(2):                          # what is not there is no error
         store.remove("a.gz")
     assert [name for name in ("a.gz", "a.gz.part", "b.gz") if store.has(name)] == ["b.gz"]
-    with pytest.raises(ArchiveError, match=r"\[archive\] store .*No such file|RETR: 550"):
+    with pytest.raises(ArchiveError, match=r"\[archive\] store .*(No such file|: 550 )"):
         store.read("a.gz")
 
 
@@ -84,7 +84,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
     done = subprocess.run(["prlimit", "--fsize=100000", sys.executable, "-c", code,
                            str(tmp_path / "archives")], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].endswith(
-        f"ArchiveError: [archive] store {tmp_path}/archives: [Errno 27] File too large")
+        f"ArchiveError: [archive] store {tmp_path}/archives: [Errno 27] File too large: "
+        f"'{tmp_path}/archives/a.gz'")
     assert not (tmp_path / "archives/a.gz").exists()
 
 
@@ -115,15 +116,15 @@ def test_what_the_server_does_not_remove_is_reported(server):
     store = open_store(section(server.url(), server.ca_file))
     store.put("a.gz", b"x")
     server.archive.chmod(0o500)
-    with pytest.raises(ArchiveError, match="DELE: 550"):
+    with pytest.raises(ArchiveError, match=": 550 "):
         store.remove("a.gz")
     server.archive.chmod(0o700)
     assert store.has("a.gz")
 
 
 @pytest.mark.parametrize("change, said", [
-    ({"password": "wrong"}, "PASS: 530 "),
-    ({"folder": "nowhere"}, "CWD: 550 "),
+    ({"password": "wrong"}, ": 530 "),
+    ({"folder": "nowhere"}, ": 550 "),
     ({"host": "127.0.0.1"}, "the certificate is not accepted: IP address mismatch"),
 ])
 def test_what_the_server_refuses_is_one_sentence_without_the_password(server, change, said):
@@ -163,7 +164,7 @@ def test_a_server_that_ends_or_offers_no_tls_is_reported():
         assert server.names() == ["a.gz.part"]
         with pytest.raises(ArchiveError, match="Connection refused"):
             store.has("a.gz")
-    with Ftps(tls=False) as server, pytest.raises(ArchiveError, match="AUTH: 5"):
+    with Ftps(tls=False) as server, pytest.raises(ArchiveError, match=": 5"):
         open_store(section(server.url(), server.ca_file)).has("a.gz")
 
 
