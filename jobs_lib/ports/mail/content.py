@@ -18,6 +18,7 @@ from . import IN_MEMORY, Envelope, Message, Result, reasons
 from .replies import plain
 
 CHUNK = 65536
+ENCODING = ("utf-8", "surrogateescape")
 NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)     # no file can be there
 
 
@@ -91,9 +92,10 @@ class Content:
     """
 
     def __init__(self, head: bytes, file) -> None:
-        # as text of one character an octet: the library knows how to translate line ends across
-        # chunks
-        self.head, self.file = head, io.TextIOWrapper(file, "latin-1")
+        # as text, of which each octet comes back: the library knows how to translate line ends
+        # across chunks (and no other encoding is loaded already, for which a host without file
+        # handles has none)
+        self.head, self.file = head, io.TextIOWrapper(file, *ENCODING)
         self.size, self.eight_bit = 0, False
         for chunk in self._lines():
             self.size += len(chunk)
@@ -107,7 +109,7 @@ class Content:
             yield chunk
         self.file.seek(0)
         for text in chunks(self.file):
-            chunk = text.replace("\n", "\r\n").encode("latin-1")
+            chunk = text.replace("\n", "\r\n").encode(*ENCODING)
             yield chunk
         if not chunk.endswith(b"\n"):
             yield b"\r\n"

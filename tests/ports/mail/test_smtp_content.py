@@ -22,7 +22,7 @@ from tests.support.product import Message, content
 from tests.support.shell import ROOT
 
 PIECES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\xff", b"\x00",
-                                   b" "]), max_size=30)
+                                   b" ", b"\xc3", b"\xa9", b"\xed\xb3\xbf"]), max_size=30)
 
 
 def reference(data: bytes) -> bytes:
