@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support import adopted
-from tests.support.product import ANSWERED, TIMEOUT, Response, catalogue, clock, fill, tables
+from tests.support.product import ANSWERED, FAILED, Response, catalogue, clock, fill, tables
 from tests.test_hostile_rows import configured, due
 
 # check_jobs leaves out what is not there
@@ -58,7 +58,7 @@ def filled(bench) -> None:
     # More than half of a limit: then the one queue of mail looks whether others wait in the other.
     bench.table("notifications", [{**due(bench, OWNER)["notifications"][0], "id": 50_000 + number}
                                   for number in range(NOTICES)])
-    silent = iter([Response(TIMEOUT, text="no answer")])
+    silent = iter([Response(FAILED, text="no answer")])
     bench.web.answer = lambda request: (Response(ANSWERED, 500) if "failing" in request.url
                                         else next(silent, Response(ANSWERED, 410)))
 

@@ -15,7 +15,7 @@ from tests.support.databases import bulk
 from tests.support.hooks import SECRET, TIMED_OUT, delivery, endpoint, flood
 from tests.support.patience import SOON
 from tests.support.plans import analyse, problems
-from tests.support.product import ANSWERED, OURS, REFUSED, UNSENDABLE, Busy, Response, clock
+from tests.support.product import ANSWERED, FAILED, OURS, UNSENDABLE, Busy, Response, clock
 
 JOB = "retry_webhooks"
 OLD = "whsec_" + base64.b64encode(b"the secret before it...").decode()
@@ -386,7 +386,7 @@ def test_an_endpoint_that_answers_nothing_but_errors_is_paused_for_a_minute(benc
 
 
 @pytest.mark.parametrize("outcome, asked, statuses, attempts, is_blamed, then", [
-    (REFUSED, 1, ["pending"] * 3, [2, 1, 1], True, 2),      # on its schedule, and a pause
+    (FAILED, 1, ["pending"] * 3, [2, 1, 1], True, 2),      # on its schedule, and a pause
     (OURS, 1, ["pending"] * 3, [1, 1, 1], False, 3),        # the next would fare alike
     (UNSENDABLE, 3, ["failed"] * 3, [2, 2, 2], False, 0)])
 def test_who_is_to_blame(bench, hook, outcome, asked, statuses, attempts, is_blamed, then):  # R47
