@@ -17,7 +17,7 @@ import os
 from contextlib import contextmanager
 
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import private, publish, refuse_web, write
+from jobs_lib.folders import DRAFT, private, publish, refuse_web, write
 from jobs_lib.records import namedtuple
 
 PORT = 21
@@ -74,7 +74,8 @@ class FolderStore:
         """Write a new file, mode 0600."""
         with self._named():
             refuse_web(self.place)
-            write(self._path(name), data, put=publish)
+            write(self._path(name + DRAFT), data)
+            publish(self._path(name + DRAFT), self._path(name))
 
     def read(self, name: str) -> bytes:
         """The bytes of the file."""
