@@ -9,7 +9,7 @@ import time
 from jobs_lib.database.schema import version
 from jobs_lib.engines import attempts, relay
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message, Result, open_transport
+from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.mail.replies import digest
 from jobs_lib.ports.outcomes import RELAY, SENT
 from jobs_lib.text import masking
@@ -26,7 +26,7 @@ class Steps:
         self._report, self._hidden, self._last = console.report, hidden, "content"
 
     def step(self, name: str, answer=None) -> None:
-        """As the transport calls it (ports.mail.open_transport): as it begins, and once it is
+        """As the transport calls it (ports/mail/smtp.py): as it begins, and once it is
         answered."""
         self._last = name
         if answer is not None:
@@ -57,7 +57,7 @@ def send(session, envelope: Envelope, content: bytes, item: str) -> int:
         console.fail(f"jobs.py: {refusal.words}, and this message would count too.")
         return FAILED
     steps = Steps(console, db.hidden())
-    transport = open_transport(mail, step=steps.step)
+    transport = session.ports.mail(mail, steps.step)
     result = Result(RELAY, None, "", "nothing was sent")
     try:
         result = transport.send(envelope, Message(IN_MEMORY, content),

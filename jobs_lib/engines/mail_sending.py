@@ -15,8 +15,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import outcomes
-from jobs_lib.ports.mail import reasons
-from jobs_lib.ports.mail import MESSAGE_MINIMUM, Result
+from jobs_lib.ports.mail import MESSAGE_MINIMUM, Result, reasons
 from jobs_lib.text import words
 from jobs_lib.text.addresses import AddressError
 

@@ -18,8 +18,6 @@ from jobs_lib.workers.dispatch import Refused
 
 from .launch import Launch, open_session
 
-LONGEST = 60  # characters of what a broker says
-
 _serving: dict = {}
 
 
@@ -80,9 +78,9 @@ def _asked_for(asked: tuple, config) -> tuple:
 
 
 def refused(queue, message, why: Refused) -> None:
-    """Report it in worker.log, and on stderr for the service manager. Queue and message may be any
-    words, of whoever can write to the broker."""
-    queue, message = (ascii(each)[:LONGEST] for each in (queue, message))
+    """Report it in worker.log, and on stderr for the service manager."""
+    # in words that whoever can write to the broker may have chosen
+    queue, message = f"{queue!a:.60}", f"{message!a:.60}"
     log = Log(_session().config.section("core"), "worker")
     log.warning("message refused", queue=queue, message=message, why=str(why))
     log.close()

@@ -40,10 +40,13 @@ class Ports:
             base=self._config.folder, hidden=self._config.secrets, **how))
         return self._made[-1]
 
-    def mail(self, section):
-        """A mail transport as `[mail]` asks for it."""
-        from jobs_lib.ports.mail import open_transport
-        return open_transport(section)
+    def mail(self, section, step=None):
+        """A mail transport as `[mail]` asks for it. `step` is told of each step of a session."""
+        if section.transport == "maildir":
+            from jobs_lib.ports.mail.maildir import MaildirTransport
+            return MaildirTransport(section)
+        from jobs_lib.ports.mail.smtp import SmtpTransport
+        return SmtpTransport(section, step)
 
     def http(self, section):
         """What sends requests, as `[webhooks]` asks for it."""

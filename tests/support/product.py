@@ -37,7 +37,7 @@ INSIDE = {
     "ports.http": "ANSWERED FAILED NOT_PUBLIC OURS Request Response UNSENDABLE",
     "ports.http.client": "Poster", "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",
     "ports.http.url": "described parse",
-    "ports.mail": "Envelope IN_MEMORY Message Result open_transport",
+    "ports.mail": "Envelope IN_MEMORY Message Result",
     "ports.mail.content": "Content .",
     "ports.mail.replies": "speaks_of", "ports.mail.session": "LIMITS is_loopback .",
     "ports.storage": "ArchiveError FolderStore parse_url place_of", "ports.storage.ftps": "",
@@ -66,6 +66,12 @@ def check_address(address: str) -> str:
     """The address as it goes over the wire, if it can."""
     from jobs_lib.text.addresses import check
     return check(address)
+
+
+def open_transport(section):
+    """A mail transport for a `[mail]` section."""
+    from jobs_lib.runner.resources import Ports
+    return Ports(None).mail(section)
 
 
 def letter(kind: str, app_url: str, changes: dict):
@@ -125,7 +131,7 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
         connecting()
         return connect(ports, **{"timeout": timeout, **how})
     resources.Ports.connect = connected
-    resources.Ports.mail = lambda _, section: outside.mail
+    resources.Ports.mail = lambda _, section, step=None: outside.mail
     resources.Ports.http = lambda _, section: outside.http
     resources.Ports.dns = lambda _, section: outside.dns
     if timeout < 1:

@@ -1,4 +1,4 @@
-"""The mail port: what is handed to a relay, what came of it, and what carries it.
+"""The mail port: what is handed to a transport, and what came of it.
 
 A transport never raises for what a server or a message does: everything that can happen to one
 message is a `Result`. Neither `smtplib` nor `ssl` is loaded before a transport is opened.
@@ -21,14 +21,3 @@ Result = namedtuple("Result", "outcome code enhanced text")
 
 # A message is not begun with less time than this (seconds) before the hard limit: the caller looks.
 MESSAGE_MINIMUM = 60
-
-
-def open_transport(mail, step=None):
-    """The transport that the `[mail]` section asks for; nothing is connected before the first
-    message. `step`: is called as each step of a session begins, with its name, and as it ends, with
-    what was answered, too: a text, or the Reply."""
-    if mail.transport == "maildir":
-        from .maildir import MaildirTransport
-        return MaildirTransport(mail)
-    from .smtp import SmtpTransport
-    return SmtpTransport(mail, step)

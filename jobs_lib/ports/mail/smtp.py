@@ -28,7 +28,11 @@ ABOUT = {"greeting": "the connection", "TLS": "STARTTLS", "AUTH": "the username 
 
 
 class SmtpTransport(Transport):
-    """Sends over one connection, made at the first message and again when it has broken."""
+    """Sends over one connection, made at the first message and again when it has broken.
+
+    step: is called as each step of a session begins, with its name, and as it ends, with what was
+    answered, too: a text, or the Reply
+    """
 
     def __init__(self, mail, step=None) -> None:
         self.session = Session(mail, step)
