@@ -15,7 +15,7 @@ from typing import Any
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.outcomes import is_exhausted
 
-MOST = 65536            # octets that are read of one answer
+MOST = 65536  # octets that are read of one answer
 
 
 class Socket(socket.socket):
@@ -24,7 +24,7 @@ class Socket(socket.socket):
 
     until: float | None = None
     room = MOST
-    ended = False       # whether the other side sends no more
+    ended = False  # whether the other side sends no more
 
     def allow(self, until: float | None) -> None:
         """From now on nothing takes longer, and so much is read again."""
@@ -139,6 +139,6 @@ def in_words(error: BaseException) -> str:
     """What went wrong with a connection, for the operator."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not accepted: {error.verify_message}"
-    if isinstance(error, socket.timeout):       # no TimeoutError before Python 3.10
+    if isinstance(error, socket.timeout):  # no TimeoutError before Python 3.10
         return "no answer in time"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

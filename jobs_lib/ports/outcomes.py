@@ -8,9 +8,9 @@ import errno
 
 from jobs_lib.records import namedtuple
 
-SENT = "sent"                # accepted by the other side
-RETRY = "retry"              # refused for now
-FINAL = "final"              # refused for good, or for the last time
+SENT = "sent"  # accepted by the other side
+RETRY = "retry"  # refused for now
+FINAL = "final"  # refused for good, or for the last time
 # the connection broke after the final dot: delivered or not, nobody knows
 UNCERTAIN = "uncertain"
 # connecting, TLS, authentication, our sender or quota: the relay is paused

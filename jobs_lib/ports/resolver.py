@@ -44,7 +44,7 @@ class Resolver:
                 stub.read_resolv_conf(resolv_conf)
         stub.lifetime = timeout
         stub.timeout = timeout / ROUNDS / max(1, len(stub.nameservers))
-        stub.use_edns()             # for answers over 512 octets; what is too large comes by TCP
+        stub.use_edns()  # for answers over 512 octets; what is too large comes by TCP
 
     def look_up(self, name: str, kind: str) -> Answer:
         """The Answer for an absolute name and TXT, MX or CNAME, within the time limit."""
@@ -76,7 +76,7 @@ class Resolver:
             found = await self._stub.resolve(name.rstrip(".") + ".", kind, search=False,
                                              raise_on_no_answer=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.YXDOMAIN, dns.name.NameTooLong):
-            return Answer(NXDOMAIN)             # no such name is there, or can be
+            return Answer(NXDOMAIN)  # no such name is there, or can be
         except dns.resolver.LifetimeTimeout:
             return Answer(UNKNOWN, why="the name server did not answer in time")
         except dns.resolver.NoNameservers as error:

@@ -73,6 +73,6 @@ def _app(config, **transport) -> Celery:
                     broker_transport_options={"confirm_publish": True,
                                               "socket_connect_timeout": CONNECT, **transport})
     app.finalize()
-    for name in set(app.tasks) - {PERFORM}:                # Celery's own, which call others
+    for name in set(app.tasks) - {PERFORM}:  # Celery's own, which call others
         app.tasks.unregister(name)
     return app

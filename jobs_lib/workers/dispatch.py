@@ -6,9 +6,9 @@ from jobs_lib.catalogue import CRON, PRIORITIES
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import way_to
 
-PERFORM = "jobs.perform"        # what every message names
-CONNECT, ANSWER = 3, 5          # seconds that a broker is waited for
-MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
+PERFORM = "jobs.perform"  # what every message names
+CONNECT, ANSWER = 3, 5  # seconds that a broker is waited for
+MARGIN = 60  # seconds after its own hard limit that an engine ends a run
 # seconds that a message of the schedule is worth: then it is due again anyway
 EXPIRES = 600
 

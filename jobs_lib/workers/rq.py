@@ -69,7 +69,7 @@ def _connected(config, **options):
 class OurJob(Job):
     """A message of ours: anything else is Refused when it is to be run, for the reason `why`."""
 
-    runs: Any = None                # in a worker: what a message may ask for
+    runs: Any = None  # in a worker: what a message may ask for
     why = ""
 
     @classmethod
@@ -91,9 +91,9 @@ class OurJob(Job):
             elif (self.instance is not None or self.kwargs
                     or not isinstance(self.args, (list, tuple))):
                 self.why = "it holds something else than a function and its arguments"
-        except NoSuchJobError:                      # RQ drops it
+        except NoSuchJobError:  # RQ drops it
             raise
-        except Exception:                   # noqa: BLE001  a field can be anything; RQ would quit
+        except Exception:  # noqa: BLE001  a field can be anything; RQ would quit
             self.why = "it cannot be read"
         if self.why:
             super().restore({b"data": b'["refused", null, [], {}]',
@@ -123,5 +123,5 @@ class OurWorker(Worker):
         """Log why a message was refused, or how it failed."""
         if isinstance(exc_info[1], Refused):
             self.runs.refused(job.origin, job.id, exc_info[1])
-        elif not isinstance(exc_info[1], JobsError):        # which has said what is wrong
+        elif not isinstance(exc_info[1], JobsError):  # which has said what is wrong
             super().handle_exception(job, *exc_info)

@@ -18,13 +18,13 @@ Request = namedtuple("Request", "item_id url headers body")
 Response = namedtuple("Response", "outcome status retry_after excerpt text",
                       defaults=(None, "", "", ""))
 
-ANSWERED = "answered"        # there is a status
-FAILED = "failed"            # a URL or an address that we do not call, or no answer that is HTTP
+ANSWERED = "answered"  # there is a status
+FAILED = "failed"  # a URL or an address that we do not call, or no answer that is HTTP
 # this host has no file handle or memory left: the endpoint has nothing to do with it
 OURS = "ours"
-UNSENDABLE = "unsendable"    # this delivery cannot be written as a request, to whomever
+UNSENDABLE = "unsendable"  # this delivery cannot be written as a request, to whomever
 
-EXCERPT = 2048               # bytes of an answer that are kept
+EXCERPT = 2048  # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
 
 

@@ -33,8 +33,8 @@ from . import (
 from .url import UrlError, parse
 
 AGENT = f"jobs-webhooks/{VERSION}"
-MOST_ADDRESSES = 4          # of one name that are tried
-BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
+MOST_ADDRESSES = 4  # of one name that are tried
+BLACK_HOLE = ("192.0.2.1", "2001:db8::1")  # for documentation: nobody's own
 
 
 class Failure(Exception):
@@ -46,7 +46,7 @@ def failing(what: str):
     """An error becomes the Failure whose text begins so."""
     try:
         yield
-    except (OSError, ValueError) as error:      # ValueError: a name that no certificate can be for
+    except (OSError, ValueError) as error:  # ValueError: a name that no certificate can be for
         why = deadline.in_words(error)
         raise Failure(OURS if is_exhausted(error) else FAILED, why if isinstance(
             error, socket.timeout) else f"{what} ({why})") from None
@@ -66,7 +66,7 @@ class Poster:
     def post(self, request: Request) -> Response:
         """Send it once. Never raises, and takes `[webhooks] timeout` at most."""
         try:
-            target, data = _prepare(request)    # before anybody is asked for a name
+            target, data = _prepare(request)  # before anybody is asked for a name
             if self.outbox:
                 return _keep(self.outbox, request, data)
             with failing("the connection broke"):
@@ -137,7 +137,7 @@ def _answer(answer: http.client.HTTPResponse, sock: deadline.Socket) -> Response
     """The Response that comes in."""
     try:
         answer.begin()
-        if answer.status < 200 or not sock.room:        # an interim one, or a head without an end
+        if answer.status < 200 or not sock.room:  # an interim one, or a head without an end
             raise http.client.HTTPException
     except http.client.HTTPException:
         raise Failure(FAILED, "there was no answer, or none that is HTTP") from None

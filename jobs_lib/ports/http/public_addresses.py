@@ -15,36 +15,36 @@ from __future__ import annotations
 import ipaddress
 
 NETWORKS_4 = (
-    "0.0.0.0/8",            # this host on this network (RFC 791)
-    "10.0.0.0/8",           # private (RFC 1918)
-    "100.64.0.0/10",        # shared behind a carrier's NAT (RFC 6598), and metadata of Alibaba
-    "127.0.0.0/8",          # loopback (RFC 1122)
-    "168.63.129.16/32",     # the host of a virtual machine in Azure
-    "169.254.0.0/16",       # link-local (RFC 3927), and metadata of most clouds
-    "172.16.0.0/12",        # private (RFC 1918)
-    "192.0.0.0/24",         # protocol assignments (RFC 6890), and metadata of Oracle
-    "192.0.2.0/24",         # documentation (RFC 5737)
-    "192.31.196.0/24",      # AS112 (RFC 7535)
-    "192.52.193.0/24",      # multicast tunnels, AMT (RFC 7450)
-    "192.88.99.0/24",       # relays of 6to4 (RFC 7526)
-    "192.168.0.0/16",       # private (RFC 1918)
-    "192.175.48.0/24",      # AS112 (RFC 7534)
-    "198.18.0.0/15",        # benchmarks (RFC 2544)
-    "198.51.100.0/24",      # documentation (RFC 5737)
-    "203.0.113.0/24",       # documentation (RFC 5737)
-    "224.0.0.0/4",          # multicast (RFC 5771)
-    "240.0.0.0/4",          # reserved, and broadcast (RFC 1112, RFC 8190)
+    "0.0.0.0/8",  # this host on this network (RFC 791)
+    "10.0.0.0/8",  # private (RFC 1918)
+    "100.64.0.0/10",  # shared behind a carrier's NAT (RFC 6598), and metadata of Alibaba
+    "127.0.0.0/8",  # loopback (RFC 1122)
+    "168.63.129.16/32",  # the host of a virtual machine in Azure
+    "169.254.0.0/16",  # link-local (RFC 3927), and metadata of most clouds
+    "172.16.0.0/12",  # private (RFC 1918)
+    "192.0.0.0/24",  # protocol assignments (RFC 6890), and metadata of Oracle
+    "192.0.2.0/24",  # documentation (RFC 5737)
+    "192.31.196.0/24",  # AS112 (RFC 7535)
+    "192.52.193.0/24",  # multicast tunnels, AMT (RFC 7450)
+    "192.88.99.0/24",  # relays of 6to4 (RFC 7526)
+    "192.168.0.0/16",  # private (RFC 1918)
+    "192.175.48.0/24",  # AS112 (RFC 7534)
+    "198.18.0.0/15",  # benchmarks (RFC 2544)
+    "198.51.100.0/24",  # documentation (RFC 5737)
+    "203.0.113.0/24",  # documentation (RFC 5737)
+    "224.0.0.0/4",  # multicast (RFC 5771)
+    "240.0.0.0/4",  # reserved, and broadcast (RFC 1112, RFC 8190)
 )
 # Only this is given out (RFC 4291 section 2.4): whatever else there is, such as unique local
 # addresses with metadata of clouds, compatible and translated ones, is refused by this one rule.
 GIVEN_OUT_6 = ipaddress.IPv6Network("2000::/3")
-NETWORKS_6 = (              # within it
-    "2001::/23",            # protocol assignments: Teredo, benchmarks, ORCHID (RFC 2928 and others)
-    "2001:db8::/32",        # documentation (RFC 3849)
-    "2002::/16",            # 6to4 (RFC 3056)
-    "2620:4f:8000::/48",    # AS112 (RFC 7534)
-    "3ffe::/16",            # the 6bone, given back (RFC 3701)
-    "3fff::/20",            # documentation (RFC 9637)
+NETWORKS_6 = (  # within it
+    "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID (RFC 2928 and others)
+    "2001:db8::/32",  # documentation (RFC 3849)
+    "2002::/16",  # 6to4 (RFC 3056)
+    "2620:4f:8000::/48",  # AS112 (RFC 7534)
+    "3ffe::/16",  # the 6bone, given back (RFC 3701)
+    "3fff::/20",  # documentation (RFC 9637)
 )
 # Stands for an IPv4 address, and is judged by it (RFC 6052); so are mapped ones.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

@@ -24,7 +24,7 @@ _URL = re.compile(r"(?is)(https?)://([^/?#]*)([^#]*)(?:#.*)?\Z")
 # a name, or an IPv6 address in brackets, and a port, which may be empty (RFC 3986)
 _AUTHORITY = re.compile(r"(?:\[([^\]%]+)\]|([^:\[\]@]+))(?::([0-9]{0,5}))?\Z")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
-_PLAIN = "!$%&'()*+,/:;=?@[]"        # stands in a path as it is, as letters and figures do
+_PLAIN = "!$%&'()*+,/:;=?@[]"  # stands in a path as it is, as letters and figures do
 
 
 class UrlError(ValueError):

@@ -19,7 +19,7 @@ from .replies import plain
 
 CHUNK = 65536
 ENCODING = ("utf-8", "surrogateescape")
-NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)     # no file can be there
+NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)  # no file can be there
 
 
 class Unsendable(Exception):

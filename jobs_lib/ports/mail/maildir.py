@@ -30,7 +30,7 @@ class MaildirTransport(Transport):
         try:
             for each in ("", "tmp", "new", "cur"):
                 os.makedirs(os.path.join(self.folder, each), mode=0o700, exist_ok=True)
-            with open(draft, "wb", opener=open_own) as target:      # it may be left from a crash
+            with open(draft, "wb", opener=open_own) as target:  # it may be left from a crash
                 target.write(f"X-Envelope-From: <{envelope.sender}>\r\n"
                              f"X-Envelope-To: <{envelope.recipient}>\r\n".encode() + head)
                 target.writelines(chunks(file))

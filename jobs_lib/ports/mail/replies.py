@@ -10,8 +10,8 @@ from jobs_lib.text import masking
 from . import Result
 
 MAX_TEXT = 512
-CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)
-NOT_LET_IN = (530, 534, 535, 538)    # authentication or encryption is missing (RFC 4954 6)
+CLOSING = 421  # the relay hangs up, whatever it was asked (RFC 5321 3.8)
+NOT_LET_IN = (530, 534, 535, 538)  # authentication or encryption is missing (RFC 4954 6)
 # Of the relay alone. What follows may be the answer of a destination, which it quotes.
 ABOUT_US = "MAIL"
 # What a broken or silent connection means for the message in hand, by the phase, and how it is
@@ -41,9 +41,9 @@ DENIED_PATTERNS = (
     "is not allowed to send",
 )
 
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")      # RFC 2034
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 2034
 
-Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
+Reply = namedtuple("Reply", "code text")  # text: bytes, the lines joined by newlines
 
 
 def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:

@@ -42,7 +42,7 @@ class Session(smtplib.SMTP):
     phase, last, needs_reset = "", 0.0, False
 
     def __init__(self, mail, step=None) -> None:
-        super().__init__(local_hostname="localhost")        # without one smtplib asks DNS
+        super().__init__(local_hostname="localhost")  # without one smtplib asks DNS
         self.section, self.limits = mail, LIMITS
         self.step = step or (lambda name, answer=None: None)
 
@@ -60,7 +60,7 @@ class Session(smtplib.SMTP):
         """As smtplib, but for what is no reply (RFC 5321 4.2): that ends the connection."""
         try:
             code, text = super().getreply()
-        except smtplib.SMTPResponseException:       # a line without an end
+        except smtplib.SMTPResponseException:  # a line without an end
             code = -1
         if not 200 <= code < 600:
             self.close()
@@ -86,7 +86,7 @@ class Session(smtplib.SMTP):
         self.local_hostname, self.needs_reset = ehlo_name(mail), False
         self.sock = deadline.connect(deadline.look_up(mail.host, mail.port, until), until)
         self.step("connect", f"{mail.host}:{mail.port} ({self.sock.getpeername()[0]})")
-        if mail.security == "tls":              # before a word in clear: RFC 8314 3.3
+        if mail.security == "tls":  # before a word in clear: RFC 8314 3.3
             self._encrypt()
         self.within("greeting")
         self._expect(220, self._reply())
@@ -132,7 +132,7 @@ class Session(smtplib.SMTP):
         name, password = self.section.username, self.section.password or ""
         if not isinstance(self.sock, ssl.SSLSocket) and not is_loopback(self.sock.getpeername()[0]):
             raise JobsError("[mail] security = none shows the password; set starttls or tls")
-        if not (name + password).isascii():         # smtplib knows nothing else
+        if not (name + password).isascii():  # smtplib knows nothing else
             raise JobsError("[mail] username and password: only ASCII characters can be sent")
         self.login(name, password)
         self.step("AUTH", f"signed in as {name}")
@@ -159,7 +159,7 @@ class Session(smtplib.SMTP):
             if reply.code != 354 if phase == "DATA" else reply.code // 100 != 2:
                 if phase == "RSET":
                     raise smtplib.SMTPServerDisconnected("the relay refused RSET")
-                if reply.code < 400 or reply.code == CLOSING:           # neither yes nor no
+                if reply.code < 400 or reply.code == CLOSING:  # neither yes nor no
                     self.close()
                 elif together:
                     self._pass_over(len(commands) - number)
@@ -174,22 +174,22 @@ class Session(smtplib.SMTP):
             limit = self.esmtp_features["size"].split(" ")[0]
             if limit.isdecimal() and 0 < int(limit) < content.size:
                 raise Unsendable(FINAL, reasons.TOO_LARGE, size=content.size, limit=limit)
-            mail += f" SIZE={content.size}"             # RFC 1870
+            mail += f" SIZE={content.size}"  # RFC 1870
         if content.eight_bit:
             if not self.has_extn("8bitmime"):
                 raise Unsendable(FINAL, reasons.EIGHT_BIT)
-            mail += " BODY=8BITMIME"                    # RFC 6152
+            mail += " BODY=8BITMIME"  # RFC 6152
         if not (sender + recipient).isascii():
             if not self.has_extn("smtputf8"):
                 raise Unsendable(FINAL, reasons.NOT_ASCII)
-            mail += " SMTPUTF8"                         # RFC 6531
+            mail += " SMTPUTF8"  # RFC 6531
         return {"MAIL": mail, "RCPT": f"RCPT TO:<{recipient}>", "DATA": "DATA"}
 
     def _pass_over(self, replies: int) -> None:
         """So many, to what was sent in the same write as what was refused. The relay may wait for
         content all the same (RFC 2920 3.1): we hang up, since a dot could deliver an empty
         message. The refusal is valid, whatever becomes of the rest."""
-        with suppress(OSError):                 # which has closed it
+        with suppress(OSError):  # which has closed it
             codes = [self.getreply()[0] for _ in range(replies)]
             if CLOSING in codes or any(code < 400 for code in codes[-1:]):
                 self.close()

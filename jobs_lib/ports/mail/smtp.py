@@ -20,7 +20,7 @@ from .content import Content, Transport
 from .replies import WHEN_LOST, Reply, digest, judge, plain
 from .session import Session
 
-RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
+RECONNECT_MINIMUM = 10  # seconds that a second try over a new connection needs
 # what ends a session; an SMTPException is an OSError
 ENDS = (JobsError, OSError, ValueError)
 # what a refusal in a phase is about
@@ -45,7 +45,7 @@ class SmtpTransport(Transport):
         session, content = self.session, Content(head, file)
         session.last = until - session.limits["margin"]
         if session.sock is not None and session.has_spoken():
-            session.close()               # it closed meanwhile, or is out of step with us
+            session.close()  # it closed meanwhile, or is out of step with us
         if session.sock is not None:
             result = self._attempt(envelope, content)
             # refused at MAIL, perhaps it is only the end of the old connection, such as a limit of
@@ -103,7 +103,7 @@ def failure(session: Session, error: Exception) -> Result:
 def in_words(error: BaseException, phase: str) -> str:
     """What went wrong with a connection, or a session, for the operator."""
     if isinstance(error, smtplib.SMTPServerDisconnected):
-        error = error.__context__ or error          # smtplib puts it in the place of each OSError
+        error = error.__context__ or error  # smtplib puts it in the place of each OSError
     if isinstance(error, smtplib.SMTPResponseException):
         return f"the relay refused {ABOUT.get(phase, 'us')}"
     if phase == "connect" and isinstance(error, socket.timeout):

@@ -17,10 +17,10 @@ from jobs_lib.ports.deadline import in_words, tls_context
 
 from . import ArchiveError, Login
 
-PARTIAL = ".part"                           # at the end of a temporary name
-SECONDS = 60                                # to connect, for each answer and for each block
-GONE = "550"                                # no such file, of a server that is asked for its size
-SHOWN = 200                                 # of a server's words
+PARTIAL = ".part"  # at the end of a temporary name
+SECONDS = 60  # to connect, for each answer and for each block
+GONE = "550"  # no such file, of a server that is asked for its size
+SHOWN = 200  # of a server's words
 FAILURES: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError)
 
 
@@ -65,7 +65,7 @@ class FtpsStore:
         with closing(_Session(context=context)) as ftp:
             try:
                 ftp.connect(login.host, login.port, SECONDS)
-                ftp.login(login.user, login.password)       # after AUTH TLS
+                ftp.login(login.user, login.password)  # after AUTH TLS
                 ftp.prot_p()
                 if login.folder:
                     ftp.cwd(login.folder)
@@ -100,7 +100,7 @@ class _Session(ftplib.FTP_TLS):
     def has(self, name: str) -> bool:
         """Whether there is this file, by its size: a listing may be refused, or cut."""
         try:
-            self.voidcmd("TYPE I")              # in ASCII mode some refuse SIZE
+            self.voidcmd("TYPE I")  # in ASCII mode some refuse SIZE
             self.size(name)
         except ftplib.error_perm as error:
             if not str(error).startswith(GONE):
