@@ -93,9 +93,7 @@ def _options(job) -> str:
     lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set "
                        "OPTION=VALUE:", width())
     for name, option in job.options.items():
-        only = "By --set alone, for one run. " if option.argument else ""
-        lines += [f"  {name} = {option.default}", *paragraphs(only + option.meaning, width(),
-                                                              "      ")]
+        lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, width(), "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)
     more = f"It reads {shared}, too. " if shared else ""
     return "\n".join([*lines, "", *paragraphs(

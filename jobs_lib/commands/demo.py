@@ -96,11 +96,10 @@ def _show(session, folder: str) -> int:
         results += more
         _print([f"  {len(more)} jobs ran"])
     _section("What became of everything", pairs(_became(results), WIDTH))
-    _section("Look at", pairs([
-        (os.path.join(folder, name), meaning) for name, meaning in (
-            (demo_folder.PAGE, "the status page, for your browser"),
-            (os.path.join(demo_folder.MAILDIR, "new"), "what was delivered"),
-            (demo_folder.WEBHOOKS, "webhooks as they would be sent, signed"))], WIDTH))
+    _section(f"Look into {folder}", pairs([
+        (demo_folder.PAGE, "the status page, for your browser"),
+        (os.path.join(demo_folder.MAILDIR, "new"), "what was delivered"),
+        (demo_folder.WEBHOOKS, "webhooks as they would be sent, signed")], WIDTH))
     config = os.path.join(folder, "config.ini")
     _section("Try these", [line for words, meaning in TO_TRY for line in (
         paint("dim", f"  # {meaning}"), f"  {program(config)} {words}")])
