@@ -104,19 +104,15 @@ def _parser(name: str, about: str, more: str = "") -> Parser:
     def formatter(prog: str) -> argparse.HelpFormatter:
         return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=width())
 
-    epilog = "\n\n".join(part for part in (more, _place(name)) if part)
     parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, width())),
-                    epilog=epilog or None, allow_abbrev=False, formatter_class=formatter)
+                    epilog=more or None, allow_abbrev=False, formatter_class=formatter)
     # Python 3.14 colours its help by itself; the console lets only our colours pass
     parser.color = False
+    if name != "demo":
+        # for its help: it is taken from anywhere on the line before
+        parser.add_argument("--config", metavar="FILE", help="use this file instead of the "
+                            "config.ini beside jobs.py")
     return parser
-
-
-def _place(name: str) -> str:
-    """Where config.ini is, for all that read it."""
-    return "" if name == "demo" else "\n".join(paragraphs(
-        "--config FILE, anywhere on the line: use this file instead of the config.ini beside "
-        "jobs.py.", width()))
 
 
 def overview() -> str:
