@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from types import SimpleNamespace
 
-from jobs_lib import catalogue, schedule
+from jobs_lib import catalogue
 from jobs_lib.catalogue import Job
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.records import namedtuple
@@ -73,7 +73,7 @@ class Config:
 
     def zone(self):
         """That of the schedules: `[core] timezone`."""
-        return schedule.zone(self.section("core").timezone)
+        return self.section("core").timezone
 
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""

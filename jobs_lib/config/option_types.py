@@ -210,16 +210,11 @@ def size(value: str) -> int:
     return _in_units(value, BYTES, "expected a size with its unit, such as 500KB, 25MB or 2GB")
 
 
-@Kind
-def timezone(value: str) -> str:
-    schedules.zone(value)
-    return value
-
-
 duration = span("1s")
 day = read(date.fromisoformat, "a day such as 2026-10-31")
 switch = read(lambda value: SWITCH.get(value.lower()), "yes or no")
 schedule = Kind(schedules.parse)
+timezone = Kind(schedules.zone)
 
 
 # Types made of limits, words and other types

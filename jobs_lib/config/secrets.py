@@ -50,13 +50,6 @@ def secret_texts(written: list) -> list[str]:
     return sorted(long, key=len, reverse=True)
 
 
-def redacted(text: str, hidden: list[str]) -> str:
-    """The text with stars in place of each of these secrets."""
-    for secret in hidden:
-        text = text.replace(secret, STARS)
-    return text
-
-
 def _parts(mask, text: str) -> list[str]:
     """The password in a URL; of a URL that is secret itself all of it, what is behind the host, and
     the key in that."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs_lib.config.secrets import redacted
 from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit
 from jobs_lib.output.findings import Finding, ok, problem, warning
 from jobs_lib.runner.limits import Alarm
@@ -59,8 +58,14 @@ def examine(installation: Installation) -> list[Finding]:
     hidden = installation.config.secrets()
     found = dict.fromkeys(finding._replace(area=area) for area in AREAS for check in _checks(area)
                           for finding in _findings(check, installation))
-    return [Finding(level, area, *(redacted(text, hidden) for text in texts))
+    return [Finding(level, area, *(_redacted(text, hidden) for text in texts))
             for level, area, *texts in found]
+
+
+def _redacted(text: str, hidden: list[str]) -> str:
+    for secret in hidden:
+        text = text.replace(secret, "********")
+    return text
 
 
 def _checks(area: str) -> tuple:

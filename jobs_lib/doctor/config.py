@@ -11,8 +11,9 @@ from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.folders import program
 from jobs_lib.output.findings import Finding, note, problem, run, warning
 from jobs_lib.text import did_you_mean, setting
-from jobs_lib.text.addresses import LOCAL, LOOPBACK
 
+LOCAL = ("localhost", "localhost.localdomain")
+LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 
 

@@ -10,10 +10,10 @@ from jobs_lib.errors import JobsError
 from jobs_lib.output.findings import note, problem, run, warning
 from jobs_lib.ports.mail.smtp import probe
 from jobs_lib.ports.outcomes import NXDOMAIN, UNKNOWN
-from jobs_lib.text.addresses import LOOPBACK
 from jobs_lib.workers import dispatch
 
 from . import Reported
+from .config import LOOPBACK
 
 RELAY_SECONDS, DNS_SECONDS = 5.0, 1.5
 CPANEL = ("/usr/local/cpanel", "~/.cpanel")     # folders that it makes

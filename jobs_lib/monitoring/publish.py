@@ -20,7 +20,7 @@ def page(config, db, now) -> str:
     """The status page, which is safe to publish."""
     found = overview.with_past(overview.collect(config, db, now), db, now)
     found["note"] = db.value("SELECT value FROM {meta} WHERE name = 'note'")
-    return status_page.page(found, config.zone(), config.section("core").timezone)
+    return status_page.page(found, config.zone())
 
 
 def metrics(config, db, now) -> str:

@@ -33,7 +33,7 @@ OTHERS, UNKNOWN = "Others", "unknown"
 WIDTH, HEIGHT, LEAST = 10, 34, 3.0
 
 
-def page(found: dict, zone, zone_name: str) -> str:
+def page(found: dict, zone) -> str:
     """The whole page, as HTML."""
     template, view = source("status.html"), _View(found, zone)
     style = template.partition("<style>")[2].partition("</style>")[0]
@@ -47,7 +47,7 @@ def page(found: dict, zone, zone_name: str) -> str:
         "hero": "bad" if found["incidents"] else hero,
         "last_run": view.at(found["last_run_at"]),
         "waiting": f"{sum(queue['depth'] for queue in queues):,}",
-        "zone": zone_name,
+        "zone": str(zone),
         "version": found["version"],
         "note": found.get("note"),
         "made_iso": f"{view.now:%Y-%m-%dT%H:%M:%SZ}",

@@ -65,10 +65,9 @@ def cell(value, widest: int) -> str:
 
 
 class Screen:
-    """`now`, the `zone`, its `zone_name`, and the `width` in columns."""
+    """`now`, the `zone`, and the `width` in columns."""
 
     def __init__(self, session) -> None:
-        self.zone_name = session.config.section("core").timezone
         self.zone, self.now = session.config.zone(), session.ports.now()
         self.width = terminal.width()
 
@@ -81,7 +80,7 @@ class Screen:
 
     def clock(self) -> str:
         """The last line of an answer with times in it."""
-        return f"It is {self.now.astimezone(self.zone):%H:%M} in {self.zone_name}."
+        return f"It is {self.now.astimezone(self.zone):%H:%M} in {self.zone}."
 
     def below(self, text: str) -> list[str]:
         """An indented paragraph below a heading."""

@@ -24,8 +24,6 @@ _NO_ATOM = frozenset('"(),:;<>@[\\]\x7f' + "".join(map(chr, range(0x21))))
 _SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 MAX_LABEL = 63
 LONGEST = 253  # octets of a whole domain, without the dot at its end (RFC 1035 2.3.4)
-LOCAL = ("localhost", "localhost.localdomain")
-LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
 
 
 class AddressError(ValueError):
