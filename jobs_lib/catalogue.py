@@ -19,21 +19,21 @@ PRIORITIES = ("critical", "high", "normal", "low", "last")
 LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")  # who runs it
 
-Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
-                 "sample run tables", defaults=("",))
+Job = namedtuple("Job", "schedule run priority budget enabled options sections sample tables name "
+                 "summary doc", defaults=("normal", "4m", True, {}, (), (), "", "", "", ""))
 Job.__doc__ = """One job.
 
-name         the module's file name: command, lock, log, config section, docs, test
-summary      the first line of the module's docstring; doc: all of it
 schedule     five-field cron expression, in the configured zone
+run          function of a Context, returns counts ({"deleted": 12})
 priority     one of PRIORITIES; `run-due` starts the critical ones first
 budget       duration as text: how long one run may work before it stops between items
 options      {name: Option}: the job's own section in config.ini
 sections     the shared sections it reads (`mail`, `spool`): checked before it starts
 sample       columns that a dry run may show
-run          function of a Context, returns counts ({"deleted": 12})
 tables       the app's tables that it works on: `users= audit_logs+ sessions-`; it changes, adds or
              deletes rows where there is a `=`, `+` or `-`. tests/test_tables.py proves it
+name         the module's file name: command, lock, log, config section, docs, test
+summary      the first line of the module's docstring; doc: all of it
 """
 # What several jobs work on: those that notify owners, those that write audit rows, and those that
 # look up which rows name a file of the spool.
@@ -42,15 +42,10 @@ AUDITS = "audit_logs+ "
 NAMES_FILES = "failed_emails overflow_hold spam_quarantine "
 
 
-def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
-            options: dict | None = None, sections: tuple = (),
-            sample: tuple = (), tables: str = ""):
+def declare(**declared):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
-    def make(run) -> Job:
-        return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, sample, run, tables)
-    return make
+    return lambda run: Job(run=run, name=run.__module__.rpartition(".")[2], **declared)
 
 
 # The files

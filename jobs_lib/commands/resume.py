@@ -35,7 +35,7 @@ def run(args, make_session, config_path) -> int:
         db.upsert("job_state", {"job": job.name},
                   {"paused_at": None, "due_after": session.ports.now()})
         session.console.report(f"{job.name} is resumed. It was paused since {screen.at(since)} "
-                               f"({screen.zone_name}).")
+                               f"({screen.zone}).")
     if not paused:
         who = "No job is" if args.what == ALL else f"{args.what} is not"
         session.console.report(f"{who} paused; nothing was changed.")
@@ -50,7 +50,7 @@ def _end_doubt(session, db, screen: Screen, found) -> None:
     doubt.accept(db, now)
     session.console.report(
         f"The doubt is over that began at {screen.at(clock.text(found.since))} "
-        f"({screen.zone_name}): {found.what}. Jobs send and delete again from their next run on; "
+        f"({screen.zone}): {found.what}. Jobs send and delete again from their next run on; "
         f"due now: {', '.join(waiting) or 'nothing'}. What must not go out: `jobs.py cancel QUEUE "
         "--all --before TIME`. To resume paused jobs, call this again.")
 

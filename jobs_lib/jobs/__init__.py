@@ -14,15 +14,15 @@ def keep(default: str, meaning: str, kind=duration) -> Option:
     return Option(optional(kind), default, meaning)
 
 
-def purge(*, table: str, rules: tuple, schedule: str, options: dict, files: str | None = None,
-          work=run, priority: str = "low", sections: tuple = (), sample: tuple = (),
-          tables: str = "") -> Job:
+def purge(*, table: str, rules: tuple, files: str | None = None, work=run, sections: tuple = (),
+          tables: str = "", **declared) -> Job:
     """A job that is a Purge; the rest is as in Job.
 
     `tables` is what it works on besides its own; `work`: function of (Context, Purge) -> counts, of
     a job that does more.
     """
-    declared, spool = Purge(table, rules, files), ("spool",) if files else ()
-    return Job("", "", "", schedule, priority, "4m", True, options, sections + spool, sample,
-               lambda ctx: work(ctx, declared),
-               f"{table}- {NAMES_FILES if files else ''}{tables}")
+    does = Purge(table, rules, files)
+    if files:
+        sections, tables = (*sections, "spool"), NAMES_FILES + tables
+    return Job(run=lambda ctx: work(ctx, does), sections=sections, tables=f"{table}- {tables}",
+               **{"priority": "low", **declared})

@@ -81,7 +81,7 @@ def story(found: dict, screen: Screen) -> str:
                      screen.width)
         if body or rows is facts:
             lines += [paint("bold", title), *body, ""]
-    return "\n".join([*lines, f"Times are in {screen.zone_name}. {screen.clock()}"])
+    return "\n".join([*lines, f"Times are in {screen.zone}. {screen.clock()}"])
 
 
 def _exact(text: str | None, screen: Screen) -> str:
