@@ -342,7 +342,7 @@ class _Ports(Ports):
 
     def connect(self, **how):
         """A real connection with an ear on its statements."""
-        db = super().connect(timeout=self._bench.timeout, **how)
+        db = super().connect(**{"timeout": self._bench.timeout, **how})
         databases.listen(db, self._hear)
         return db
 

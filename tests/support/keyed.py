@@ -49,13 +49,15 @@ OWN_TYPE = Keys("uuid_type", "UUID", "UUID",
 KINDS = (UUIDS, ULIDS, NUMERIC, MIXED, OWN_TYPE)
 
 
-WITH_KEYS = [name for name in app_tables.TABLES if table(name).key == ("id",)]
+# The jobs add rows to the audit log, so its keys are numbers: it is ours.
+TEXT = [name for name in app_tables.TABLES if name != "audit_logs"]
+WITH_KEYS = [name for name in TEXT if table(name).key == ("id",)]
 
 
 def columns(name: str) -> set[str]:
     """The columns of a table, of the app's or of ours, that hold the app's keys."""
     found = {column.name for column in table(name).columns
-             if column.target in ("*", *app_tables.TABLES)}
+             if column.target in ("*", *TEXT)}
     return found | ({"id"} if name in WITH_KEYS else set())
 
 
@@ -65,7 +67,7 @@ def make(url: str, keys: Keys) -> str:
     before, kind = dict(db.dialect.types), getattr(keys, db.dialect.name)
     db.dialect.types.update(id=f"{kind} NOT NULL PRIMARY KEY", ref=kind)
     try:
-        for name in app_tables.TABLES:
+        for name in TEXT:
             whole = table(name)
             cols = tuple(column._replace(type="big") if column.type == "ref"
                          and column.name not in columns(name) else column

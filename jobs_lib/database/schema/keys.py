@@ -60,17 +60,6 @@ def is_text(facts: dict) -> bool:
     return any(word in facts["whole"] for word in TEXTS)
 
 
-def new(like) -> str:
-    """A key for a row of ours in a table of the app's, in the form of another key: a UUID, or as
-    many of its digits as that has."""
-    from uuid import uuid4
-    like = like if isinstance(like, str) else ""
-    made = str(uuid4())
-    if like and "-" not in like:
-        made = ("0" + uuid4().hex)[:len(like)]      # by the 0 it is a ULID, too
-    return made.upper() if like.isupper() else made
-
-
 def _words(facts: dict) -> str:
     """A text without a limit, such as that of a view, gets one: MySQL has no other keys."""
     size = facts["longest"]

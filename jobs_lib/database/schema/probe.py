@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
 
-from . import keys
 from .tables import references, table, words_of
 
 SILENT = (Conflict, Missing)  # errors that say nothing of the table
@@ -96,16 +95,12 @@ class _Trial:
                    and not is_same(self.row[each.name], stored.get(each.name))]
         return f"when it is written, {', '.join(changed)} changes, too" if changed else ""
 
-    def _add(self) -> None:
-        row = dict(AUDIT)
+    def _add(self) -> str:
         if self.name in self.db.key_types:
-            like = self.row.get("id") or self.db.value("SELECT id FROM {users} LIMIT 1")
-            if like is None:
-                return                      # nobody knows what a key looks like
-            row["id"] = keys.new(like)
-        if self.row.get("user_id") is not None:
-            row["user_id"] = self.row["user_id"]
-        self.db.insert(self.name, **row)
+            return "the jobs add rows without a key"
+        owner = self.row.get("user_id")
+        self.db.insert(self.name, **AUDIT, **({} if owner is None else {"user_id": owner}))
+        return ""
 
     def _delete(self) -> str:
         # of a table that others refer to none: a great deal may go with it for a trial

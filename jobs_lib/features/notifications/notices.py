@@ -70,15 +70,9 @@ def addresses(db, user_id, email) -> dict[str, str]:
 def audit(ctx, user_id, event: str, details: dict, severity: str = "info") -> None:
     """Add a row to the audit log, in the transaction that does it. `event` as `alias.expired`;
     `details` without secrets or contents."""
-    db, now, key = ctx.db, ctx.clock(), {}
-    if "audit_logs" in db.text_keys:  # a number comes by itself
-        from jobs_lib.database.schema import keys
-        like = db.value("SELECT COALESCE((SELECT MAX(id) FROM {audit_logs}), (SELECT MAX(id) FROM "
-                        "{users}))")
-        key = {"id": keys.new(like)}
-    db.insert("audit_logs", **key, user_id=user_id, actor="jobs", event=event, severity=severity,
-              details=json.dumps(details, ensure_ascii=False, sort_keys=True, default=words),
-              created_at=now)
+    ctx.db.insert("audit_logs", user_id=user_id, actor="jobs", event=event, severity=severity,
+                  details=json.dumps(details, ensure_ascii=False, sort_keys=True, default=words),
+                  created_at=ctx.clock())
 
 
 # Warnings

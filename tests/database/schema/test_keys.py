@@ -34,15 +34,6 @@ def test_numbers_change_nothing(engine_url):                                 # R
     db.close()
 
 
-@pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),
-                                          (None, 36), ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 36)])
-def test_a_new_key_has_the_form_of_the_apps(like, length):                   # R75
-    made = [keys.new(like) for _ in range(50)]
-    assert len(set(made)) == 50
-    assert {len(key) for key in made} == {length}
-    assert all(key.isupper() if like and like.isupper() else key.islower() for key in made)
-
-
 def test_tables_of_ours_for_keys_of_another_kind_are_refused(blank_url):       # R75
     """The app's were named later: which of ours has to be made again, is said."""
     db = connect(blank_url, create=True)
