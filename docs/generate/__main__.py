@@ -10,10 +10,10 @@ import sys
 
 from docs.generate import data_model, docs, drawing, measured, simulated
 from jobs_lib import catalogue, schedule
+from jobs_lib.commands import _config_example as config_example
 from jobs_lib.commands import crontab
 from jobs_lib.config import settings, variable_name
 from jobs_lib.config.settings import SECTIONS
-from jobs_lib.output import config_example
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START = ["/usr/bin/python3", "/home/you/jobs/jobs.py"]

@@ -21,11 +21,12 @@ from jobs_lib.config.files import parse_ini
 from jobs_lib.config.secrets import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
-from jobs_lib.output.config_example import config_ini, short_ini
 from jobs_lib.output.findings import in_full
 from jobs_lib.output.layout import wrapped
 from jobs_lib.output.terminal import width
 from jobs_lib.text import counted, did_you_mean
+
+from ._config_example import config_ini, short_ini
 
 ROOM = 12  # columns, of what set an option
 SEEN = ("note: other users of this machine can see a command line, and your shell keeps it. "

@@ -1,2 +1,1 @@
-"""What a terminal shows: tables, colours, lists, the example configuration. It may import
-engines and below."""
+"""What a terminal shows: tables, colours, lists, findings. It may import engines and below."""

@@ -42,19 +42,21 @@ def pairs(rows: list[tuple[str, str]], width: int) -> list[str]:
             for line in wrapped(meaning, width, f"{INDENT}{name:<{room}}{GAP}", rest)]
 
 
-def table(rows: list, sides: str = "", width: int | None = None, widest: int = 500) -> list[str]:
+def table(rows: list, sides: str = "", width: int = 0, widest: int = 500) -> list[str]:
     """Rows of values as lines in columns. `sides`: `l` or `r` for each column, left by default.
 
-    A value has at most `widest` characters, and fewer where `width` asks for it: the widest columns
-    give way then, but not the first, by which a row is called.
+    A value has at most `widest` characters, and fewer where `width` asks for it: the widest of the
+    columns on the left side give way then.
     """
     cells = [[cell(value, widest) for value in row] for row in rows]
-    first, *rooms = [max(map(len, column)) for column in zip(*cells)]
-    while (width and rooms and max(rooms) > NARROWEST
-           and first + sum(rooms) + len(GAP) * len(rooms) > width):
-        rooms[rooms.index(max(rooms))] -= 1
-    rooms = [first, *rooms]
+    rooms = [max(map(len, column)) for column in zip(*cells)]
     sides = sides or "l" * len(rooms)
+    left = [at for at, side in enumerate(sides) if side == "l"]
+    while width and sum(rooms) + len(GAP) * (len(rooms) - 1) > width:
+        gives_way = max(left, key=rooms.__getitem__)
+        if rooms[gives_way] <= NARROWEST:
+            break
+        rooms[gives_way] -= 1
     return [GAP.join(cell(text, room).rjust(room) if side == "r" else cell(text, room).ljust(room)
                      for text, room, side in zip(row, rooms, sides)).rstrip() for row in cells]
 

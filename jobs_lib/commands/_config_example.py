@@ -6,11 +6,9 @@ import re
 
 from jobs_lib.config import settings
 from jobs_lib.config.option_types import Option
-
-from .layout import wrapped
+from jobs_lib.output.layout import wrapped
 
 WIDTH = 100
-HARD = "\u00a0"  # a space at which no line is broken
 INI_HEAD = """\
 # The configuration of the jobs. Copy this file to config.ini, beside jobs.py, and change what you
 # need: remove the # before an option. What is commented out has the default that is shown.
@@ -80,9 +78,7 @@ def _default(name: str, option: Option) -> list[str]:
     line = f"{name} = {option.default}".rstrip()
     if len(line) <= WIDTH or not option.kind.lines:
         return [f"#{line}"]
-    items = option.default.replace(" ", HARD).replace(f",{HARD}", ", ")  # kept whole
-    return [f"#{name} =", *(words.replace(HARD, " ")
-                            for words in wrapped(items, WIDTH, "#    ", "#    "))]
+    return [f"#{name} =", *(f"#    {item}" for item in option.default.split(", "))]
 
 
 def _comment(text: str) -> list[str]:
