@@ -2,7 +2,6 @@
 said what was done to them."""
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 
 from jobs_lib import clock
@@ -16,6 +15,7 @@ from jobs_lib.text.masking import text
 
 SENT = ("forwards", "notifications", "webhooks")     # whose items are replayed and cancelled
 NAMES = (*SENT, "domains", "exports", "deletions")
+LONGEST = 60            # characters of the ids that are refused for one reason
 
 
 def select(parser, which: str) -> None:
@@ -118,17 +118,15 @@ def report(session, args, done: list, refused: dict, what: str, verb: str) -> in
     """Say what was done (features/items/base.py), in words or in the JSON with
     `verb`: the exit code, 1 if an id was refused."""
     console, kind = session.console, args.queue[:-1]
-    refused = {id: text(why) for id, why in refused.items()}
+    reasons: dict[str, list] = {}
+    for id, why in refused.items():
+        reasons.setdefault(text(why), []).append(id)
     if args.json:
         console.document({"queue": args.queue, verb: done, "refused": [
-            {"id": id, "reason": why} for id, why in refused.items()]})
-    elif args.all:
-        console.report(f"{counted(len(done), kind)} {what}")
-        for why, number in Counter(refused.values()).items():
-            console.report(f"{counted(number, kind)} refused, {why}")
+            {"id": id, "reason": why} for why, ids in reasons.items() for id in ids]})
     else:
-        for id in done:
-            console.report(f"{kind} {id}: {what}")
-        for id, why in refused.items():
-            console.fail(f"{kind} {id}: refused, {why}")
+        console.report(f"{counted(len(done), kind)} {what}")
+        for why, ids in reasons.items():
+            named = one_line(", ".join(map(str, ids)), LONGEST)
+            console.fail(f"{counted(len(ids), kind)} refused, {why}: {named}")
     return FAILED if refused and not args.all else OK

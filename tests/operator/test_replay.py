@@ -58,7 +58,7 @@ def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service, kind):       
     service.table("attempts", [{"kind": kind, "item_id": id, "outcome": "refused",
                                 "began_at": service.ago(hours=1), "answer": "no such user"}])
     assert service.command("replay", kind, str(id)).splitlines() == [
-        f"{kind} {id}: back in the queue, due now", f"{JOBS[kind]} sends what is due."]
+        f"1 {kind} back in the queue, due now", f"{JOBS[kind]} sends what is due."]
     row, = service.rows(TABLES[kind])
     assert [row[name] for name in ("status", "attempts", "finished_at", "uncertain",
                                    "next_attempt_at")] == [
@@ -99,7 +99,7 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind,
     assert why in refused(found)[id]
     assert (refused(found)[99], refused(found)[huge]) == (MISSING, MISSING)
     assert service.rows(TABLES[kind])[0] == before
-    assert f"{kind} 99: refused, {MISSING}" in service.command("replay", kind, "99", code=1)
+    assert f"1 {kind} refused, {MISSING}: 99" in service.command("replay", kind, "99", code=1)
 
 
 # All
@@ -160,18 +160,20 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     waits, = rows(service, "forward", status="pending", finished_at=None, last_error=None)
     sending, = rows(service, "forward", status="sending")
     sent, = rows(service, "forward", status="sent")
-    assert service.command("cancel", "forward", *map(str, (waits, sending, sent, 99)),
+    assert service.command("cancel", "forward", *map(str, (waits, sending, sent, 99, 100)),
                            code=1).splitlines() == [
-        f"forward {waits}: cancelled, nothing is sent",
-        f"forward {sending}: refused, it is being sent: what comes of it is stored",
-        f"forward {sent}: refused, it is over already (sent)", f"forward 99: refused, {MISSING}"]
+        "1 forward cancelled, nothing is sent",
+        f"1 forward refused, it is being sent: what comes of it is stored: {sending}",
+        f"1 forward refused, it is over already (sent): {sent}",
+        f"2 forwards refused, {MISSING}: 99, 100"]
     row = service.rows("failed_emails")[0]
     assert [row[name] for name in ("status", "last_error", "next_attempt_at", "finished_at")] == [
         "failed", "cancelled: by the operator", None, clock.text(service.now)]
     story = json.loads(service.command("queue", "forwards", str(waits), "--json"))
     assert (story["state"], story["events"][1]["outcome"]) == ("cancelled", "cancelled")
     assert service.command("cancel", "forward", str(waits), code=1) == (
-        f"forward {waits}: refused, it is over already (failed)\n")
+        "0 forwards cancelled, nothing is sent\n"
+        f"1 forward refused, it is over already (failed): {waits}\n")
     service.db.execute("DELETE FROM {failed_emails} WHERE status = 'sending'")
     assert service.run("retry_forwards")["sent"] == 0
     # a notice keeps its text, so that it can be replayed
