@@ -51,44 +51,39 @@ class Facts:
         self.relay = relay.pause_now(db, now)
         self.jobs: dict[str, dict] = {}
         self.problems: list[Incident] = []
-        able = self._missing(self._sections(self._look()))
+        able = self._missing(self._look())
         self.queues = [_queue(self, kind) for kind in QUEUES.values() if kind.queue.job in able
                        # nobody waits for the next check of a domain while checks are disabled
                        and kind.done and (able[kind.queue.job]["enabled"]
                                           or kind.queue.name != "domains")]
 
     def _look(self) -> list:
-        """Look at each job: those that can be used."""
+        """Look at each job, and for mistakes in the sections that it reads: the jobs whose own
+        section can be used. Without its spool none of those that read it runs."""
         broken: list[str] = []
-        usable = []
+        usable: list = []
+        wrong: dict = {}
         for job in catalogue.load_all(broken):
             self.jobs[job.name] = unknown(job)
             try:
                 self.jobs[job.name] = look(self, job)
                 usable.append(job)
+                self.config.check([], job.sections)
             except ConfigError as error:
-                self._cannot_use(job.name, "; ".join(error.problems), [job.name])
+                for problem in error.problems:
+                    section = problem.partition("]")[0].strip("[")
+                    mistakes, jobs = wrong.setdefault(section, ({}, {}))
+                    mistakes[problem] = jobs[job.name] = True
         for each in broken:
             self._cannot_use("jobs_lib/jobs", each)
+        for section, (mistakes, jobs) in wrong.items():
+            self._cannot_use(section, "; ".join(mistakes), jobs)
+        readers = [job.name for job in usable
+                   if "spool" in job.sections and self.jobs[job.name]["enabled"]]
+        if readers and "spool" not in wrong and (
+                why := spool.wrong_folder(self.db, self.config.section("spool").dir)):
+            self._cannot_use("[spool] dir", why, readers)
         return usable
-
-    def _sections(self, jobs: list) -> list:
-        """Find the shared sections that cannot be used, and a spool that is missing: none of the
-        jobs that read one runs. The same jobs."""
-        readers: dict[str, list] = {"mail": []}
-        for job in jobs:
-            for section in job.sections:
-                readers.setdefault(section, []).append(job.name)
-        for section, names in readers.items():
-            try:
-                values = self.config.section(section)
-                on = [name for name in names if self.jobs[name]["enabled"]]
-                if section == "spool" and on and (
-                        wrong := spool.wrong_folder(self.db, values.dir)):
-                    self._cannot_use("[spool] dir", wrong, on)
-            except ConfigError as error:
-                self._cannot_use(section, "; ".join(error.problems), names)
-        return jobs
 
     def _missing(self, jobs: list) -> dict[str, dict]:
         """Find what the app's tables lack: the jobs that work on them do not run. The others."""
