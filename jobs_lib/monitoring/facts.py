@@ -16,7 +16,7 @@ from jobs_lib.errors import ConfigError
 from jobs_lib.features.items import QUEUES
 from jobs_lib.text import COUNTED
 
-from .incidents import Incident, short_error
+from .incidents import Incident, short_error, short_time
 from .job_facts import NO_STATE, WATCHER, Cron, look, states, unknown
 
 TABLES = "your app's tables"
@@ -56,6 +56,10 @@ class Facts:
                        # nobody waits for the next check of a domain while checks are disabled
                        and kind.done and (able[kind.queue.job]["enabled"]
                                           or kind.queue.name != "domains")]
+
+    def at(self, moment) -> str:
+        """A time in an incident's text."""
+        return short_time(moment, self.zone)
 
     def _look(self) -> list:
         """Look at each job, and for mistakes in the sections that it reads: the jobs whose own

@@ -13,7 +13,7 @@ from jobs_lib.runner.incident_files import IncidentFile
 from jobs_lib.text import size, up_to
 
 from .facts import disks
-from .incidents import DOUBTS, OUTAGES, Incident, cause, of_file, short_error, short_time
+from .incidents import DOUBTS, OUTAGES, Incident, cause, of_file, short_error
 
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
@@ -57,7 +57,7 @@ def _cron(facts, _):
         since = min((job["late_since"] for job in facts.jobs.values() if job["late_since"]),
                     default=None)
     elif since:
-        subject = f"no job has started since {short_time(since, facts.zone)}"
+        subject = f"no job has started since {facts.at(since)}"
     if since and not _cannot_start(facts):
         yield Incident("late:cron", subject, since,
                        "Cron does not start `run-due`, or every start fails at once. Look at "
@@ -97,10 +97,10 @@ def _relay(facts, _):
     until = stored.time(row["paused_until"]) or facts.now
     if until - since > relay.FIRST_PAUSE:       # a first one is nothing to wake anybody for
         yield Incident("relay:mail",
-                       f"outgoing mail has been paused since {short_time(since, facts.zone)}",
+                       f"outgoing mail has been paused since {facts.at(since)}",
                        since,
                        "The relay accepts no mail. It is tried again at "
-                       f"{short_time(until, facts.zone)}; no message loses an attempt. Check "
+                       f"{facts.at(until)}; no message loses an attempt. Check "
                        "host, user name and password in [mail], and your host's limits.",
                        "doctor", short_error(row["reason"]), MAIL_JOBS)
 
@@ -112,7 +112,7 @@ def _refusals(facts, _):
         who = "the mail server" if is_relay else each.domain
         yield Incident(f"relay:{each.domain}", f"{who} refuses every message", each.since,
                        f"{each.recipients} recipients were refused since "
-                       f"{short_time(each.since, facts.zone)}: their addresses are not the "
+                       f"{facts.at(each.since)}: their addresses are not the "
                        "cause. Each message is tried again on its schedule. Your host may be "
                        "on a blocklist.", "queue forwards", short_error(each.answer),
                        MAIL_JOBS if is_relay else ())
@@ -149,11 +149,11 @@ def _failing(facts, explained):
         name, good = job["name"], job["last_ok_at"]
         names = [each["name"] for each in others]
         more = f" Other jobs fail with the same error: {', '.join(names)}." if names else ""
-        last = (f"Its last successful run began at {short_time(good, facts.zone)}." if good
+        last = (f"Its last successful run began at {facts.at(good)}." if good
                 else "It has never succeeded.")
         yield Incident(f"failing:{name}",
                        f"{name} has failed {job['failures']} times since "
-                       f"{short_time(job['failing_since'], facts.zone)}", job["failing_since"],
+                       f"{facts.at(job['failing_since'])}", job["failing_since"],
                        f"{last}{more} Its work waits, and nothing is lost.", f"history {name}",
                        job["error"], (name, *names))
 
@@ -164,9 +164,9 @@ def _late(facts, explained):
     for name, job in facts.jobs.items():
         since, good = job["late_since"], job["last_ok_at"]
         if since and not job["failures"] and name not in explained:
-            last = f"since {short_time(good, facts.zone)}" if good else "yet"
+            last = f"since {facts.at(good)}" if good else "yet"
             yield Incident(f"late:{name}",
-                           f"{name} has not succeeded since {short_time(since, facts.zone)}",
+                           f"{name} has not succeeded since {facts.at(since)}",
                            since,
                            f"It runs {job['when']}, and has not succeeded {last}, although "
                            "others ran. It cannot start, or never finishes.",
@@ -189,7 +189,7 @@ def _waiting(facts, explained):
             continue
         # too many may be due, with no time that can be read
         since = queue["oldest_due_at"] or facts.now
-        at = short_time(since, facts.zone)
+        at = facts.at(since)
         reasons = [reason for reason, applies in (
             (f"none was finished since {at}",
              # a queue behind a paused relay is paused, not stalled
