@@ -10,7 +10,8 @@ def find_export(token: str, config: str | None = None, now=None):
     jobs_lib.errors.JobsError where the configuration or the database is missing.
     """
     from .features.exports import find
-    return _answer(config, lambda config, db: find(config, db, token, now))
+    from .launch.launch import answer_app
+    return answer_app(config, lambda config, db: find(config, db, token, now))
 
 
 def is_retired(address: str, config: str | None = None) -> bool:
@@ -22,21 +23,8 @@ def is_retired(address: str, config: str | None = None) -> bool:
     database is missing, so that no address is taken for free by mistake.
     """
     from .features.accounts import is_retired
-    return _answer(config, lambda config, db: is_retired(config, db, address))
-
-
-def _answer(config_path: str | None, answer):
-    """`answer(configuration, read-only database)`."""
-    from . import folders
-    from .config import load
-    from .runner.resources import Ports
-    folders.add_packages()
-    config = load(config_path, beside=folders.HOME)
-    db = Ports(config).connect(readonly=True)
-    try:
-        return answer(config, db)
-    finally:
-        db.close()
+    from .launch.launch import answer_app
+    return answer_app(config, lambda config, db: is_retired(config, db, address))
 
 
 def __getattr__(name: str):

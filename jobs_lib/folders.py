@@ -24,15 +24,6 @@ def python() -> str:
     return own if os.access(own, os.X_OK) else sys.executable
 
 
-def add_packages() -> None:
-    """Let an app that imports `jobs_lib` find the packages that came with it, after its own:
-    jobs.py does so itself."""
-    for path in (os.path.join(HOME, "vendor"), os.path.join(
-            HOME, ".venv/lib/python{}.{}/site-packages".format(*sys.version_info))):
-        if path not in sys.path and os.path.isdir(path):
-            sys.path.append(path)
-
-
 def way_to(package: str, word: str) -> str:
     """What to do for a package that is missing, for the end of a sentence. Never pip for the
     system's own Python, which Debian refuses. `word`: of `./install.sh --with`."""

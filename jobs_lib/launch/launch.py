@@ -3,6 +3,9 @@ a crontab. A tick that finds nothing due loads no runner: keep the imports few.
 """
 from __future__ import annotations
 
+import os
+import sys
+
 from jobs_lib import folders
 from jobs_lib.catalogue import CRON
 from jobs_lib.config import load
@@ -31,6 +34,20 @@ def open_session(console, config_path: str | None, overrides=(), job=None) -> Se
     if overrides:
         config = config.with_overrides(overrides, job)
     return Session(config, Ports(config), console)
+
+
+def answer_app(config_path: str | None, answer):
+    """`answer(configuration, read-only database)`, for an app that imports `jobs_lib`. It finds the
+    packages that came with it, after its own: jobs.py does so itself."""
+    own = ".venv/lib/python{}.{}/site-packages".format(*sys.version_info)
+    sys.path += [path for path in (os.path.join(HOME, "vendor"), os.path.join(HOME, own))
+                 if path not in sys.path and os.path.isdir(path)]
+    config = load(config_path, beside=HOME)
+    db = Ports(config).connect(readonly=True)
+    try:
+        return answer(config, db)
+    finally:
+        db.close()
 
 
 class Launch:
