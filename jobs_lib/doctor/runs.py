@@ -2,16 +2,14 @@
 needs the operator."""
 from __future__ import annotations
 
-import os
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from jobs_lib import crontab
 from jobs_lib.database import stored
 from jobs_lib.folders import SCRIPT
 from jobs_lib.output.findings import of_incident, problem, run, warning
-from jobs_lib.text import setting, span
+from jobs_lib.text import setting
 
-SILENT = timedelta(minutes=65)  # some hosts let it tick once an hour
 RECENT, LAST_WEEKS = timedelta(days=2), timedelta(days=14)
 KILLED, ALIKE = 5, 0.25         # the last runs; "at about the same time": a quarter
 SHORT, STEP = 10, 10            # seconds: died sooner, hardly by a limit in time
@@ -20,7 +18,7 @@ FOUND_HERE, CRON = ("configuration", "installation"), "late:cron"
 
 
 def cron(installation):
-    """Cron has come within the last hour, and its lines confirm nothing unseen."""
+    """Cron comes, as `status` sees it, and its lines confirm nothing unseen."""
     text, why = crontab.read()
     lines = crontab.ours(text or "", SCRIPT)
     for number, command in lines:
@@ -28,22 +26,22 @@ def cron(installation):
             yield problem(f"Line {number} of the crontab has --yes: {command}",
                           "It confirms unseen what the guard has stopped, each time.",
                           "Take it out (`crontab -e`), and confirm by hand.")
-    # each tick touches it
-    lock = os.path.join(installation.section("core").state_dir, "locks", "run-due.lock")
-    came, say = "has not come yet", warning
-    if os.path.exists(lock):
-        ago = installation.now - datetime.fromtimestamp(os.stat(lock).st_mtime,
-                                                        installation.now.tzinfo)
-        if ago <= SILENT:
-            return
-        came, say = f"came last {span(ago)} ago", problem
-    known = ("A line is in this user's crontab" if lines else
-             "This user's crontab has no line for it" if text is not None else
-             why[:1].upper() + why[1:])
-    yield say(f"Cron {came}. {known}", "No job runs by itself. What was missed is made up when it "
-              "comes again.", run("Put the line into this user's crontab, or print it, for your "
-                                  "host's cron page:", "python3 jobs.py crontab --install",
-                                  "python3 jobs.py crontab"))
+    found = _status(installation)
+    late = next((each for each in found["incidents"] if each["key"] == CRON), None)
+    if late or not found["last_run_at"]:
+        known = ("A line is in this user's crontab" if lines else
+                 "This user's crontab has no line for it" if text is not None else
+                 why[:1].upper() + why[1:])
+        what, say = (late["subject"], problem) if late else ("cron has not come yet", warning)
+        yield say(f"{what[:1].upper()}{what[1:]}. {known}", "No job runs by itself. What was "
+                  "missed is made up when it comes again.",
+                  run("Put the line into this user's crontab, or print it, for your host's cron "
+                      "page:", "python3 jobs.py crontab --install", "python3 jobs.py crontab"))
+
+
+def _status(installation) -> dict:
+    from jobs_lib.monitoring import overview
+    return overview.collect(installation.config, installation.database(), installation.now)
 
 
 def two_installations(installation):
@@ -95,10 +93,7 @@ def _seconds(installation, row: dict) -> int:
 
 def incidents(installation):
     """Nothing else needs you, as `status` has it."""
-    from jobs_lib.monitoring import overview
-
-    found = overview.collect(installation.config, installation.database(), installation.now)
-    for each in found["incidents"]:
+    for each in _status(installation)["incidents"]:
         if each["kind"] not in FOUND_HERE and each["key"] != CRON:
             finding = of_incident(each)
             # to run `doctor` is no advice here

@@ -34,7 +34,6 @@ class Installed(Shell):
         self.configure("mail", port=relay_port)
         self.own_crontab()
         self.ran(timedelta(minutes=3))
-        self.came(timedelta(minutes=3))
 
     def ini(self, text: str):
         path = super().ini(text)
@@ -57,14 +56,6 @@ class Installed(Shell):
         only, = self.found()
         assert words in "\n".join(only.values()), only
         return only
-
-    def came(self, ago: timedelta) -> None:
-        """Cron has started `run-due` this long ago."""
-        lock = self.folder / "state" / "locks" / "run-due.lock"
-        lock.parent.mkdir(mode=0o700, exist_ok=True)
-        lock.touch(mode=0o600)
-        at = (clock.now() - ago).timestamp()
-        os.utime(lock, (at, at))
 
     def ran(self, ago: timedelta, job: str = "retry_forwards", lived: int = 1, **values) -> None:
         """A run that cron started this long ago, and that gave its last sign of life so many
@@ -203,10 +194,11 @@ SITUATIONS = {
                             "notifications.status has words that no job knows: 'queued' in 1",
                             "let your app write these"),
     # cron and runs
-    "cron never came": (lambda it: (it.folder / "state" / "locks" / "run-due.lock").unlink(),
-                        "warning", "has not come yet", "crontab --install"),
-    "cron has stopped": (lambda it: it.came(timedelta(hours=3)), "problem", "came last 3 h ago",
-                         "crontab --install"),
+    "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has not come yet",
+                        "crontab --install"),
+    "cron has stopped": (lambda it: (it.db.execute("DELETE FROM {job_runs}"), it.db.execute(
+        "UPDATE {job_state} SET due_after = '2026-01-01 00:00:00'"), it.ran(timedelta(hours=3))),
+        "problem", "No job has started since", "crontab --install"),
     "a --yes in the crontab": (crontab("*/5 * * * * python3 {} purge_sessions --yes\n"), "problem",
                                "has --yes", "Take it out"),
     "two installations": (lambda it: it.ran(timedelta(minutes=9), installation="f00", host="there"),
