@@ -11,6 +11,7 @@ import os
 
 from .errors import JobsError, UsageError
 from .records import namedtuple
+from .text import did_you_mean
 
 # a folder of plug-ins: named, and not imported, since those import what loads them
 JOBS = f"{__package__}.jobs"
@@ -62,7 +63,6 @@ def load(name: str) -> Job:
     be loaded.
     """
     if name not in names():
-        from .text import did_you_mean
         raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` "
                          "shows every job)")
     return _load(name)

@@ -15,6 +15,7 @@ from jobs_lib import catalogue
 from jobs_lib.catalogue import Job
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.records import namedtuple
+from jobs_lib.text import did_you_mean
 
 from . import option_types, settings
 from .files import parse_ini, read_dotenv, read_text, shown_name
@@ -199,8 +200,9 @@ class Config:
                               f"{error}{_hint(text)} ({place})") from None
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
-        return [f"[{section}] {shown_name(name)}: there is no such option{_near(name, known)} "
-                f"({written.place})" for layer in self.layers.values()
+        return [f"[{section}] {shown_name(name)}: there is no such option"
+                f"{did_you_mean(name, known)} ({written.place})"
+                for layer in self.layers.values()
                 for name, written in layer.get(section, {}).items() if name not in known]
 
 
@@ -237,7 +239,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     ini = parse_ini(text or "", path, problems)
     dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
     known = known_sections()
-    problems += [f"[{section}]: there is no such section{_near(section, known)} "
+    problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} "
                  f"({path} line {line})"
                  for section, line in ini.begins.items() if section not in known]
     layers = {
@@ -287,10 +289,10 @@ def option_named(section: str, name: str) -> Option:
     known = options_of(section)
     if not known:
         raise UsageError(f"there is no section [{shown_name(section)}]"
-                         f"{_near(section, known_sections())}")
+                         f"{did_you_mean(section, known_sections())}")
     if name not in known:
-        raise UsageError(f"[{section}] has no option {shown_name(name)}{_near(name, known)} (it "
-                         f"has {', '.join(known)})")
+        raise UsageError(f"[{section}] has no option {shown_name(name)}"
+                         f"{did_you_mean(name, known)} (it has {', '.join(known)})")
     return known[name]
 
 
@@ -305,12 +307,6 @@ def _problems(ask, *args) -> list[str]:
     except ConfigError as error:
         return error.problems
     return []
-
-
-def _near(name: str, known) -> str:
-    # loaded only where something is wrong already
-    from jobs_lib.text import did_you_mean
-    return did_you_mean(name, known)
 
 
 def _shown(text: str, option: Option) -> str:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from jobs_lib import schedule as schedules
 from jobs_lib.records import namedtuple
+from jobs_lib.text import either
 
 from .secrets import hide_all, hide_password, hide_path
 
@@ -23,8 +24,8 @@ is_path  whether it counts from the folder of config.ini
 Option = namedtuple("Option", "kind default meaning argument", defaults=(False,))
 Option.__doc__ = """One setting: its type, its default as text, and what it means in a sentence.
 
-argument  whether it is about one run and given by --set alone: in a file or the environment it
-          would hold for ever
+argument  whether it is about one run and given by --set alone (a domain to check, a day to begin
+          with): in a file or the environment it would hold for ever
 """
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "w": 604800}
 BYTES = {"gb": 1024 ** 3, "mb": 1024 ** 2, "kb": 1024, "b": 1}
@@ -35,12 +36,6 @@ SWITCH = {
     "1": True, "0": False,
 }
 SHORTEST_KEY = 32  # characters of a key that signs: 128 bits, if it is in hex
-
-
-def argument(kind: Kind, meaning: str) -> Option:
-    """What is given to one run by `--set`, and in no file: a domain to check, a day to begin
-    with."""
-    return Option(kind, "", meaning, True)
 
 
 def argparse_type(kind: Kind):
@@ -236,8 +231,6 @@ def choice(*words: str) -> Kind:
     def parse(value: str) -> str:
         if value.lower() in words:
             return value.lower()
-        # loaded only where something is wrong already
-        from jobs_lib.text import either
         raise ValueError(f"expected {either(words)}")
     return Kind(parse)
 

@@ -18,7 +18,7 @@ minutes later.
 from __future__ import annotations
 
 from jobs_lib.catalogue import NOTIFIES, declare
-from jobs_lib.config.option_types import Option, argument, choice, duration, several, text
+from jobs_lib.config.option_types import Option, choice, duration, several, text
 
 
 @declare(
@@ -30,7 +30,8 @@ from jobs_lib.config.option_types import Option, argument, choice, duration, sev
             "domain that uses you."),
         "grace": Option(duration, "72h", "How long a verified domain has to be found wrong before "
                         "it loses its status."),
-        "domain": argument(text, "For --set domain=NAME: check this domain now, and no other."),
+        "domain": Option(text, "", "For --set domain=NAME: check this domain now, and no other.",
+                         argument=True),
     },
     sample=("id", "name", "status", "checked_at", "next_check_at"),
     tables=NOTIFIES + "domains= destinations",

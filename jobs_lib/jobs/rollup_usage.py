@@ -17,7 +17,7 @@ are due, so the next run continues there. A day that is added up again comes to 
 from __future__ import annotations
 
 from jobs_lib.catalogue import declare
-from jobs_lib.config.option_types import Option, argument, day, duration, optional, or_empty
+from jobs_lib.config.option_types import Option, day, duration, optional, or_empty
 
 
 @declare(
@@ -26,8 +26,8 @@ from jobs_lib.config.option_types import Option, argument, day, duration, option
         "keep": Option(optional(duration), "800d", "How long usage is kept, in whole weeks; at "
                        "least as long as a billing cycle and what your pages show. Days before "
                        "that are not added up, even if there are logs of them."),
-        "from": argument(or_empty(day), "For --set from=DAY: add up again from this "
-                         "day on, whether or not anything came in."),
+        "from": Option(or_empty(day), "", "For --set from=DAY: add up again from this day on, "
+                       "whether or not anything came in.", argument=True),
     },
     sample=("day",),
     tables="users message_logs",
