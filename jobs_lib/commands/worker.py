@@ -33,4 +33,4 @@ def run(args, make_session, config_path) -> int:
     engine = dispatch.engine(mode)
     session.console.say(f"{mode}: ready, waiting for jobs; Ctrl-C ends it after the run in hand")
     runs.serve(session)
-    return engine.worker(config, dispatch.queues(config), args.burst, runs)
+    return engine.worker(config, args.burst, runs)

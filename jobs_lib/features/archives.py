@@ -21,7 +21,7 @@ from jobs_lib import clock
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError
-from jobs_lib.ports.storage import ArchiveError, FolderStore, parse_url, place_of
+from jobs_lib.ports.storage import ArchiveError, FolderStore, place_of
 from jobs_lib.text import counted, words
 
 TABLE = "audit_logs"
@@ -73,7 +73,7 @@ def open_store(section, make: bool = False):
     if "://" not in section.store:
         return FolderStore(section.store, make)
     from jobs_lib.ports.storage.ftps import FtpsStore
-    return FtpsStore(parse_url(section.store), section.ca_file)
+    return FtpsStore(section)
 
 
 class Archiver:

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from jobs_lib.errors import JobsError
 
-from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, BrokerAway, Refused, longest, queue_of
+from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, BrokerAway, Refused, longest, queues
 
 
 def enqueue(config, jobs: list, scheduled: bool) -> None:
@@ -25,7 +25,7 @@ def enqueue(config, jobs: list, scheduled: bool) -> None:
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT)
         for job in jobs:
-            app.send_task(PERFORM, args=(job.name, scheduled), queue=queue_of(config, job.priority),
+            app.send_task(PERFORM, args=(job.name, scheduled), queue=queues(config)[job.priority],
                           connection=connection, retry=False, time_limit=longest(config, job),
                           expires=EXPIRES if scheduled else None)
         connection.release()
@@ -40,8 +40,8 @@ def enqueue(config, jobs: list, scheduled: bool) -> None:
         raise BrokerAway(f"[worker] broker: {why}") from error
 
 
-def worker(config, queues: list[str], _burst: bool, runs) -> int:
-    """Celery's own worker over these queues, one run at a time."""
+def worker(config, _burst: bool, runs) -> int:
+    """Celery's own worker over our queues, one run at a time."""
     def call(task, *arguments, **keywords):
         try:
             if keywords:
@@ -55,9 +55,9 @@ def worker(config, queues: list[str], _burst: bool, runs) -> int:
     app = _app(config)
     # `throws`: an error of ours has said what is wrong, and needs no traceback
     app.task(call, name=PERFORM, bind=True, throws=(JobsError,))
-    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", "1",
-                     "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip",
-                     "--without-mingle"])
+    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues(config).values()),
+                     "--concurrency", "1", "--pool", "prefork", "--loglevel", "WARNING",
+                     "--without-gossip", "--without-mingle"])
     return 0
 
 

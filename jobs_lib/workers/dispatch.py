@@ -29,7 +29,7 @@ def engine(mode: str):
     enqueue(config, jobs, scheduled)        put a message for each job into its queue: to run it
                                             now, or only if its slot is still due; BrokerAway leaves
                                             what it could not give due
-    worker(config, queues, burst, runs)     work until it is stopped, or, `burst`, is idle; runs has
+    worker(config, burst, runs)             work until it is stopped, or, `burst`, is idle; runs has
                                             `perform`, what a message may ask for, and `refused`,
                                             for one that asks for anything else
     """
@@ -45,14 +45,9 @@ def engines(config, jobs: list) -> list[str]:
     return sorted({config.mode(job) for job in jobs} - {CRON})
 
 
-def queues(config) -> list[str]:
-    """The names of the queues, most urgent first."""
-    return [queue_of(config, priority) for priority in PRIORITIES]
-
-
-def queue_of(config, priority: str) -> str:
-    """The queue of the jobs with this priority."""
-    return f"{config.section('worker').queues}_{priority}"
+def queues(config) -> dict[str, str]:
+    """{priority: the queue of its jobs}, most urgent first."""
+    return {each: f"{config.section('worker').queues}_{each}" for each in PRIORITIES}
 
 
 def longest(config, job) -> int:

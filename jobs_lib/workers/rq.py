@@ -18,7 +18,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from jobs_lib.errors import JobsError
 
-from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, BrokerAway, Refused, longest, queue_of
+from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, BrokerAway, Refused, longest, queues
 
 # seconds that a failed message can be looked at; the history keeps it longer
 DAY = 24 * 3600
@@ -33,14 +33,14 @@ def enqueue(config, jobs: list, scheduled: bool) -> None:
     with _connected(config, socket_timeout=ANSWER) as how:
         how["connection"].ping()
         for job in jobs:
-            Queue(queue_of(config, job.priority), **how).enqueue_call(
+            Queue(queues(config)[job.priority], **how).enqueue_call(
                 PERFORM, args=(job.name, scheduled), timeout=longest(config, job),
                 ttl=EXPIRES if scheduled else None, result_ttl=0, failure_ttl=DAY,
                 description=job.name)
 
 
-def worker(config, queues: list[str], burst: bool, runs) -> int:
-    """RQ's own worker over these queues, the first of them first.
+def worker(config, burst: bool, runs) -> int:
+    """RQ's own worker over our queues, the most urgent first.
 
     It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends
     well in its own process, and the service manager starts the worker again.
@@ -49,9 +49,9 @@ def worker(config, queues: list[str], burst: bool, runs) -> int:
     # is in it.
     DefaultSerializer.loads = staticmethod(JSONSerializer.loads)
     DefaultSerializer.dumps = staticmethod(JSONSerializer.dumps)
-    OurJob.runs = OurWorker.runs = runs
+    OurJob.runs = runs
     with _connected(config) as how:
-        OurWorker(queues, **how).work(burst=burst, logging_level="WARNING")
+        OurWorker([*queues(config).values()], **how).work(burst=burst, logging_level="WARNING")
     return 0
 
 
@@ -113,8 +113,6 @@ class OurWorker(Worker):
     """RQ's, which says in one line of ours why a message was refused, and takes no commands by
     Redis."""
 
-    runs: Any = None
-
     def handle_payload(self, _message):
         """Leave it: it would stop this worker or kill a run, and systemd does either by a
         signal."""
@@ -122,6 +120,6 @@ class OurWorker(Worker):
     def handle_exception(self, job, *exc_info):
         """Log why a message was refused, or how it failed."""
         if isinstance(exc_info[1], Refused):
-            self.runs.refused(job.origin, job.id, exc_info[1])
+            OurJob.runs.refused(job.origin, job.id, exc_info[1])
         elif not isinstance(exc_info[1], JobsError):  # which has said what is wrong
             super().handle_exception(job, *exc_info)

@@ -40,7 +40,7 @@ INSIDE = {
     "ports.mail": "Envelope IN_MEMORY Message Result",
     "ports.mail.content": "Content .",
     "ports.mail.replies": "speaks_of", "ports.mail.session": "LIMITS is_loopback .",
-    "ports.storage": "ArchiveError FolderStore parse_url place_of", "ports.storage.ftps": "",
+    "ports.storage": "ArchiveError FolderStore place_of", "ports.storage.ftps": "",
     "ports.resolver": "Resolver",
     "ports.outcomes": "Answer FINAL FOUND LOST NODATA NXDOMAIN RELAY RETRY SENT UNCERTAIN "
                       "UNKNOWN UNREADABLE",

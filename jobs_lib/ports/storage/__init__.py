@@ -18,13 +18,6 @@ from contextlib import contextmanager
 
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import DRAFT, private, publish, refuse_web, write
-from jobs_lib.records import namedtuple
-
-PORT = 21
-EXPECTED = ("[archive] store: expected ftps://user:password@host:21/folder; in user and password "
-            "write % as %25, @ as %40, : as %3A, / as %2F")
-
-Login = namedtuple("Login", "user password host port folder place")
 
 
 class ArchiveError(JobsError):
@@ -33,27 +26,11 @@ class ArchiveError(JobsError):
 
 def place_of(section) -> str:
     """Where the store is, without a login; nothing is opened."""
-    return parse_url(section.store).place if "://" in section.store else section.store
-
-
-def parse_url(url: str) -> Login:
-    """The parts of `ftps://user:password@host:21/folder`, decoded. ArchiveError says what was
-    expected."""
-    from urllib.parse import unquote, urlsplit
-
-    try:
-        parts = urlsplit(url if url.isprintable() else "")
-        port = PORT if parts.port is None else parts.port
-    except ValueError:
-        raise ArchiveError(EXPECTED) from None
-    user, password, folder = (unquote(part or "") for part in (
-        parts.username, parts.password, parts.path[1:].rstrip("/")))
-    if (parts.scheme != "ftps" or not user or parts.password is None or ":" in parts.password
-            or not parts.hostname or not port or parts.query or parts.fragment
-            or not f"{user}{password}{folder}".isprintable()):
-        raise ArchiveError(EXPECTED)
-    place = f"ftps://{parts.netloc.rpartition('@')[2]}/{folder}".rstrip("/")
-    return Login(user, password, parts.hostname, port, folder, place)
+    if "://" not in section.store:
+        return section.store
+    from urllib.parse import urlsplit
+    parts = urlsplit(section.store)
+    return f"ftps://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
 class FolderStore:

@@ -12,10 +12,11 @@ import io
 import ssl
 from contextlib import closing, contextmanager, suppress
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from jobs_lib.ports.deadline import in_words, tls_context
 
-from . import ArchiveError, Login
+from . import ArchiveError, place_of
 
 PARTIAL = ".part"  # at the end of a temporary name
 SECONDS = 60  # to connect, for each answer and for each block
@@ -28,9 +29,9 @@ class FtpsStore:
     """A connection for each file: between two of them rows are deleted, for minutes perhaps, and a
     server hangs up after a silence."""
 
-    def __init__(self, login: Login, ca_file: str = "") -> None:
-        self.place = login.place
-        self._login, self._ca_file = login, ca_file
+    def __init__(self, section) -> None:
+        self.place, self._ca_file = place_of(section), section.ca_file
+        self._url = urlsplit(section.store)
 
     def put(self, name: str, data: bytes) -> None:
         """Send a new file; its name appears when it is whole."""
@@ -60,15 +61,16 @@ class FtpsStore:
     @contextmanager
     def _connected(self):
         """A connection, signed in and in the folder. What fails becomes an ArchiveError."""
-        login, context = self._login, tls_context("[archive] ca_file", self._ca_file)
+        url, context = self._url, tls_context("[archive] ca_file", self._ca_file)
         context.sslsocket_class = _Socket
         with closing(_Session(context=context)) as ftp:
             try:
-                ftp.connect(login.host, login.port, SECONDS)
-                ftp.login(login.user, login.password)  # after AUTH TLS
+                ftp.connect(url.hostname or "", url.port or ftplib.FTP_PORT, SECONDS)
+                # after AUTH TLS
+                ftp.login(unquote(url.username or ""), unquote(url.password or ""))
                 ftp.prot_p()
-                if login.folder:
-                    ftp.cwd(login.folder)
+                if folder := unquote(url.path[1:]):
+                    ftp.cwd(folder)
                 yield ftp
             except FAILURES as error:
                 words = in_words(error) if str(error) else "the server closed the connection"

@@ -15,7 +15,7 @@ import pytest
 
 from tests.servers.certificates import Authority
 from tests.servers.ftps import ENCODED, PASSWORD, Ftps
-from tests.support.product import ArchiveError, JobsError, ftps, open_store, parse_url, place_of
+from tests.support.product import ArchiveError, JobsError, ftps, open_store, place_of
 from tests.support.shell import ROOT
 
 DATA = os.urandom(300_000)
@@ -174,13 +174,3 @@ def test_a_server_that_says_nothing_is_waited_for_so_long_and_no_longer(monkeypa
         port = silent.getsockname()[1]
         with pytest.raises(ArchiveError, match="no answer in time"):
             open_store(section(f"ftps://me:x@127.0.0.1:{port}/a")).has("a.gz")
-
-
-@pytest.mark.parametrize("url", ["ftp://me:x@host/a", "ftps://host/a", "ftps://me@host/a",
-                                 "ftps://me:x@/a", "ftps://me:x@host:0/a",
-                                 "ftps://me:x@host:port/a", "ftps://me:x:y@host/a",
-                                 "ftps://me:x@host/a?b", "ftps://me:x%0D@host/a",
-                                 "sftp://me:x@host/a"])
-def test_a_wrong_url_says_what_was_expected(url):
-    with pytest.raises(ArchiveError, match="expected ftps://user:password@host:21/folder"):
-        parse_url(url)
