@@ -18,7 +18,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Enqueue it; BrokerAway says why that cannot be done."""
+    """Enqueue it; JobsError says why that cannot be done."""
     session = make_session(config_path)
     job = catalogue.load(args.job)
     mode = session.config.mode(job)

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from jobs_lib.errors import JobsError
 
-from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, BrokerAway, Refused, longest, queues
+from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, Refused, longest, queues
 
 
 def enqueue(config, jobs: list, scheduled: bool) -> None:
@@ -37,10 +37,10 @@ def enqueue(config, jobs: list, scheduled: bool) -> None:
         if isinstance(error, socket.timeout) or isinstance(error.__cause__, socket.timeout):
             why = (f"no answer within {ANSWER} seconds: it may be out of memory or disk, and take "
                    "nothing")
-        raise BrokerAway(f"[worker] broker: {why}") from error
+        raise JobsError(f"[worker] broker: {why}") from error
 
 
-def worker(config, _burst: bool, runs) -> int:
+def worker(config, _burst: bool, runs) -> None:
     """Celery's own worker over our queues, one run at a time."""
     def call(task, *arguments, **keywords):
         try:
@@ -58,7 +58,6 @@ def worker(config, _burst: bool, runs) -> int:
     app.worker_main(["--quiet", "worker", "--queues", ",".join(queues(config).values()),
                      "--concurrency", "1", "--pool", "prefork", "--loglevel", "WARNING",
                      "--without-gossip", "--without-mingle"])
-    return 0
 
 
 def _app(config, **transport) -> Celery:

@@ -13,11 +13,6 @@ MARGIN = 60  # seconds after its own hard limit that an engine ends a run
 EXPIRES = 600
 
 
-class BrokerAway(JobsError):
-    """The broker cannot be reached, or takes nothing. Nothing is lost by it: what is due stays
-    due."""
-
-
 class Refused(JobsError):
     """A message that is none of ours, or asks for what no message may: nothing of it is run."""
 
@@ -26,12 +21,12 @@ def engine(mode: str):
     """The adapter of an engine. JobsError, with the command that installs it, if its package is
     missing. It has
 
-    enqueue(config, jobs, scheduled)        put a message for each job into its queue: to run it
-                                            now, or only if its slot is still due; BrokerAway leaves
-                                            what it could not give due
-    worker(config, burst, runs)             work until it is stopped, or, `burst`, is idle; runs has
-                                            `perform`, what a message may ask for, and `refused`,
-                                            for one that asks for anything else
+    enqueue(config, jobs, scheduled)  put a message for each job into its queue: to run it now, or
+                                      only if its slot is still due; JobsError if the broker cannot
+                                      be reached, or takes nothing: what is due stays due
+    worker(config, burst, runs)       work until it is stopped, or, `burst`, is idle; runs has
+                                      `perform`, what a message may ask for, and `refused`, for one
+                                      that asks for anything else
     """
     try:
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])

@@ -18,7 +18,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from jobs_lib.errors import JobsError
 
-from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, BrokerAway, Refused, longest, queues
+from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, Refused, longest, queues
 
 # seconds that a failed message can be looked at; the history keeps it longer
 DAY = 24 * 3600
@@ -39,7 +39,7 @@ def enqueue(config, jobs: list, scheduled: bool) -> None:
                 description=job.name)
 
 
-def worker(config, burst: bool, runs) -> int:
+def worker(config, burst: bool, runs) -> None:
     """RQ's own worker over our queues, the most urgent first.
 
     It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends
@@ -52,18 +52,17 @@ def worker(config, burst: bool, runs) -> int:
     OurJob.runs = runs
     with _connected(config) as how:
         OurWorker([*queues(config).values()], **how).work(burst=burst, logging_level="WARNING")
-    return 0
 
 
 @contextmanager
 def _connected(config, **options):
-    """What queues and workers are made with. BrokerAway for a Redis that is not there, or full."""
+    """What queues and workers are made with; a Redis that is not there, or full, is named."""
     try:
         redis = Redis.from_url(config.section("worker").redis, socket_connect_timeout=CONNECT,
                                **options)
         yield {"connection": redis, "job_class": OurJob, "serializer": JSONSerializer}
     except (RedisError, OSError) as error:
-        raise BrokerAway(f"[worker] redis: {error}") from error
+        raise JobsError(f"[worker] redis: {error}") from error
 
 
 class OurJob(Job):

@@ -115,13 +115,17 @@ class Content:
             yield b"\r\n"
 
     def blocks(self):
-        """The bytes as they go over the wire, but for the final dot. Unsendable when the file fails
-        or is no longer what was announced."""
-        sent, at_line_start = 0, True
+        """The bytes as they go over the wire; the last ones carry the final dot, before which
+        Unsendable is raised when the file fails or is no longer what was announced."""
+        waiting, total, at_line_start = b"", 0, True
         for chunk in self._lines():
-            sent += len(chunk)
-            block = chunk.replace(b"\r\n.", b"\r\n..")
-            yield b"." + block if at_line_start and block.startswith(b".") else block
+            total += len(chunk)
+            if waiting:
+                yield waiting
+            waiting = chunk.replace(b"\r\n.", b"\r\n..")
+            if at_line_start and waiting.startswith(b"."):
+                waiting = b"." + waiting
             at_line_start = chunk.endswith(b"\n")
-        if sent != self.size:
+        if total != self.size:
             raise Unsendable(RETRY, reasons.CHANGED)
+        yield waiting + b".\r\n"

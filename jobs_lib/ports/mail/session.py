@@ -10,7 +10,6 @@ import smtplib
 import ssl
 import time
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 from jobs_lib.errors import JobsError
@@ -196,7 +195,7 @@ class Session(smtplib.SMTP):
 
     def _send_content(self, content: Content) -> Reply:
         self.within("content")
-        for block in chain(content.blocks(), (b".\r\n",)):
+        for block in content.blocks():
             if self.has_spoken():
                 # the relay will not wait for the rest: a refusal ahead of time, or the end
                 self.within("content")

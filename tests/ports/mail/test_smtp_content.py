@@ -47,8 +47,8 @@ def test_any_bytes_over_any_border_become_what_the_rfc_says(raw, head, chunk):  
         wire = b"".join(made.blocks())
     finally:
         content.CHUNK = original
-    assert wire + b".\r\n" == reference(head + raw)
-    assert made.size == len(re.sub(rb"(?m)^\.", b"", wire))
+    assert wire == reference(head + raw)
+    assert made.size == len(re.sub(rb"(?m)^\.", b"", wire[:-3]))
     assert made.eight_bit == any(byte > 127 for byte in head + raw)
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", wire)
 
