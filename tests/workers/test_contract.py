@@ -164,7 +164,7 @@ def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, 
     mode.configure(site)
     back = said(41)
     assert back.count("\n") == 1
-    assert "Jobs can be handed to the workers again" in back
+    assert "it is over: jobs could not be handed to the workers from" in back
     assert said(46) == ""
 
 
