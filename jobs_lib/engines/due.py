@@ -82,6 +82,10 @@ class Due:
         found = self._count(most, f" AND NOT ({lacks(self.queue)})")
         return min(found["number"], most), found["since"] and str(found["since"])
 
+    def ids(self, most: int) -> list:
+        """Of some of them."""
+        return [row["id"] for row in self.db.query(self._union(), most=most, **self.values)][:most]
+
     def _count(self, most: int, also: str = "") -> dict:
         return self.db.row(
             # a time that is none, such as 0000-00-00, hides no other

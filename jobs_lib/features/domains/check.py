@@ -39,7 +39,7 @@ def preview(ctx) -> dict:
     work, named = Looks(ctx, DOMAINS), _named(ctx)
     number = ctx.within_limit(len(named) or work.due.backlog(EVERY_ONE)[0])
     if number:
-        rows = [*work.read(named).values()] if named else work.take(Ring(work), SHOWN)
+        rows = [*work.read(named or work.due.ids(SHOWN)).values()]  # by an index, not in turns
         ctx.show(f"look at the records of {counted(number, 'domain')}", rows[:min(number, SHOWN)])
     guard.stops(ctx, "domains")
     return {**ctx.counts, "checked": number}
