@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import signal
 from pathlib import Path
 
@@ -126,6 +127,14 @@ def bench(tmp_path, engine_url):
     made = Bench(tmp_path, engine_url)
     yield made
     made.db.close()
+
+
+@pytest.fixture(scope="session")
+def alone():
+    """`alone(function, ...)` calls it in a process of its own, which has no threads and may so be
+    forked."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        yield lambda function, *given, **how: pool.apply(function, given, how)
 
 
 @pytest.fixture

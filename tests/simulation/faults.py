@@ -54,7 +54,7 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
         job = chosen.choice(JOBS)
         # from the first tick of the day on: most jobs run at night
         found += [_aim(chosen, day * DAY + number, job) for number in range(AIMED)]
-        for kind, likely, make in OTHERS:
+        for kind, (likely, make, _) in OTHERS.items():
             if chosen.random() < likely and not (kind == "catastrophe" and day > days - LAST_DAYS):
                 found.append(Fault(day * DAY + chosen.randrange(DAY), kind, make(chosen)))
     return sorted(fault for fault in found if (kinds is None or fault.kind in kinds)
@@ -81,48 +81,43 @@ def _aim(chosen: random.Random, at: int, job: str) -> Fault:
                              int(action)))
 
 
-def _spell(chosen: random.Random) -> tuple:
+def _hours(seconds: float) -> str:
+    return f"for {seconds / HOUR:g} h"
+
+
+def _choose_spell(chosen: random.Random) -> tuple:
     what, kinds = chosen.choice(SPELLS)
     return what, chosen.choice(kinds), chosen.choice((HOUR // 4, HOUR, 5 * HOUR, DAY))
 
 
-def _cron(chosen: random.Random) -> tuple:
-    return (chosen.choices((HOUR, 6 * HOUR, DAY, 7 * DAY), (8, 4, 2, 1))[0],)
-
-
-def _clock(chosen: random.Random) -> tuple:
+def _choose_clock(chosen: random.Random) -> tuple:
     ahead = chosen.choice((-2 * HOUR, -HOUR, HOUR // 2, HOUR, -30 * DAY, 40 * DAY, 366 * DAY))
     # 40 days might be a stall, which is over after three
     longest = 7 * DAY if ahead > 60 * DAY else 10 * HOUR
     return ahead, chosen.choice((HOUR // 2, 3 * HOUR, 10 * HOUR, longest))
 
 
-def _database(chosen: random.Random) -> tuple:
-    how = chosen.choice(("gone", "busy", "busy in mid-run"))
-    return how, chosen.choice((HOUR // 4, HOUR, 4 * HOUR))
-
-
-def _catastrophe(chosen: random.Random) -> tuple:
-    return chosen.choice([*CATASTROPHES]), chosen.choice((30, 60, 5 * 24)) * HOUR
-
-
-# (kind, how likely it is on a bad day, what draws the rest)
-OTHERS = (("spell", 0.4, _spell), ("cron", 0.1, _cron), ("clock", 0.06, _clock),
-          ("database", 0.1, _database), ("catastrophe", 0.15, _catastrophe))
-KINDS = ("strike", "aim", *(kind for kind, _, _ in OTHERS))
-
-
-WORDS = {
-    "strike": lambda point, number, how: f"{signal.Signals(how).name} {point} no. {number}",
-    "aim": lambda job, *strike: f"{WORDS['strike'](*strike)} of {job}",
-    "spell": lambda what, how, seconds: f"{what} {how} for {seconds / HOUR:g} h",
-    "cron": lambda seconds: f"cron is away for {seconds / HOUR:g} h",
-    "clock": lambda off, seconds: f"the clock is {off / HOUR:+g} h off for {seconds / HOUR:g} h",
-    "database": lambda how, seconds: f"the database is {how} for {seconds / HOUR:g} h",
-    "catastrophe": lambda which, seconds: f"{which}, for {seconds / HOUR:g} h",
+# {kind: (how likely it is on a bad day, what draws the rest, its words)}
+OTHERS = {
+    "spell": (0.4, _choose_spell, lambda what, how, lasts: f"{what} {how} {_hours(lasts)}"),
+    "cron": (0.1, lambda chosen: tuple(chosen.choices((HOUR, 6 * HOUR, DAY, 7 * DAY), (
+        8, 4, 2, 1))), lambda lasts: f"cron is away {_hours(lasts)}"),
+    "clock": (0.06, _choose_clock, lambda off, lasts: (
+        f"the clock is {off / HOUR:+g} h off {_hours(lasts)}")),
+    "database": (0.1, lambda chosen: (chosen.choice(("gone", "busy", "busy in mid-run")),
+                                      chosen.choice((HOUR // 4, HOUR, 4 * HOUR))),
+                 lambda how, lasts: f"the database is {how} {_hours(lasts)}"),
+    "catastrophe": (0.15, lambda chosen: (chosen.choice([*CATASTROPHES]),
+                                          chosen.choice((30, 60, 5 * 24)) * HOUR),
+                    lambda which, lasts: f"{which}, {_hours(lasts)}"),
 }
+KINDS = ("strike", "aim", *OTHERS)
 
 
 def words(fault: Fault) -> str:
     """For the story."""
-    return WORDS[fault.kind](*fault.about)
+    if fault.kind in OTHERS:
+        return OTHERS[fault.kind][-1](*fault.about)
+    point, number, how = fault.about[-3:]
+    of = f" of {fault.about[0]}" if fault.kind == "aim" else ""
+    return f"{signal.Signals(how).name} {point} no. {number}{of}"

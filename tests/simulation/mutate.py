@@ -2,12 +2,12 @@
 a time. Each changes its behaviour by what passes through the door of the tests, over the connection
 to the database, or by its clock, so none depends on how the product is written.
 
-    python3 -m tests.simulation.mutate [NAME...] [--days 45] [--seed 1]
+    python3 -m tests.simulation.mutate [NAME...] [--days 45] [--seed 1]     > mutants.txt, of all
     python3 -m tests.simulation --mutant retried-an-hour-early
 
-Whether a rule is broken by each of them, on which day of which seed, and after how many seconds,
-goes into mutants.txt. Where only a strike in the middle of a run can show it, the seed is the next
-one with strikes that are soon aimed at that job.
+It prints whether a rule is broken by each of them, on which day of which seed, and after how many
+seconds. Where only a strike in the middle of a run can show it, the seed is the next one with
+strikes that are soon aimed at that job.
 """
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ from tests.support import product
 from . import faults
 
 HOUR = 3600
-HERE = Path(__file__).resolve().parent
-HOME = HERE.parents[1]
-FOUND = HERE / "mutants.txt"
+HOME = Path(__file__).resolve().parents[2]
 SOON = 4                        # days, on two of which that job is aimed at
 
 
@@ -163,16 +161,6 @@ def search(name: str, days: int, first: int = 1) -> str:
             f"{acts[1]} changes")
 
 
-def record(lines: list[str]) -> str:
-    """Put them into the file in place of what it said of these faults; how many of all are
-    found."""
-    known = {line.partition(":")[0]: line for line in [*FOUND.read_text().splitlines(), *lines]}
-    rows = [known[name] for name in MUTANTS if name in known]
-    found = f"{sum(': found ' in line for line in rows)} of {len(rows)} found"
-    FOUND.write_text("\n".join([*rows, "", found]) + "\n")
-    return found
-
-
 def main(argv: list[str]) -> int:
     """Look for all of them, and say which were found."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.simulation.mutate",
@@ -184,11 +172,12 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(MUTANTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(MUTANTS)}")
-    lines = []
-    for name in options.names or MUTANTS:
-        lines.append(search(name, options.days, options.seed))
-        print(lines[-1], flush=True)
-    print(record(lines))
+    names, found = options.names or MUTANTS, 0
+    for name in names:
+        said = search(name, options.days, options.seed)
+        found += ": found " in said
+        print(said, flush=True)
+    print(f"\n{found} of {len(names)} found")
     return 0
 
 

@@ -2,8 +2,8 @@
 once failed."""
 from __future__ import annotations
 
-import multiprocessing
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,10 @@ KEPT = [line.partition("#")[0].split() for line in
         (Path(__file__).parent / "kept.txt").read_text().splitlines() if line[:1].isdigit()]
 
 
-@pytest.fixture(scope="module")
-def player():
-    """`player(seed, days, ...)` makes a run in a process of its own, which has no threads and may
-    so be forked."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        yield lambda *given, **how: pool.apply(play, given, how)
+@pytest.fixture
+def player(alone):
+    """`player(seed, days, ...)` makes a run."""
+    return partial(alone, play)
 
 
 @pytest.mark.parametrize("days, minutes", [
@@ -102,10 +100,3 @@ NOTICED_SOON = "retried-an-hour-early"
 @pytest.mark.slow
 def test_a_fault_in_the_product_is_found_and_so_said():    # R76
     assert mutate.search(NOTICED_SOON, days=8).startswith(f"{NOTICED_SOON}: found on day ")
-
-
-def test_what_is_on_record_is_about_faults_that_are_there():
-    recorded = [line.partition(":")[0] for line in mutate.FOUND.read_text().splitlines()
-                if ": " in line]
-    assert recorded
-    assert set(recorded) <= set(mutate.MUTANTS)

@@ -45,9 +45,8 @@ class Storm:
     timeout, redis, mutant = 10.0, "", ""            # as Host asks for them
     table, open = "", "status NOT IN ('sent', 'delivered', 'failed')"
 
-    def __init__(self, job: str, seed: int, folder: Path, url: str | None) -> None:
-        self.job, self.seed, self.tick, self.folder = job, seed, 0, folder
-        self.url = url or f"sqlite:///{folder}/jobs.db"
+    def __init__(self, job: str, seed: int, folder: Path, url: str) -> None:
+        self.job, self.seed, self.tick, self.folder, self.url = job, seed, 0, folder, url
         shared = Shared()
         self.clock, self.strikes = VirtualClock(shared), Counting(shared)
         self.journal, self.weather = Journal(folder / "journal"), Weather(self.clock)
@@ -218,3 +217,11 @@ class Exports(Storm):
 
 KINDS = {"retry_forwards": Forwards, "send_notifications": Notices, "retry_webhooks": Deliveries,
          "export_accounts": Exports}
+
+
+def play(job: str, seed: int, folder: Path, url: str, kills: int) -> list[str]:
+    """A storm on one job; what is wrong after it."""
+    Host.warm()
+    storm = KINDS[job](job, seed, folder, url)
+    storm.run(kills)
+    return storm.wrong
