@@ -40,7 +40,6 @@ def fill(one: Shell) -> None:
 
 
 def ours(one: Shell) -> None:
-    """One export."""
     one.db.insert("export_requests", user_id=1, requested_at=clock.now())
     one.job("export_accounts", "--set", "budget=60m", timeout=3600)
     assert one.statuses("export_requests") == {"ready": 1}

@@ -102,7 +102,6 @@ def race(name: str, url: str, work) -> dict:
 
 
 def alone(case: Case, one: Shell) -> None:
-    """All at once."""
     db = Client(one.url, timeout=600)
     with db.transaction():
         for sql in case.alone:

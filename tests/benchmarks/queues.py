@@ -62,7 +62,6 @@ class Bench:
         fill(self.db, self.table, {**self.row, **values}, number, **changing)
 
     def empty(self) -> None:
-        """Remove all rows."""
         for table in (self.table, "attempts"):
             self.db.execute(f"DELETE FROM {{{table}}}" if self.db.is_sqlite
                             else f"TRUNCATE {{{table}}}")
@@ -95,7 +94,6 @@ def mostly_later(bench: Bench, number: int) -> None:
 
 
 def measure(few: Bench, many: Bench) -> None:
-    """All of one job."""
     compare("due, of one owner", few, many,
             lambda bench, rows: bench.fill(rows, next_attempt_at=AGO))
     compare("due, of 10,000 owners", few, many,

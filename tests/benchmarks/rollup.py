@@ -30,7 +30,6 @@ def fill(db) -> None:
 
 
 def measure(engine: str, url: str | None) -> None:
-    """All of one engine."""
     with service(url) as one:
         fill(one.db)
         for table in ("message_logs", "users") if url else ():

@@ -6,7 +6,6 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from tests.support.plans import analyse, problems
 from tests.support.product import clock
 
 ANN, BEN = 1, 2
@@ -216,24 +215,3 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
     assert "the account is missing" in service.command("queue", "domains", "club.example")
     assert asked(service, "deletions", "3")["next_at"] == clock.text(service.ahead(days=6))
     assert "there is no such row" in service.command("queue", "forwards", "9" * 5000, code=1)
-
-
-def test_a_list_reads_only_what_it_shows(service):              # R77
-    at, heard = clock.text(service.ago(hours=2)), []
-    for name in QUEUES.values():
-        service.bulk(name, [
-            {"id": number + 100, "status": "deleted" if number < 20 else "active",
-             "deleted_at": at} if name == "users" else
-            {"user_id": number % 50 + 100, "status": "failed" if number % 2 else "pending"}
-            for number in range(3000)])
-    analyse(service.db, QUEUES.values())
-    service.on_statement = lambda sql, values: heard.append((sql, dict(values)))
-    for name in QUEUES:
-        for words in ((), ("--failed",), ("--owner", "112"), ("--since", at), ("--before", at),
-                      ("--owner", "112", "--failed"), ("--failed", "--since", at)):
-            service.command("queue", name, *words)
-    service.on_statement = None
-    larges = {service.db.name(name) for name in QUEUES.values()}
-    wrong = [each for sql, values in heard if sql.lstrip().startswith("SELECT")
-             for each in problems(service.db, sql, values, larges)]
-    assert not wrong, "\n".join(wrong)

@@ -18,7 +18,6 @@ FIGURES = Path(__file__).with_name("figures.jsonl")
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
-    """What is asked for."""
     parser = argparse.ArgumentParser(
         prog="python3 -m tests.simulation", description="Lets months of a small service pass, with "
         "faults drawn from a seed, and judges each tick. It ends with 1 when a rule was broken.")
@@ -92,23 +91,19 @@ def run(options, seed: int, server, redis: str) -> dict:
 
 
 def figures(simulation: Simulation, options, began: float) -> dict:
-    """A run in numbers."""
-    counts = {name: simulation.counts[name] for name in sorted(simulation.counts)}
-    acts = {"act: " + name.replace("_", " "): simulation.world.did[name]
-            for name in sorted(simulation.world.did)}
+    acts = {"act: " + name.replace("_", " "): number
+            for name, number in sorted(simulation.world.did.items())}
     return {"seed": simulation.seed, "days": simulation.days, "engine": options.engine,
             "hosts": options.hosts, "workers": options.workers, "digest": simulation.digest,
-            "seconds": round(time.monotonic() - began, 1), "wrong": (
-                simulation.wrong.sentence if simulation.wrong else ""),
-            "counts": {**counts, **acts}}
+            "seconds": round(time.monotonic() - began, 1),
+            "wrong": simulation.wrong.sentence if simulation.wrong else "",
+            "counts": {**dict(sorted(simulation.counts.items())), **acts}}
 
 
 def summary(found: dict) -> str:
-    """The same for a person."""
     rows = "\n".join(f"  {number:8,}  {name}" for name, number in found["counts"].items())
     return (f"{rows}\nseed {found['seed']}, {found['days']} days on {found['engine']}, digest "
-            f"{found['digest']}, {found['seconds']} s: "
-            + (found["wrong"] or "every rule was kept"))
+            f"{found['digest']}, {found['seconds']} s: {found['wrong'] or 'every rule was kept'}")
 
 
 if __name__ == "__main__":

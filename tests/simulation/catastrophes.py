@@ -17,14 +17,11 @@ APP = ("users", "aliases", "destinations", "domains", "message_logs", "audit_log
 
 
 class Catastrophe(Rule):
-    """A rule for as long as it lasts. `begin` says whether there is enough for it to be one;
-    `mend` puts it right."""
+    """A rule for as long as it lasts. `begin(seconds)` says whether there is enough for it to be
+    one; `mend` puts it right."""
 
     def __init__(self, simulation) -> None:
         self.simulation, self.touched = simulation, set()
-
-    def begin(self, seconds: float) -> bool:
-        raise NotImplementedError
 
     def mend(self) -> None:
         """The weather changes by itself."""

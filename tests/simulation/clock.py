@@ -34,7 +34,6 @@ class VirtualClock:
         self._floats[at] = value
 
     def true_time(self) -> datetime:
-        """The time that it is."""
         return START + timedelta(seconds=int(self.seconds))
 
     def now(self) -> datetime:
@@ -46,5 +45,4 @@ class VirtualClock:
         return UP + self.seconds
 
     def sleep(self, seconds: float) -> None:
-        """Let them pass at once."""
         self._floats[0] += seconds

@@ -108,7 +108,6 @@ class Host:
         return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
     def _become(self, words: tuple) -> int:
-        """Be the product."""
         # a loop without an end is an error too, and no budget ends it: time does not pass by itself
         # (it ends by SIGXCPU: a SIGKILL might be anybody's)
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, 2 * LONGEST))

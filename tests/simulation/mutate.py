@@ -101,7 +101,6 @@ def in_parts(job: str):
 
 
 def all_is_well(acted) -> None:
-    """A failure ends with 0."""
     def changed(code: int) -> int:
         if code == 1:
             acted()

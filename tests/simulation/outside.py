@@ -19,12 +19,6 @@ Spell = namedtuple("Spell", "start end kind")
 Spell.__doc__ = "From one second to another something is as `kind` says."
 
 
-def chance(*about) -> float:
-    """A number from 0 to 1 that depends on nothing but the arguments."""
-    digest = hashlib.sha256(repr(about).encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2 ** 48
-
-
 class Journal:
     """What reached the world outside, one JSON line each."""
 
@@ -32,7 +26,6 @@ class Journal:
         self.path, self._read = str(path), 0
 
     def write(self, **entry) -> None:
-        """Written at once, as a whole."""
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(file, json.dumps(entry).encode() + b"\n")
         os.close(file)
@@ -57,7 +50,6 @@ class Weather:
         self.spells: dict[str, list[Spell]] = {}
 
     def add(self, what: str, spell: Spell) -> None:
-        """Something will be so."""
         self.spells.setdefault(what, []).append(spell)
 
     def now(self, what: str, otherwise: str = "good") -> str:
@@ -77,7 +69,9 @@ class Outside:
 
     def chance(self, *about) -> float:
         """A number from 0 to 1 for this question at this second."""
-        return chance(self.seed, int(self.clock.seconds), *about)
+        about = (self.seed, int(self.clock.seconds), *about)
+        digest = hashlib.sha256(repr(about).encode()).digest()
+        return int.from_bytes(digest[:6], "big") / 2 ** 48
 
 
 # How long one message takes, by the weather of the relay.
@@ -99,7 +93,6 @@ class Relay:
         self._outside = outside
 
     def send(self, envelope, message, _deadline, item_id) -> Result:
-        """One message."""
         outside = self._outside
         outside.strikes.reached("message", 0)
         now = outside.weather.now("relay")
@@ -149,7 +142,6 @@ class Web:
         self._outside = outside
 
     def post(self, request) -> Response:
-        """One request."""
         outside = self._outside
         outside.strikes.reached("request", 0)
         host = request.url.split("/")[2]
@@ -178,7 +170,6 @@ class Zones(OneByOne):
         self._outside = outside
 
     def look_up(self, name: str, kind: str) -> Answer:
-        """The answer to one question."""
         weather = self._outside.weather
         if weather.now("dns") == "silent":
             return Answer("unknown", why="no name server answered")

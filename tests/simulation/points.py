@@ -103,7 +103,6 @@ class Strikes:
                 os.read(self._gate[2], 1)
 
     def reached(self, kind: str, side: int) -> None:
-        """The process is at such a point."""
         at, counts = KINDS.index(kind) * 2 + side, self._counts
         aim = AIM + self._running * 3
         if counts[aim + 1] and counts[aim] == at:
@@ -133,7 +132,6 @@ class Strikes:
 
 
 def install(strikes: Strikes) -> None:
-    """Put the points into this process."""
     product.around_statements(strikes.stated)
     for kind, names in (("unlink", ("unlink", "remove")), ("rename", ("rename", "replace", "link")),
                         ("write", ("fsync",))):

@@ -146,7 +146,6 @@ class Simulation:
         return self.wrong
 
     def remove(self) -> None:
-        """Remove its folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

@@ -65,12 +65,10 @@ class World:
         self.db = None
 
     def open(self) -> None:
-        """Connect."""
         if self.db is None:
             self.db = Client(self.simulation.url, timeout=1)
 
     def close(self) -> None:
-        """Disconnect: an SQLite connection must not be carried into another process."""
         if self.db is not None:
             self.db.close()
             self.db = None
@@ -136,7 +134,6 @@ class World:
         return self.simulation.number(table, id)
 
     def add_link(self, alias: int, destination: int) -> None:
-        """Let the alias forward there."""
         self.db.execute("INSERT INTO {alias_destinations} (alias_id, destination_id) "
                         "VALUES (:alias, :destination)", alias=alias, destination=destination)
 
@@ -147,7 +144,6 @@ class World:
         return chosen.choice(rows) if rows else None
 
     def hash(self) -> str:
-        """Of a token."""
         return f"{next(self.numbers):064x}"
 
     def spooled(self, size: int) -> str:

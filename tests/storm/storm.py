@@ -12,7 +12,7 @@ from tests.simulation.acts import accounts, mail, web
 from tests.simulation.clock import Shared, VirtualClock
 from tests.simulation.host import Host
 from tests.simulation.outside import Journal, Outside, Spell, Weather
-from tests.simulation.points import POINTS, Strikes
+from tests.simulation.points import SIDES, Strikes
 from tests.simulation.world import World
 
 MINUTE, HOUR = 60, 3600
@@ -20,22 +20,10 @@ STEPS = (5, 5, 15, 65)              # minutes between two ticks
 OWNERS, ROWS = 30, 10               # accounts that stay; rows that are added before each tick
 CROWD = 8 * ROWS                    # so many open rows at most
 PER_HOUR = 60                       # the relay's limit, which is met now and then
-COUNTED = 400                       # where the shared memory counts the points of a whole run
+# How many of them a run may meet that has as many rows to do.
+FAR = {"statement": 20 * ROWS, "commit": 3 * ROWS, "message": ROWS, "request": ROWS, "write": 4,
+       "rename": 4}
 NOTHING_SENT = ("relay", "lost", "given back", "unreadable", "postponed", "unusable")
-
-
-class Counting(Strikes):
-    """Counts the points of runs, too."""
-
-    def reached(self, kind: str, side: int) -> None:
-        if self._running:
-            self._counts[COUNTED + POINTS.index(f"{('before', 'after')[side]} {kind}")] += 1
-        super().reached(kind, side)
-
-    def counted(self) -> dict[str, int]:
-        """{point: how often it was reached}"""
-        return {point: self._counts[COUNTED + at] for at, point in enumerate(POINTS)
-                if self._counts[COUNTED + at]}
 
 
 class Storm:
@@ -44,11 +32,12 @@ class Storm:
 
     timeout, redis, mutant = 10.0, "", ""            # as Host asks for them
     table, open = "", "status NOT IN ('sent', 'delivered', 'failed')"
+    kinds = "statement", "commit", "message"         # of points
 
     def __init__(self, job: str, seed: int, folder: Path, url: str) -> None:
         self.job, self.seed, self.tick, self.folder, self.url = job, seed, 0, folder, url
         shared = Shared()
-        self.clock, self.strikes = VirtualClock(shared), Counting(shared)
+        self.clock, self.strikes = VirtualClock(shared), Strikes(shared)
         self.journal, self.weather = Journal(folder / "journal"), Weather(self.clock)
         self.outside = Outside(seed, self.clock, self.strikes, self.weather, self.journal)
         self.world, self.chosen = World(self), random.Random(f"{seed} {job}")
@@ -77,15 +66,10 @@ class Storm:
             for _ in range(ROWS):
                 if self.left() < CROWD:
                     self.add()
-            if self.tick < 2:               # two that nobody kills show which points there are
-                self._work([(self.hosts[0], 0.0)], HOUR)
-                continue
-            points = self.strikes.counted()
             for _ in range(2):
-                kind = self.chosen.choice(sorted({point.split()[1] for point in points}))
-                point = self.chosen.choice([each for each in points if each.endswith(kind)])
-                number = self.chosen.randint(1, 1 + points[point] // self.tick)
-                self.strikes.aim(self.job, point, number, SIGKILL)
+                side, kind = self.chosen.choice(SIDES), self.chosen.choice(self.kinds)
+                self.strikes.aim(self.job, f"{side} {kind}", self.chosen.randint(1, FAR[kind]),
+                                 SIGKILL)
             second = self.chosen.choice(self.hosts)     # the first itself is behind the same lock
             self._work([(self.hosts[0], 0.0), (second, self.chosen.uniform(0, 0.1))],
                        self.chosen.choice(STEPS) * MINUTE)
@@ -179,6 +163,7 @@ class Notices(Messages):
 
 class Deliveries(Messages):
     table, item, kind, most = "webhook_deliveries", "webhook", "webhook", 5
+    kinds = "statement", "commit", "request"
 
     def add(self) -> None:
         web.new_endpoint(self.world, self.chosen)
@@ -193,6 +178,7 @@ class Exports(Storm):
     """Each file is whole, named by its row, and announced once."""
 
     table, open = "export_requests", "status IN ('queued', 'running')"
+    kinds = "statement", "commit", "write", "rename"
 
     def add(self) -> None:
         if self.chosen.random() < 0.25:         # each is a file

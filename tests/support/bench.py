@@ -34,17 +34,14 @@ class Mail(namedtuple("Mail", "sender recipient raw item_id")):
 
     @cached_property
     def parsed(self):
-        """The message."""
         return message_from_bytes(self.raw, policy=policy.default)
 
     @property
     def subject(self) -> str:
-        """Its subject."""
         return self.parsed["Subject"]
 
     @property
     def text(self) -> str:
-        """What a person reads."""
         body = self.parsed.get_body(("plain", "html"))
         return body.get_content() if body else ""
 
@@ -260,12 +257,10 @@ class Clock:
         self.seconds, self.step = 1000.0, 0.0
 
     def monotonic(self) -> float:
-        """The present second."""
         self.seconds += self.step
         return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        """Let them pass at once."""
         self.seconds += seconds
 
 
@@ -276,7 +271,6 @@ class Outbox(list):
     answer = None
 
     def send(self, envelope, message, deadline, item_id) -> Result:
-        """Take the message, or answer something else."""
         result = self.answer(envelope) if self.answer else Result("sent", 250, "2.0.0", "taken")
         if message.path is not IN_MEMORY and not os.path.exists(message.path):
             # as real transports say
@@ -298,7 +292,6 @@ class Web(list):
     answer = None
 
     def post(self, request) -> Response:
-        """Take the request, and answer."""
         self.append(request)
         return self.answer(request) if self.answer else Response("answered", 204)
 
@@ -317,7 +310,6 @@ class Zone(OneByOne, dict):
         self.on_question = None                 # called with each name and type, before the answer
 
     def look_up(self, name: str, kind: str) -> Answer:
-        """The answer to one question."""
         self.asked.append((name, kind))
         if self.on_question:
             self.on_question(name, kind)

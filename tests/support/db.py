@@ -85,7 +85,6 @@ class Client:
                 f"{name} = :{name}" for name in values) + f" WHERE {where}", **keys, **values)
 
     def tables(self) -> list[str]:
-        """The names of all tables."""
         rows = self.query(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' "
             "ORDER BY name" if self.is_sqlite else
@@ -105,7 +104,6 @@ class Client:
         self._run("COMMIT", {})
 
     def close(self) -> None:
-        """Disconnect."""
         self._raw.close()
 
     def _run(self, sql: str, values: dict, again: bool = False):

@@ -32,7 +32,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support import product
-from tests.support.product import DatabaseError, Ports, clock, jobs
+from tests.support.product import DatabaseError, clock, jobs
 
 
 def set_clock(text: str) -> None:
@@ -59,19 +59,14 @@ def strike_at(how: int, point: str) -> None:
 
 def strike_at_statement(how: int, part: str, number: int) -> None:
     """Just before a statement of any connection."""
-    from tests.support.databases import listen
-    connect, left = Ports.connect, [number]
+    left = [number]
 
-    def look(sql: str, _values: dict) -> None:
-        left[0] -= part in sql
-        if left[0] == 0 and part in sql:
+    def look(sql: str, _values: dict, side: int) -> None:
+        is_one = part in sql and side == 0
+        left[0] -= is_one
+        if left[0] == 0 and is_one:
             strike(how)
-
-    def connected(self, **named):
-        db = connect(self, **named)
-        listen(db, look)
-        return db
-    Ports.connect = connected
+    product.around_statements(look)
 
 
 def strike_at_call(how: int, module: str, name: str, when: str, number: str = "1") -> None:
@@ -99,7 +94,6 @@ def replace(place: str, value) -> None:
 
 
 def raising(error: Exception):
-    """A function that raises it."""
     def bug(*_, **__):
         raise error
     return bug

@@ -34,5 +34,4 @@ def section(**changes):
 
 
 def soon(seconds: float = 120) -> float:
-    """A hard limit for one message."""
     return time.monotonic() + seconds

@@ -6,7 +6,6 @@ class OneByOne:
     """`each` of a resolver, by one `look_up(name, kind)` after the other."""
 
     def each(self, items, stopped):
-        """One item after the other."""
         for item, questions in items:
             if stopped():
                 return

@@ -24,7 +24,6 @@ UTC = zone("UTC")
 
 
 def fill(db, now) -> None:
-    """The rows."""
     names = "run_id job slot trigger_type status started_at finished_at duration_ms counts error"
     runs = sorted(run for job in catalogue.load_all() for run in _runs(job, now))
     bulk(db, "job_runs", names.split(), [

@@ -90,7 +90,6 @@ def main(words: list[str]) -> int:
 
 
 def leave(code: int) -> None:
-    """End this process as jobs.py does."""
     from jobs_lib.cli import main as product
     product.leave(code)
 
@@ -186,7 +185,6 @@ class _AtOnce:
         self._work = lambda: target(*args)
 
     def start(self) -> None:
-        """Do it."""
         self._work()
 
 

@@ -48,14 +48,12 @@ def export_asked(world, chosen, user) -> str:
 
 @act(1.5, "users", ACTIVE)
 def notice_of_app(world, chosen, user) -> str:
-    """The app has a notice for somebody."""
     priority = chosen.choice((0, 1, 1, 1, 2))
     return f"notice {_notice(world, user, priority)} of the app, priority {priority}"
 
 
 @act(0.03, "users", ACTIVE)
 def many_notices(world, _chosen, user) -> str:
-    """The app writes to somebody very often."""
     for _ in range(60):
         _notice(world, user, 2)
     return f"60 notices of the app for user {user['id']}"

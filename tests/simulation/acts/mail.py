@@ -37,7 +37,6 @@ def sign_up(world, chosen) -> str:
 
 @act(0.4, "users", ACTIVE)
 def new_alias(world, chosen, user) -> str:
-    """An alias, often with an end."""
     ends = chosen.choice((None, 2, 5, 20))
     address = f"a{next(world.numbers)}@alias.example"
     alias = world.add("aliases", user_id=user["id"], address=address, active=1,

@@ -15,7 +15,6 @@ REPLAYED = {"forward": "failed_emails", "webhook": "webhook_deliveries",
 
 
 def _type(world, chosen, *words: str) -> str:
-    """Type this at one of the hosts."""
     simulation = world.simulation
     world.close()
     simulation.command(chosen.choice(simulation.hosts), *words)
@@ -24,7 +23,6 @@ def _type(world, chosen, *words: str) -> str:
 
 @act(per_day=0.8)
 def looks(world, chosen) -> str:
-    """How are things?"""
     return _type(world, chosen, *chosen.choice(LOOKS))
 
 
@@ -37,7 +35,6 @@ def runs_by_hand(world, chosen) -> str:
 
 @act(per_day=0.12)
 def pauses(world, chosen) -> str:
-    """A job is paused."""
     if world.clock.seconds > (world.simulation.days - LAST_DAYS) * DAY:
         return ""
     return _type(world, chosen, "pause", chosen.choice(JOBS))
@@ -52,7 +49,6 @@ def resumes(world, chosen) -> str:
 
 @act(per_day=0.5)
 def replays(world, chosen) -> str:
-    """Something that has failed is sent again."""
     kind = chosen.choice(sorted(REPLAYED))
     row = world.pick(chosen, REPLAYED[kind], "status = 'failed'")
     return _type(world, chosen, "replay", kind, str(row["id"])) if row else ""

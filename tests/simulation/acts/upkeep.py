@@ -110,7 +110,6 @@ def message_held(world, chosen, days: float = 0) -> str:
 
 @act(per_day=1.2)
 def message_quarantined(world, chosen, days: float = 0) -> str:
-    """A message is judged to be spam."""
     return _stored(world, chosen, "spam_quarantine", days)
 
 
@@ -156,7 +155,6 @@ def file_without_row(world, chosen) -> str:
 
 @act(per_day=3)
 def something_is_audited(world, chosen, days: float = 0) -> str:
-    """The app notes what somebody did."""
     user = world.pick(chosen, "users", ACTIVE)
     severity = chosen.choice(("info",) * 6 + ("warning", "warning", "critical", "critical"))
     id = world.add("audit_logs", user_id=user["id"] if user and chosen.random() < 0.9 else None,
@@ -168,7 +166,6 @@ def something_is_audited(world, chosen, days: float = 0) -> str:
 
 @act(2, "users", ACTIVE)
 def asks_for_link(world, chosen, user) -> str:
-    """A link to sign in."""
     id = world.add("magic_links", user_id=user["id"], token_hash=world.hash(),
                    created_at=world.text(),
                    expires_at=_time(world, chosen, -chosen.choice((0.1, 1, 1, 3))))
@@ -182,7 +179,6 @@ change("uses_link", 1, "magic_links", f"used_at IS NULL AND expires_at > :now AN
 
 @act(1.5, "users", ACTIVE)
 def signs_in(world, chosen, user, days: float = 0) -> str:
-    """A session, with an absolute limit."""
     id = world.add("sessions", user_id=user["id"], token_hash=world.hash(),
                    created_at=world.text(days=days), last_seen_at=_time(world, chosen, days),
                    expires_at=_time(world, chosen, days - chosen.choice((1, 14, 90, 90))))
@@ -208,7 +204,6 @@ def changes_choices(world, chosen, user) -> str:
 
 @act(0.06, "users", ACTIVE)
 def opts_out(world, chosen, user) -> str:
-    """Of one kind of notice."""
     kind = chosen.choice(KINDS)
     if not world.pick(chosen, "notification_optouts", "user_id = :id AND kind = :kind", "user_id",
                       id=user["id"], kind=kind):
@@ -220,7 +215,6 @@ def opts_out(world, chosen, user) -> str:
 
 @act(0.6, "users", ACTIVE)
 def adds_destination(world, chosen, user, days: float = 0) -> str:
-    """An address that is to be verified."""
     id = world.add("destinations", user_id=user["id"], email=world.mailbox(chosen, user["id"]),
                    created_at=_time(world, chosen, days))
     _token(world, chosen, id, days)
@@ -234,7 +228,6 @@ def _token(world, chosen, destination: int, days: float = 0) -> None:
 
 @act(0.2, "destinations", UNVERIFIED)
 def asks_for_token(world, chosen, row) -> str:
-    """The mail is sent again."""
     _token(world, chosen, row["id"])
     return f"destination {row['id']} gets another token"
 

@@ -16,7 +16,6 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 @act(0.7, "users", ACTIVE)
 def new_endpoint(world, _chosen, user) -> str:
-    """A user registers an endpoint."""
     if _count(world, "webhooks") >= MOST_ENDPOINTS:
         return ""
     id = world.add("webhooks", user_id=user["id"], secret=SECRET, created_at=world.text(),
@@ -60,7 +59,6 @@ def event(world, chosen, endpoint) -> str:
 
 @act(0.08, "webhooks", "active = 1")
 def many_events(world, chosen, endpoint) -> str:
-    """Much happens at once to one endpoint."""
     for _ in range(15):
         event.__wrapped__(world, chosen, endpoint)
     return f"15 events for endpoint {endpoint['id']}"

@@ -198,19 +198,4 @@ class Destinations(Rule):
             for row in step.after["failed_emails"].values())
 
 
-class NoticeOnce(Rule):
-    """No owner is notified of one occurrence twice."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-
-    def check(self, step):
-        for id, row in step.new("notifications").items():
-            key = row["dedupe_key"]
-            # a key may name a day, which a clock that is behind says again
-            if key is not None and key in self._keys and not step.skew:
-                yield f"notice {id} repeats {key}"
-            self._keys.add(key)
-
-
-RULES = (HeldMail, AliasEnds, Destinations, NoticeOnce)
+RULES = (HeldMail, AliasEnds, Destinations)

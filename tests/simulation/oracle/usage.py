@@ -128,14 +128,12 @@ class Thresholds(Rule):
     def _crossed(self, step, row):
         user = step.before["users"][row["user_id"]]
         name = f"{row['metric']} {row['threshold']} % of user {row['user_id']}"
-        cycles = {cycle(user, _today(step, second) - timedelta(days=ago))
-                  # one that ended two days ago to the second is looked at
-                  for second in (step.began - 1, step.began, step.ended)
-                  for ago in (0, AFTER_THE_END)}
-        found = next((each for each in cycles if str(each[0]) == str(row["cycle_start"])), None)
-        if found is None:
-            yield f"{name}: {row['cycle_start']} begins no cycle"
-            return
+        begins = date.fromisoformat(str(row["cycle_start"]))
+        found = cycle(user, begins)
+        # one that ended two days ago to the second is looked at
+        if found[0] != begins or begins > _today(step, step.ended) or _today(
+                step, step.began - 1) - found[1] >= timedelta(days=AFTER_THE_END):
+            yield f"{name}: {begins} begins no cycle of these days"
         limit, used = user[METRICS[row["metric"]]], row["used"]
         elapsed = [_elapsed(step, second, found) for second in (step.began, step.ended)]
         if limit is None or limit != row["limit_value"] or not _reaches(

@@ -8,7 +8,6 @@ from tests.support.product import option_types as kind
 @declare(schedule="17 3 * * *", enabled=False,
          options={"lines": Option(kind.integer(0, 1000000), "100", "How many.")})
 def job(ctx):
-    """Each with its number and some length."""
     for number in range(ctx.options.lines):
         ctx.log.event("word", number=number, text="x" * (number % 200))
     return {"lines": ctx.options.lines}
