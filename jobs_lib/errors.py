@@ -81,11 +81,6 @@ class NoAccess(JobsError):
     """A folder or a lock file of the jobs cannot be made or opened."""
 
 
-class WrongUser(NoAccess):
-    """This is root, and the state folder is another user's, who could not use a file that root
-    leaves there: nothing is written, not even that a run was refused."""
-
-
 class LockHeld(JobsError):
     """Another run holds the lock; only `--fail-if-locked` turns it into an exit code."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import JobsError, NoAccess, WrongUser
+from .errors import JobsError, NoAccess
 
 VERSION = "0.1.0"
 # the folder of jobs.py, jobs_lib and vendor
@@ -66,19 +66,13 @@ def refuse_web(folder: str) -> None:
         write(path, HTACCESS)
 
 
-def as_user(number: int, command: str) -> str:
-    """The command as root gives it for another user."""
-    return f"sudo -u {user_name(number)} {command}"
-
-
-def owner_words(path: str, runs: int | None = None) -> str:
-    """Whose a file is that the jobs may not use, and how to get out of it, for the end of a
-    sentence about it. `runs`: as which user they run, if not as this one."""
+def owner_words(path: str) -> str:
+    """Whose a file is that this user may not use, and how to get out of it, for the end of a
+    sentence about it."""
     there = path
     while not os.path.lexists(there) and there != os.path.dirname(there):
         there = os.path.dirname(there)
-    ours = user_name(os.geteuid() if runs is None else runs)
-    owner = user_name(os.lstat(there).st_uid)
+    ours, owner = user_name(os.geteuid()), user_name(os.lstat(there).st_uid)
     if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {there}`"
     fix = f"if nothing else uses it, `chown -R {ours} {there}` as root"
@@ -111,14 +105,9 @@ def user_name(number: int) -> str:
 def own(path: str) -> str:
     """`private`, for the folder that decides which run may work: NoAccess if it is another
     user's."""
-    private(path)
-    owner, ours = os.stat(path).st_uid, os.geteuid()
-    if owner == ours:
-        return path
-    words = f"{path} belongs to user {owner}, and this is user {ours}: run the jobs always as "
-    if ours == 0:
-        raise WrongUser(f"{words}that user: `{as_user(owner, 'python3 jobs.py ...')}`")
-    raise NoAccess(f"{words}the same user, or give the folder with all that is in it to this one")
+    if os.stat(private(path)).st_uid != os.geteuid():
+        raise NoAccess(f"{path} cannot be used: {owner_words(path)}")
+    return path
 
 
 def open_own(path: str, flags: int) -> int:

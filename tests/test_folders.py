@@ -3,7 +3,6 @@ has planted."""
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -43,11 +42,10 @@ def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim):     # 
     log = Log(SimpleNamespace(log_dir=str(tmp_path)), "dig")
     # a full one is rotated, which renames the link; so it is not full
     log.event("sent")
-    assert log.broken
     lock = locks.FileLock(str(tmp_path), "dig")
     os.makedirs(os.path.dirname(lock.path), exist_ok=True)
     os.symlink(victim, lock.path)
-    for use in (lambda: lock.acquire("somebody"), lock.is_free):
+    for use in (lock.acquire, lock.is_free):
         with pytest.raises(OSError, match="symbolic links"):
             use()
 
@@ -61,14 +59,11 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, victim):  
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-@pytest.mark.parametrize("words, code, said", [
-    ("purge_sessions", 1, "/state belongs to user 65534, and this is user 0"),
-    ("run-due", 1, "/state belongs to user 65534, and this is user 0"),
-    *((words, 2, f"run `sudo -u nobody .* {words}`") for words in (
-        "pause retry_forwards", "resume all", "mail test me@example.org")),
-    ("config set mail.port 587", 2, r"run `sudo -u nobody .* config set mail.port \.\.\.`")])
+@pytest.mark.parametrize("words", [
+    "purge_sessions", "run-due", "pause retry_forwards", "resume all", "mail test me@example.org",
+    "config set mail.port 587", "status", "doctor"])
 # R71
-def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, words, code, said):
+def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, words):
     """And the refused run leaves no file there, which that user could not use."""
     service = Shell(tmp_path, pool.sqlite(tmp_path))
     for path in (tmp_path / "state", *(tmp_path / "state").rglob("*")):
@@ -76,8 +71,8 @@ def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, 
     before = sorted(tmp_path.rglob("*"))
     refused = service(*words.split())
     service.close()
-    assert refused.code == code
-    assert re.search(said, refused.err), refused.err
+    assert refused.code == 2
+    assert "/state belongs to nobody: run it as that user: `sudo -u nobody python3" in refused.err
     assert sorted(tmp_path.rglob("*")) == before
 
 

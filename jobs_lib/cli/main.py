@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import sys
 
-from jobs_lib import catalogue, config
+from jobs_lib import catalogue
 from jobs_lib.errors import (
     CONFIG,
     FAILED,
@@ -15,7 +15,6 @@ from jobs_lib.errors import (
     Stopped,
     UsageError,
 )
-from jobs_lib.folders import HOME
 from jobs_lib.launch import launch
 from jobs_lib.output.console import Console
 from jobs_lib.output.terminal import folded, guard
@@ -106,21 +105,12 @@ def _lacks_memory(error: Exception) -> bool:
 
 
 def _unexpected(error: Exception, config_path: str | None) -> str:
-    """What to say of it. Its traceback goes to `jobs.log`."""
-    words, place = type(error).__name__, ""
-    try:
-        from jobs_lib.runner.outcome import defect, trace
-        words = defect(error)
-        settings = config.load(config_path, beside=HOME)
-        words = defect(error, settings)
-        from jobs_lib.runner.log import Log
-        log = Log(settings.section("core"), "jobs")
-        log.error("exception", traceback=trace(error, settings))
-        log.close()
-        place = "" if log.broken else f"; {log.path} has the traceback"
-    except Exception:  # noqa: BLE001  without memory or configuration
-        pass
-    return f"jobs.py: an unexpected error: {words}{place}. Please report it"
+    """What to say of it."""
+    from contextlib import suppress
+    words = type(error).__name__
+    with suppress(Exception):  # without memory
+        words = launch.log_defect(error, config_path)
+    return f"jobs.py: an unexpected error: {words}. Please report it"
 
 
 def _flushed(stream) -> bool:

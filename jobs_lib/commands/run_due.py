@@ -16,15 +16,15 @@ from jobs_lib.errors import (
     TERMINATED,
     ConfigError,
     DatabaseError,
+    JobsError,
     LockHeld,
     NoAccess,
-    WrongUser,
 )
-from jobs_lib.launch.launch import Launch, show
+from jobs_lib.launch import launch
 from jobs_lib.runner import locks, slots
-from jobs_lib.runner.incident_files import FILES
 
 NAME = "jobs.py run-due"
+PING = 10_000  # bytes of the body
 
 
 def arguments(parser) -> None:
@@ -58,7 +58,7 @@ def tick(session, budget=None, repeat: bool = False) -> tuple[list[dict], int]:
     ticking = _Tick(session, (budget or core.budget).total_seconds())
     try:
         lock = locks.FileLock(folders.own(core.state_dir), "run-due")
-        lock.acquire("run-due")
+        lock.acquire()
     except LockHeld:
         # the tick before this one still works; what it leaves is due next time
         session.console.say("another run-due is still at work")
@@ -67,10 +67,8 @@ def tick(session, budget=None, repeat: bool = False) -> tuple[list[dict], int]:
         # an NFS home without them; the lock of each job is in the database
         if core.lock != "database":
             return ticking.outage(error, repeat)
-    except WrongUser:
-        raise
     except (NoAccess, OSError) as error:
-        return ticking.outage(error, repeat)
+        return ticking.outage(folders.no_access(error), repeat)
     try:
         return ticking.run()
     except DatabaseError as error:
@@ -85,56 +83,68 @@ class _Tick:
     def __init__(self, session, budget: float) -> None:
         self.session, self.budget = session, budget
         self.config, self.ports, self.console = session.config, session.ports, session.console
-        self.launch = Launch(session, NAME)
+        self.results: list[dict] = []
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the ping reports
         self.problems: list[str] = []   # of the configuration of single jobs
 
     def run(self) -> tuple[list[dict], int]:
         """Run what is due; returns (outcomes, exit code)."""
-        self.launch.check_database()
         broken: list[str] = []  # a job's broken file stops no other
         jobs = catalogue.load_all(broken)
-        found, problems = slots.due_slots(self.config, self.ports, jobs, self.budget)
+        found, problems = slots.due_slots(self.config, self.ports, jobs)
+        launch.end_outages(self.session, NAME)
         self.problems = broken + problems
         if not (found or self.problems):
             self.console.say("nothing is due")
         if mine := self._without_workers(found):
             self._run_all(mine)
         if self.problems:
-            self.launch.outages().report_problems(self.problems)
+            self._outages().print_daily(self.problems)
             self.failures += self.problems
         self.codes += [CONFIG] if problems else [FAILED] if self.failures else []
         code = next(filter(None, self.codes), OK)
         if code != TERMINATED:
             self._ping()
-        return self.launch.results, code
+        return self.results, code
+
+    def _outages(self):
+        return launch.outages(self.session, NAME)
 
     def outage(self, error, repeat: bool) -> tuple[list[dict], int]:
         """No job can be run: raised when it is to be printed."""
         from jobs_lib.runner.log import Log
-        error = folders.no_access(error)
-        recorded = self.launch.outages().record_error(error)
+        is_to_print, code = self._outages().record(error)
         log = Log(self.config.section("core"), "run-due", now=self.ports.now, job="run-due",
                   run_id=None)
         log.error("no job can run", error=str(error))
         log.close()
-        self.failures = [str(error)] if recorded.code else []
+        self.failures = [str(error)] if code else []
         self._ping()
-        if recorded.print_now or repeat or self.console.level > 0:
+        if is_to_print or repeat:
             raise error
-        return self.launch.results, recorded.code
+        return self.results, code
 
     def _ping(self) -> None:
-        """Tell the service outside that cron still starts us, and what only the tick can report:
-        a job that fails is reported by the last one."""
+        """Call a service such as healthchecks, which alerts the operator when nobody calls: `URL`,
+        or `URL/fail` with what only the tick can report; a job that fails is reported by the last
+        one. What becomes of the call changes nothing else."""
         option = settings.SECTIONS["alerts"]["ping_url"]
         url = self.config.written("alerts", "ping_url", option).text
         if not url:
             return
-        from jobs_lib.runner.resources import ping
+        from jobs_lib.ports.http import Request, refusal
+        from jobs_lib.text.masking import text as masked
 
-        if problem := ping(self.ports, url, self.failures):
+        base, mark, query = url.partition("?")
+        request = Request("ping", f"{base.rstrip('/')}{'/fail' if self.failures else ''}{mark}"
+                          f"{query}", [("Content-Type", "text/plain; charset=utf-8")],
+                          masked("; ".join(self.failures)).encode("utf-8", "replace")[-PING:])
+        try:
+            problem = masked(refusal(self.ports.trusted_http().post(request)))
+        except (JobsError, OSError) as error:  # a section that is wrong
+            problem = str(error)
+        if problem:
             self.console.say(f"{NAME}: [alerts] ping_url: {problem}")
 
     def _without_workers(self, found: list) -> list:
@@ -144,41 +154,36 @@ class _Tick:
                   if self.config.mode(due.job) != CRON and due.job.priority != LAST]
         if not theirs:
             return found
-        left, problems = self.launch.outages().hand_over_jobs(theirs)
+        left, problems = self._outages().hand_over_jobs(theirs)
         self.failures += problems
         return [due for due in found if due.job not in theirs or due.job in left]
 
     def _run_all(self, found: list) -> None:
-        from jobs_lib.runner import outcome
-        from jobs_lib.runner.limits import Signals
+        from jobs_lib.launch.order import in_order, share
 
-        end, results = self.ports.monotonic() + self.budget, self.launch.results
-        with Signals() as signals:
-            for place, due in enumerate(found, 1):
-                if signals.heard:  # between two jobs, or in one that was just done
-                    self.codes = [TERMINATED]
-                    return
-                seconds = slots.share(due, found[place:], end - self.ports.monotonic(),
-                                      is_first=not results)
-                if seconds is not None:
-                    self._run(due, seconds)
-                if results and outcome.was_skipped(
-                        results[-1], outcome.BUSY_BEFORE):
-                    break  # the next ones would find the same
-        self.launch.report()
+        end = self.ports.monotonic() + self.budget
+        found = in_order(self.config, self.ports, found, self.budget)
+        for place, due in enumerate(found, 1):
+            seconds = share(due, found[place:], end - self.ports.monotonic(),
+                            is_first=not self.results)
+            if seconds is not None:
+                self._run(due, seconds)
+            if TERMINATED in self.codes:
+                self.codes = [TERMINATED]
+                return
 
     def _run(self, due, seconds: float) -> None:
         from jobs_lib.runner import outcome, runner
         is_last = due.job.priority == LAST  # it alerts to what the others meet
         request = runner.Request(due.trigger, due.slot, None, False, False, seconds)
         try:
-            result = self.launch.run(due.job, request)
+            result = runner.run(self.session, due.job, request)
         except DatabaseError:
             raise  # for all jobs: an outage
-        except (NoAccess, OSError) as error:
-            self.failures.append(f"{due.job.name}: {folders.no_access(error)}")
+        except NoAccess as error:
+            self.failures.append(f"{due.job.name}: {error}")
             # one incident, whichever jobs meet it
-            self.launch.outages().report(FILES, self.failures[-1:], alert=is_last)
+            self._outages().report(error, self.failures[-1], alert=is_last)
         except ConfigError as error:
             self.codes.append(CONFIG)
             self.problems += [each for each in error.problems if each not in self.problems]
@@ -186,7 +191,8 @@ class _Tick:
             self.failures.append(f"{due.job.name}: {outcome.defect(error, self.config)}")
             self.console.fail(self.failures[-1])
         else:
-            show(self.console, result, request)
+            self.results.append(result)
+            launch.show(self.console, result, request)
             self.codes.append(outcome.exit_code(result))
             if is_last and result["status"] in ("failed", "timeout"):
                 self.failures.append(result["error"] or result["status"])

@@ -11,7 +11,6 @@ from jobs_lib import catalogue
 from jobs_lib.config.option_types import positive
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.folders import program
-from jobs_lib.launch.launch import Launch
 from jobs_lib.monitoring import overview
 from jobs_lib.output.layout import Screen, wrapped
 from jobs_lib.output.listing import dry_lines, listing
@@ -51,7 +50,7 @@ def run(args, make_session, config_path) -> int:
                    for line in wrapped(f"{name} = {value}", WIDTH, "  ", "      ")]
         console.answer("\n".join([paint("bold", f"{job.name}: {job.summary}"), "",
                                   listing([about], Screen(session)), *options, ""]))
-    result = Launch(session).run(job, runner.Request("manual", None, args.limit, not args.live,
+    result = runner.run(session, job, runner.Request("manual", None, args.limit, not args.live,
                                                      args.yes))
     if args.json:
         samples = {} if args.live else {"samples": console.samples}

@@ -82,10 +82,11 @@ def _checks(area: str) -> tuple:
 def _findings(check, installation: Installation) -> list[Finding]:
     """What the check finds, how it failed if it did, or that all is as it should be."""
     found: list[Finding] = []
+    alarm = Alarm("too slow")
     try:
-        with Alarm("too slow", CHECK_SECONDS):
-            for finding in check(installation):
-                found.append(finding)        # so that what came before an exception is kept
+        alarm.start(CHECK_SECONDS)
+        for finding in check(installation):
+            found.append(finding)        # so that what came before an exception is kept
         if not found:
             found.append(ok(" ".join(check.__doc__.split()).rstrip(".")))
     except Stopped:
@@ -96,6 +97,8 @@ def _findings(check, installation: Installation) -> list[Finding]:
         pass                         # a section, a table, the schema: its own check reports it
     except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
         found.append(_unfinished(check, f"{type(error).__name__}: {error}"))
+    finally:
+        alarm.cancel()
     return found
 
 

@@ -6,12 +6,10 @@ from __future__ import annotations
 import os
 import sys
 
-from jobs_lib import folders
 from jobs_lib.catalogue import CRON
 from jobs_lib.config import load
-from jobs_lib.database.schema import version
-from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
-from jobs_lib.folders import HOME
+from jobs_lib.errors import OK, ConfigError, DatabaseError, NoAccess, UsageError
+from jobs_lib.folders import HOME, user_name
 from jobs_lib.runner import incident_files, slots
 from jobs_lib.runner.resources import Ports, Session
 
@@ -33,6 +31,8 @@ def open_session(console, config_path: str | None, overrides=(), job=None) -> Se
     config = load(config_path, beside=HOME)
     if overrides:
         config = config.with_overrides(overrides, job)
+    if os.geteuid() == 0:
+        _refuse_root(config)
     return Session(config, Ports(config), console)
 
 
@@ -50,54 +50,29 @@ def answer_app(config_path: str | None, answer):
         db.close()
 
 
-class Launch:
-    """The runs of one process. `start`: of its lines on stderr."""
+def _refuse_root(config) -> None:
+    """UsageError where root would leave files that the user of this installation cannot use."""
+    try:
+        folder = config.section("core").state_dir
+        owner = os.stat(folder).st_uid
+    except (ConfigError, OSError):  # the command reports it; the folder is not there yet
+        return
+    if owner != 0:
+        name = user_name(owner)
+        raise UsageError(f"this is root, and {folder} belongs to {name}: run it as that user: "
+                         f"`sudo -u {name} python3 jobs.py ...`")
 
-    def __init__(self, session, start: str = "jobs.py") -> None:
-        self.session, self.start = session, start
-        self.results: list[dict] = []
 
-    def outages(self):
-        """The incidents that keep jobs from running."""
-        from .outages import Outages
-        return Outages(self.session, self.start)
+def outages(session, start: str = "jobs.py"):
+    """What keeps jobs from running. `start`: of its lines on stderr."""
+    from .outages import Outages
+    return Outages(session, start)
 
-    def check_database(self) -> None:
-        """DatabaseError if it cannot be used. Incidents may be over."""
-        ports = self.session.ports
-        db = ports.database()
-        version.check(db)
-        if lasting := incident_files.lasting_incidents(self.session.config.section("core")):
-            if incident_files.DATABASE in lasting:
-                version.writable(db, ports.now())  # raises what it was
-            self.outages().end_incidents(lasting)
 
-    def prepare_slot(self, job):
-        """As `slots.prepare_slot`, for this job alone."""
-        db = self.session.ports.database()
-        state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job",
-                       job=job.name)
-        return slots.prepare_slot(self.session.config, job, db, self.session.ports.now(), state)
-
-    def run(self, job, request) -> dict:
-        """Run the job once; the outcome, which `report` looks at later."""
-        from jobs_lib.runner import runner
-        result = runner.run(self.session, job, request)
-        self.results.append(result)
-        if error := result.pop("log_error", ""):
-            self.outages().report(incident_files.LOG, [error])
-        return result
-
-    def report(self) -> None:
-        """Report what keeps others from their work, too. Busy where another writer held the
-        database for all runs."""
-        from jobs_lib.runner import outcome
-        found_busy = [outcome.was_skipped(result, outcome.BUSY_BEFORE) for result in self.results]
-        if found_busy and all(found_busy):
-            raise Busy(self.results[-1]["stop_reason"][len(outcome.BUSY_BEFORE):])
-        for result in self.results:
-            if outcome.was_skipped(result, outcome.UNKNOWN_HOLDER):
-                self.outages().report_lock_holder(result)
+def end_outages(session, start: str = "jobs.py") -> None:
+    """The database can be used: what was recorded may be over. DatabaseError if it is not."""
+    if lasting := incident_files.lasting_incidents(session.config.section("core")):
+        outages(session, start).end(lasting)
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:
@@ -111,6 +86,20 @@ def show(console, result: dict, request, quiet: bool = False) -> None:
         console.say(outcome_words(result))
         if result.get("held"):
             console.say("What the guard has held back, and why: `jobs.py status`")
+
+
+def log_defect(error: Exception, config_path: str | None) -> str:
+    """What to say of an exception that nothing expects. Its traceback goes to `jobs.log`."""
+    from jobs_lib.runner.log import Log
+    from jobs_lib.runner.outcome import defect, trace
+    try:
+        config = load(config_path, beside=HOME)
+        log = Log(config.section("core"), "jobs")
+    except Exception:  # noqa: BLE001  the same one, perhaps
+        return defect(error)
+    log.error("exception", traceback=trace(error, config))
+    log.close()
+    return f"{defect(error, config)}; {log.path} has the traceback"
 
 
 # jobs.py JOB
@@ -135,45 +124,39 @@ def arguments(parser) -> None:
 def run_job(job, args, make_session, config_path) -> int:
     """Run it once as the arguments say, show the outcome, return the exit code. For cron an outage
     is printed once, and not by each line of a crontab at each tick (outages.py)."""
-    launch = Launch(make_session(config_path, args.level, args.set, job))
-    by_cron = args.scheduled and args.level is None and not (args.json or args.dry_run)
+    session = make_session(config_path, args.level, args.set, job)
     try:
-        return _run_job(job, args, launch, by_cron)
-    except (BrokenPipeError, WrongUser):
+        return _run_job(job, args, session)
+    except (DatabaseError, NoAccess) as error:
+        if args.scheduled and args.level is None and not (args.json or args.dry_run):
+            is_to_print, code = outages(session).record(error)
+            if not is_to_print:
+                return code
         raise
-    except (DatabaseError, NoAccess, OSError) as found:
-        error = folders.no_access(found)
-        if by_cron:
-            recorded = launch.outages().record_error(error)
-            if not recorded.print_now:
-                return recorded.code
-        raise error from None
 
 
-def _run_job(job, args, launch: Launch, by_cron: bool) -> int:
+def _run_job(job, args, session) -> int:
     from jobs_lib.runner import outcome, runner
-    session, console = launch.session, launch.session.console
+    console = session.console
     request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
     if args.scheduled and not args.dry_run:
         # what would be done does not depend on the slot
-        launch.check_database()
-        slot = launch.prepare_slot(job)
+        slot = slots.slot_of(session.config, session.ports, job)
+        end_outages(session)
         if slot is None:
             if args.json:
                 console.document(outcome.as_json(outcome.blank(
                     job, request, session.ports.now(), status="skipped",
                     stop_reason="nothing is due")))
             return OK
-        if session.config.mode(job) != CRON and not launch.outages().hand_over_jobs([job])[0]:
+        if session.config.mode(job) != CRON and not outages(session).hand_over_jobs([job])[0]:
             return OK  # its workers have got it
         request = request._replace(trigger="scheduled", slot=slot)
-    result = launch.run(job, request)
+    result = runner.run(session, job, request)
     if args.json:
         samples = {"samples": console.samples} if args.dry_run else {}
         console.document({**outcome.as_json(result), **samples})
     elif args.dry_run:
         console.show_dry_run(result)
     show(console, result, request, quiet=args.json or args.dry_run)
-    if by_cron:
-        launch.report()
     return outcome.exit_code(result, args.fail_if_locked)

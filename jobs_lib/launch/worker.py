@@ -12,11 +12,11 @@ import sys
 
 from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
-from jobs_lib.runner import outcome, runner
+from jobs_lib.runner import outcome, runner, slots
 from jobs_lib.runner.log import Log
 from jobs_lib.workers.dispatch import Refused
 
-from .launch import Launch, open_session
+from .launch import end_outages, open_session, outages
 
 _serving: dict = {}
 
@@ -35,30 +35,29 @@ def serve(session) -> None:
 def perform(*asked) -> dict:
     """Run a job, now, or if its slot is still due. Its outcome; RunFailed if it failed. `asked`:
     (name, whether its slot is meant); Refused if it is anything else."""
-    launch = Launch(_session())
+    session = _session()
     try:
-        return _run(launch, asked)
+        return _run(session, asked)
     except Refused:
         raise
     except JobsError as error:
         # an outage is alerted from here, as in a run by cron: check_jobs cannot
         is_outage = isinstance(error, (DatabaseError, NoAccess))
-        if is_outage and not launch.outages().record_error(error).code:
+        if is_outage and not outages(session).record(error)[1]:
             return {}  # another writer, for a moment: what is due stays due
-        launch.session.console.fail(f"jobs.py: {error}")
+        session.console.fail(f"jobs.py: {error}")
         raise
     finally:
-        launch.session.ports.close()
+        session.ports.close()
 
 
-def _run(launch: Launch, asked: tuple) -> dict:
-    job, scheduled = _asked_for(asked, launch.session.config)
-    launch.check_database()
-    slot = launch.prepare_slot(job) if scheduled else None
+def _run(session, asked: tuple) -> dict:
+    job, scheduled = _asked_for(asked, session.config)
+    slot = slots.slot_of(session.config, session.ports, job) if scheduled else None
+    end_outages(session)
     if scheduled and slot is None:
         return {}
-    result = launch.run(job, runner.Request(runner.WORKER, slot))
-    launch.report()
+    result = runner.run(session, job, runner.Request(runner.WORKER, slot))
     if result["status"] in outcome.EXIT_CODES:
         raise RunFailed(outcome.outcome_words(result))
     return outcome.as_json(result)

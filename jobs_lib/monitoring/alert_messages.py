@@ -12,7 +12,7 @@ import textwrap
 from jobs_lib import clock
 from jobs_lib.engines import mime
 from jobs_lib.errors import ConfigError, JobsError
-from jobs_lib.folders import HOME
+from jobs_lib.folders import HOME, program
 from jobs_lib.ports.http import Request, refusal
 from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
@@ -78,6 +78,12 @@ def _fields(notice: Notice, start: str) -> dict:
     return {"state": notice.state, "name": each.key, "kind": each.kind, "subject": each.subject,
             "since": clock.text(each.since), "what": each.what, "last_error": each.error,
             "command": each.command and f"{start} {each.command}"}
+
+
+def of_one(config, incident) -> Alert:
+    """The message of one incident, which is new."""
+    return alert([Notice("new", incident)], config.section("alerts").remind,
+                 config.zone(), program(config.path))
 
 
 # Channels

@@ -51,17 +51,6 @@ OUTAGES = {
         "the jobs cannot use some of their files",
         ("Jobs that need them do not run. Usually a command was run as another user, such as root, "
         "and left files that belong to that user."), "doctor", "no job could be started"),
-    incident_files.WORKERS: (
-        "jobs cannot be handed to the workers", "Cron runs these jobs itself meanwhile.",
-        "doctor", "jobs could not be handed to the workers"),
-    incident_files.LOCKS: (
-        "an unknown connection holds the database lock of a job",
-        ("It belongs to no run of the jobs, so the job never starts. If a host was cut off, its "
-        "run loses the lock within minutes. Otherwise end that connection at the database server, "
-        "and change its password."), "history", "an unknown connection held a database lock"),
-    incident_files.LOG: (
-        "the log cannot be written", "The jobs still run, but what they would log is lost.",
-        "doctor", "the log could not be written"),
 }
 DOUBTS = {doubt.CLOCK: "nothing is deleted: the clock is in doubt",
           doubt.RESTORED: "nothing is sent or deleted: the database looks like a restored backup"}
@@ -76,8 +65,9 @@ def of_file(name: str, error, since) -> Incident:
     return Incident(f"installation:{name}", subject, since, what, command, short_error(str(error)))
 
 
-def past(name: str, begin, end, zone, error: str) -> Incident:
+def past(config, name: str, begin, end, error: str) -> Incident:
     """What a file has recorded, once it is over."""
+    zone = config.zone()
     return _ended(f"installation:{name}", OUTAGES[name][-1], begin, end, zone, error)
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from jobs_lib.database import stored
 from jobs_lib.engines import guard, relay
 from jobs_lib.runner import access, doubt, incident_files
-from jobs_lib.runner.incident_files import IncidentFile
 from jobs_lib.text import size, up_to
 
 from .facts import disks
-from .incidents import DOUBTS, OUTAGES, Incident, cause, of_file, short_error
+from .incidents import DOUBTS, Incident, cause, of_file, short_error
 
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
@@ -31,23 +30,20 @@ def find(facts) -> list[Incident]:
 # Nothing can run
 
 def _recorded(facts, _):
-    """What files record, and which of our files this user, or the user of the jobs, cannot use,
-    even if no run has noticed it yet."""
+    """What files record, and which of our files this user cannot use, even if no run has noticed
+    it yet."""
     core = facts.config.section("core")
-    files = [IncidentFile(core, name) for name in incident_files.lasting_incidents(core)]
-    known = {file.name: (since, file.last_error()) for file in files if (since := file.time_of())}
+    known = incident_files.recorded(core)
     if unusable := access.unusable(facts.config):
         since, _ = known.get(incident_files.FILES, (facts.now, ""))
         known[incident_files.FILES] = since, f"{'; '.join(unusable)}."
     for name, (since, error) in known.items():
-        if name in OUTAGES:  # a mistake in config.ini is found below
-            yield of_file(name, error, since)
+        yield of_file(name, error, since)
 
 
 def _cannot_start(facts) -> bool:
     """Whether nothing can be begun, for a reason that is an incident of its own."""
-    lasting = incident_files.lasting_incidents(facts.config.section("core"))
-    return any(name in lasting for name in incident_files.STOP_ALL_JOBS)
+    return bool(incident_files.lasting_incidents(facts.config.section("core")))
 
 
 def _cron(facts, _):

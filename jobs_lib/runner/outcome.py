@@ -15,9 +15,7 @@ from jobs_lib.text import counts_words, took
 
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
               "interrupted": errors.TERMINATED}
-# in the stop reason of a run that was not started
-HELD, UNKNOWN_HOLDER = "the lock is held by ", ", and no run of ours lives"
-BUSY_BEFORE = "the database was busy: "
+HELD = "the lock is held by "  # how the stop reason of a run begins that was not started
 # where code lies that is not ours
 OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}",
           f"{os.sep}vendor{os.sep}")
@@ -44,14 +42,9 @@ def as_json(result: dict) -> dict:
             for key, value in result.items()}
 
 
-def was_skipped(result: dict, why: str) -> bool:
-    """Whether it was not started, for this reason: HELD, UNKNOWN_HOLDER or BUSY_BEFORE."""
-    return result["status"] == "skipped" and why in result["stop_reason"]
-
-
 def exit_code(result: dict, fail_if_locked: bool = False) -> int:
     """What `jobs.py` ends with for this outcome."""
-    if fail_if_locked and was_skipped(result, HELD):
+    if fail_if_locked and (result["stop_reason"] or "").startswith(HELD):
         return errors.LOCK_HELD
     return EXIT_CODES.get(result["status"], errors.OK)
 

@@ -7,8 +7,6 @@ import time
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
 
-LONGEST_PING = 10_000  # bytes of its body
-
 Session = namedtuple("Session", "config ports console")
 Session.__doc__ = "What one command line works with; `console` shows what a person is to see."
 
@@ -70,21 +68,3 @@ class Ports:
         while self._made:
             self._made.pop().close()
         self._database = None
-
-
-def ping(ports, url: str, failures: list[str]) -> str:
-    """Call a service such as healthchecks, which alerts the operator when nobody calls: `URL`, or
-    `URL/fail` with what failed. What went wrong with the call, or ""; that changes nothing else,
-    and takes no longer than `[alerts] timeout`."""
-    from jobs_lib.errors import JobsError
-    from jobs_lib.ports.http import Request, refusal
-    from jobs_lib.text.masking import text as masked
-
-    base, mark, query = url.partition("?")
-    request = Request("ping", f"{base.rstrip('/')}{'/fail' if failures else ''}{mark}{query}",
-                      [("Content-Type", "text/plain; charset=utf-8")],
-                      masked("; ".join(failures)).encode("utf-8", "replace")[-LONGEST_PING:])
-    try:
-        return masked(refusal(ports.trusted_http().post(request)))
-    except (JobsError, OSError) as error:  # a section that is wrong
-        return str(error)

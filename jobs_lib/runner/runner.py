@@ -4,7 +4,6 @@ What only a failed run needs is imported there: most runs find nothing to do, an
 """
 from __future__ import annotations
 
-import os
 import time
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from jobs_lib.records import namedtuple
 
 from . import doubt, history, locks, outcome, slots
 from .context import Context
-from .limits import RunLimits
+from .limits import HARD, RunLimits
 from .log import Events, Log
 
 TYPE_CHECKING = False
@@ -45,8 +44,9 @@ WORKER = "worker"
 def run(session, job, request: Request) -> dict:
     """Run the job and return its outcome, a dict as in docs/logs.md.
 
-    Raises ConfigError before anything is touched, and DatabaseError when the database is out of
-    reach or has another schema. All that goes wrong inside the job ends as an outcome.
+    Raises ConfigError before anything is touched; NoAccess when its lock cannot be taken, and
+    DatabaseError when the database is out of reach, busy, or of another schema, before the job is
+    called. All that goes wrong inside the job ends as an outcome.
     """
     session.config.check([job], ("core", *job.sections))
     one = Run(session, job, request)
@@ -89,8 +89,6 @@ class Run:
             self._finish()
         finally:
             self._give_back()
-            if self.log.broken:
-                self.result["log_error"] = self.log.broken
 
     # The work
 
@@ -101,18 +99,17 @@ class Run:
 
     def _real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
-        self.installation = folders.installation(folders.own(self.core.state_dir))
         self.lock = locks.lock_for(self.job.name, self.core, self.ports.connect,
                                    self.longest + LOCK_MARGIN)
-        started = clock.text(self.result["started_at"])
         try:
-            self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
+            self.installation = folders.installation(folders.own(self.core.state_dir))
+            self.lock.acquire()
             self.limits.lock = self.lock
             complete = self._open_database()
             if self._begin():
                 self._call(complete)
-        except errors.LockHeld as held:
-            self._skip(str(held))
+        except errors.LockHeld:
+            self._skip()
         except (errors.JobsError, OSError) as error:
             cause = folders.no_access(error)
             self.log.error("run not started", error=str(cause))
@@ -129,23 +126,18 @@ class Run:
         return self.end - time.monotonic()
 
     def _begin(self) -> bool:
-        """Mark this job's dead runs, then write the row of this one. False where it is not to be:
-        `result` says why."""
+        """Mark this job's dead runs, then write the row of this one. False where its slot is
+        done."""
         db, result, started = self.db, self.result, self.result["started_at"]
-        try:
-            for dead in history.sweep(db, self.job.name, self.core, started, self.lock.name):
-                self.log.error("run vanished", dead_run=dead["run_id"],
-                               started_at=dead["started_at"], progress=dead["progress"])
-            trigger = self._trigger()
-            self.has_row = True  # before it has, as a signal may come in between
-            self.has_row = trigger is not None and history.begin(
-                db, result, installation=self.installation, trigger_type=trigger,
-                lock_name=self.lock.name, heartbeat_at=started,
-                lease_until=started + timedelta(seconds=self.longest + LOCK_MARGIN))
-        except errors.Busy as error:
-            self.has_row = False
-            self._not_started(f"{outcome.BUSY_BEFORE}{error}")
-            return False
+        for dead in history.sweep(db, self.job.name, self.core, started, self.lock.name):
+            self.log.error("run vanished", dead_run=dead["run_id"],
+                           started_at=dead["started_at"], progress=dead["progress"])
+        trigger = self._trigger()
+        self.has_row = True  # before it has, as a signal may come in between
+        self.has_row = trigger is not None and history.begin(
+            db, result, installation=self.installation, trigger_type=trigger,
+            lock_name=self.lock.name, heartbeat_at=started,
+            lease_until=started + timedelta(seconds=self.longest + LOCK_MARGIN))
         if self.has_row:
             self.log.event("run started", trigger=trigger,
                            slot=result["slot"] and clock.text(result["slot"]))
@@ -165,26 +157,21 @@ class Run:
             return "continue"
         return asked if due else None
 
-    def _skip(self, holder: str) -> None:
+    def _skip(self) -> None:
         """Record that the lock is held, and by whom."""
+        skipped = {"status": "skipped", "stop_reason": outcome.HELD + "another run"}
         try:
             self.db = self.ports.connect(timeout=SKIP_SECONDS)
             version.check(self.db)
-            if holder.startswith(locks.CONNECTION):
-                holder = history.holder(self.db, self.job.name, holder, self.ports.now())
-            self._not_started(outcome.HELD + holder)
+            skipped["stop_reason"] = outcome.HELD + history.holder(self.db, self.job.name)
             # without its slot, which stays due
-            history.begin(self.db, {**self.result, "slot": None}, installation=self.installation,
-                          trigger_type=self.request.trigger,
+            history.begin(self.db, {**self.result, **skipped, "slot": None},
+                          installation=self.installation, trigger_type=self.request.trigger,
                           finished_at=self.result["started_at"], duration_ms=0)
         except errors.Busy:
-            # the holder itself writes, perhaps: the log line has to do
-            self._not_started(outcome.HELD + holder)
-
-    def _not_started(self, why: str) -> None:
-        if self.result["status"] == "running":
-            self.result.update(status="skipped", stop_reason=why)
-            self.log.event("run skipped", reason=why)
+            pass  # the holder itself writes, perhaps: the log line has to do
+        self.result.update(skipped)
+        self.log.event("run skipped", reason=skipped["stop_reason"])
 
     # The call
 
@@ -252,7 +239,7 @@ class Run:
         if self.db is not None:
             self.db.invalidate()
         if self.result["status"] == "running":  # else it struck when all was done
-            self.result.update(status="timeout", stop_reason=self.limits.HARD,
+            self.result.update(status="timeout", stop_reason=HARD,
                                error="ended at the hard limit, "
                                f"{self.longest:.0f} seconds after its start")
 
@@ -264,7 +251,7 @@ class Run:
         self.end = max(self.end, time.monotonic() + STORE_SECONDS)
         try:
             if self.has_row:
-                history.finish(self.db, result, self.ports.sleep, self._left)
+                history.finish(self.db, result)
         except errors.DatabaseError as error:
             if result["status"] != "timeout":
                 result.update(status="failed", error=f"the outcome could not be stored: {error}")

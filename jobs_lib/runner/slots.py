@@ -8,38 +8,32 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock, schedule
-from jobs_lib.catalogue import LAST, PRIORITIES
 from jobs_lib.database import stored
+from jobs_lib.database.schema import version
 from jobs_lib.errors import ConfigError
 from jobs_lib.records import namedtuple
 
 from . import doubt
 
-Due = namedtuple("Due", "job slot trigger needs reserved", defaults=(0.0, 0.0))
+Due = namedtuple("Due", "job slot trigger last since needs", defaults=({}, None, 0.0))
 Due.__doc__ = """A due job: its slot, and whether the run is `scheduled`, or is to `continue` an
-earlier one. `needs`: seconds, to be worth a start; `reserved`: what others leave it."""
+earlier one; how the job's last run ended; since when it waits; and the seconds that it takes to be
+worth a start (launch/order.py)."""
 
 # a slot that ended so is carried on
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))  # of a slot that failed
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # `due_after` while `enabled = no`: to be switched on again fires nothing old
 OFF = "9999-12-31 00:00:00"
-# Seconds that much work needs to get anywhere: mail begins no message with less than 60 to the hard
-# limit, behind the grace.
-WITH_GRACE, LEAST_SECONDS = 80.0, 30.0
-UNKNOWN = 0.25                  # of the budget, to begin a job that nothing is known of
-ROOMY = 4                       # times that: two urgent jobs leave enough for others
-LAST_SECONDS = 20.0             # for the job that looks at all others
+STATE = "SELECT job, paused_at, due_after FROM {job_state}"
 
 
-def due_slots(config, ports, jobs, budget: float) -> tuple[list[Due], list[str]]:
-    """(the due jobs in the order to start them, what is wrong in sections of others). `budget`:
-    seconds for all of them."""
-    db, now = ports.database(), ports.now()
-    states = {row["job"]: row for row in db.query(
-        "SELECT job, paused_at, due_after FROM {job_state}")}
+def due_slots(config, ports, jobs) -> tuple[list[Due], list[str]]:
+    """(the due jobs, what is wrong in sections of others). DatabaseError if the database cannot be
+    used."""
+    db, now = _database(ports), ports.now()
+    states = {row["job"]: row for row in db.query(STATE)}
     wanted, problems = [], []
     for job in jobs:
         try:
@@ -52,10 +46,23 @@ def due_slots(config, ports, jobs, budget: float) -> tuple[list[Due], list[str]]
         from . import history
         return history.is_dead(db, row, config.section("core"), now)
 
-    first = first_runs(db, wanted)
+    first, zone = first_runs(db, wanted), config.zone()
     found = [due for job, slot in wanted
              if (due := reconcile(job, slot, db, now, first.get(job.name), is_dead))]
-    return _ordered(config, db, now, found, states, budget) if found else [], problems
+    return [_waiting(due, config, db, states[due.job.name], zone) for due in found], problems
+
+
+def slot_of(config, ports, job):
+    """As `prepare_slot`, for this job alone. DatabaseError if the database cannot be used."""
+    db = _database(ports)
+    state = db.row(f"{STATE} WHERE job = :job", job=job.name)
+    return prepare_slot(config, job, db, ports.now(), state)
+
+
+def _database(ports):
+    db = ports.database()
+    version.check(db)
+    return db
 
 
 def prepare_slot(config, job, db, now, state: dict | None):
@@ -146,54 +153,15 @@ def is_early(when, slot, due_after: str | None, now, zone) -> bool:
     return after <= now or after <= schedule.following(when, now, zone)
 
 
-def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
-    """The due jobs in the order to start them, each with what it needs.
-
-    Urgent ones first, where the budget leaves others enough; then those very late: by a day, or an
-    hour where it is small; then by priority and lateness. One that has hung or died goes behind all
-    others until then.
-    """
+def _waiting(due: Due, config, db, state: dict, zone) -> Due:
+    """The same, with the job's last run, and since when it waits."""
     from . import history  # an idle tick needs none of it
 
-    grace, zone = config.section("core").grace.total_seconds(), config.zone()
-    least = max(LEAST_SECONDS, WITH_GRACE - grace)
-    full, is_roomy = min(least, budget), budget >= ROOMY * least
-    ranked = []
-    for due in found:
-        job, last = due.job, history.last_run(db, due.job.name)
-        is_urgent, is_last = job.priority == PRIORITIES[0], job.priority == LAST
-        has_died = last.get("status") in ("timeout", "vanished", "running")
-        needs = full  # where it had more work than time, it has more now
-        if not (is_last or has_died or last.get("stop_reason") == "budget"):
-            usual = history.usual_seconds(db, job.name)
-            needs = min(full, budget * UNKNOWN if usual is None else usual)
-        began = stored.time(last.get("started_at"))
-        if due.trigger == "scheduled":
-            began = first_missed(config.job(job).schedule, due.slot, last,
-                                 states[job.name]["due_after"], zone)
-        late = now - (began or now)
-        is_very_late = late > (DAY if is_roomy else HOUR)
-        goes_first = is_very_late or (is_roomy and is_urgent)
-        rank = (is_last, has_died and not is_very_late, not goes_first,
-                PRIORITIES.index(job.priority), -late, job.name)
-        reserved = 0.0 if is_last else full if is_urgent else needs
-        ranked.append((rank, due._replace(needs=needs, reserved=reserved)))
-    return [due for _, due in sorted(ranked, key=lambda pair: pair[0])]
-
-
-def share(due: Due, behind: list[Due], left: float, is_first: bool) -> float | None:
-    """Seconds that a due job may use of what is left; None where these are too few to begin it.
-
-    It leaves those behind it what they usually take, and half of the time at most. So one that
-    always has more work than time keeps none away for long: what the time does not suffice for goes
-    first once it is a day late.
-    """
-    if due.job.priority == LAST:
-        return max(left, LAST_SECONDS)
-    if left < due.needs and not is_first:
-        return None
-    others = sum(each.reserved for each in behind)
-    return max(left - min(left / 2, others), due.needs, 1.0)
+    last = history.last_run(db, due.job.name)
+    since = stored.time(last.get("started_at"))
+    if due.trigger == "scheduled":
+        since = first_missed(config.job(due.job).schedule, due.slot, last, state["due_after"], zone)
+    return due._replace(last=last, since=since)
 
 
 def first_missed(when, slot, last: dict, due_after: str | None, zone):

@@ -80,9 +80,7 @@ def test_a_full_disk_stops_no_job_and_leaves_whole_lines(maria_site):           
     """It takes a part of a line, and then nothing; so does a limit on the size. On MariaDB, since
     an SQLite file would be full too."""
     done = maria_site("chatter", "--set", "lines=500", before=("prlimit", f"--fsize={LIMIT}"))
-    assert (done.code, done.out) == (0, "")
-    assert done.err.startswith("jobs.py: the log ")
-    assert done.err.count("\n") == 1
+    assert done[:3] == (0, "", "")
     assert maria_site.outcomes("chatter") == ["ok"]
     file = maria_site.folder / "log" / "chatter.log"
     assert LIMIT - 600 < file.stat().st_size < LIMIT

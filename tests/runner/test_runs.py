@@ -56,13 +56,16 @@ def test_a_busy_database_stops_the_run_and_is_no_failure(site):              # R
     assert (result["status"], result["stop_reason"]) == ("partial", "busy")
 
 
-def test_a_run_that_cannot_begin_for_another_writer_is_skipped_quietly(site):        # R16
+def test_a_run_that_cannot_begin_for_another_writer_is_reported_to_a_person_alone(site):     # R16
+    site.enable("dig")
     with site.db.transaction():
         site.db.upsert("meta", {"name": "writer"}, {"value": "here"})
-        done = site("dig")
-    assert (done.code, done.out, site.runs("dig")) == (0, "", [])
-    assert site.events("dig")[-1]["event"] == "run skipped"
-    assert "was writing" in site.events("dig")[-1]["reason"]
+        done, by_cron = site("dig"), site("dig", "--scheduled")
+    assert (done.code, done.err.count("\n"), site.runs("dig")) == (1, 1, [])
+    assert "was writing" in done.err
+    assert by_cron[:3] == (0, "", "")
+    assert ["was writing" in event["error"] for event in site.events("dig")
+            if event["event"] == "run not started"] == [True, True]
 
 
 def test_a_batch_that_is_tried_again_counts_and_logs_once(bench):               # R73

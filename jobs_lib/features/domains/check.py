@@ -63,7 +63,7 @@ def check_due(ctx) -> None:
         ctx.log.warning("domains not checked", reason=missing)
         ctx.count("not_checked", work.due.backlog(EVERY_ONE)[0])
         return
-    ring, work.resolver, done = Ring(work), ctx.dns(), 0
+    ring, work.resolver, done = Ring(work), ctx.ports().dns(ctx.section("dns")), 0
     if named:
         work.also, work.values = f"{ACTIVE} AND id IN (:named)", {"named": named}
     while not ctx.should_stop(done) and (

@@ -48,8 +48,8 @@ class Dispatcher:
     `response` once it is completed."""
 
     def __init__(self, ctx, work: Work) -> None:
-        self.ctx, self.db, self.work, self.poster = ctx, ctx.db, work, ctx.http()
-        self.seconds = ctx.section("webhooks").timeout.total_seconds()
+        self.ctx, self.db, self.work, section = ctx, ctx.db, work, ctx.section("webhooks")
+        self.poster, self.seconds = ctx.ports().http(section), section.timeout.total_seconds()
         work.needs = self.seconds + MARGIN
         self.in_flight: list[dict] = []
         self.completed: SimpleQueue = SimpleQueue()
