@@ -279,7 +279,7 @@ class Database:
         if raw is not None:
             try:  # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.interrupt(raw, self._target)
-            except (self.dialect.Error, DatabaseError):
+            except (*self.dialect.Error, DatabaseError):
                 # it was closed at this very moment, or the server is gone
                 pass
 

@@ -127,7 +127,7 @@ def test_a_broken_job_file_is_reported_and_stops_no_other(upload):
                                                         "cannot be loaded")
 
 
-@pytest.mark.parametrize("name", ["cli/main.py", "runner/locks.py", "errors.py"])
+@pytest.mark.parametrize("name", ["cli/main.py", "launch/launch.py", "errors.py"])
 def test_half_of_a_file_is_one_sentence(upload, name):                          # R69
     path = upload.folder / "jobs_lib" / name
     path.write_bytes(path.read_bytes()[:len(path.read_bytes()) // 2])

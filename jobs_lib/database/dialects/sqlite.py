@@ -18,7 +18,7 @@ else:
     import _sqlite3 as sqlite3
 
 name = "sqlite"
-Error = sqlite3.Error
+Error = (sqlite3.Error,)
 # a transaction that will write holds the only write lock from its begin
 for_update = ""
 transactional_ddl = True
