@@ -277,7 +277,7 @@ class Database:
         thread."""
         raw = self._raw
         if raw is not None:
-            try:  # noqa: SIM105  contextlib is not loaded otherwise
+            try:
                 self.dialect.interrupt(raw, self._target)
             except (*self.dialect.Error, DatabaseError):
                 # it was closed at this very moment, or the server is gone
