@@ -5,6 +5,7 @@ What a clock that was ahead has dated in the future does not count.
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import accumulate
 
 from jobs_lib import clock, schedule
 from jobs_lib.database import stored
@@ -65,8 +66,10 @@ class Cron:
         rows = [(began, row["status"]) for row in db.query(
             "SELECT started_at, status FROM {job_runs} WHERE job = :job ORDER BY id DESC "
             "LIMIT :most", job=WATCHER, most=TICKS) if (began := _past(row["started_at"], now))]
-        starts = sorted(began for began, _ in rows)
-        pairs = list(zip(starts, starts[1:]))
+        starts = [began for began, _ in reversed(rows)]
+        # a clock that was behind has dated some before others: that is no time without ticks
+        pairs = [(earlier, later) for earlier, later, latest in
+                 zip(starts, starts[1:], accumulate(starts, max)) if earlier == latest < later]
         steps = sorted(later - earlier for earlier, later in pairs)
         self.every = min(steps[len(steps) // 2], HOUR) if steps else HOUR * 0
         patience = max(HOUR, 3 * self.every)
