@@ -16,7 +16,6 @@ import pytest
 
 from tests.support import databases
 from tests.support.databases import files
-from tests.support.engines import on_sqlite
 from tests.support.product import (
     Console,
     Ports,
@@ -30,6 +29,7 @@ from tests.support.product import (
     runner,
     tables,
 )
+from tests.support.require import on_sqlite
 from tests.support.shell import LAUNCH
 
 pytestmark = pytest.mark.slow

@@ -9,27 +9,21 @@ from datetime import timedelta
 
 import pytest
 
+from tests.every_job.test_cut_short import maker
 from tests.support import adopted
-from tests.support.product import ANSWERED, FAILED, Response, catalogue, clock, fill, tables
-from tests.test_hostile_rows import configured, due
+from tests.support.product import ANSWERED, FAILED, Response, catalogue, clock, tables
+from tests.test_hostile_rows import due
 
 # check_jobs leaves out what is not there
 JOBS = [job for job in catalogue.load_all() if job.name != "check_jobs"]
-OWNER, CLOSED, LEAVING = 9_000, 9_001, 9_002
+OWNER, CLOSED, LEAVING = 1, 52, 50
 NOTICES = 60
 
 
 def filled(bench) -> None:
     """A service in which each job has something to do, and each way that a row can go is gone by
     one of them."""
-    configured(bench)
-    fill(bench.db, str(bench.spool_dir), bench.now)
-    for owner, deleted in ((OWNER, None), (CLOSED, bench.ago(hours=1)),
-                           (LEAVING, bench.ago(days=30))):
-        for name, rows in due(bench, owner).items():
-            if name == "users" and deleted:
-                rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]
-            bench.table(name, rows)
+    maker(bench)()
     bench.table("users", [{"id": 9_003, "status": "deleted"}])          # without a time
     bench.table("audit_logs", [{"user_id": LEAVING, "created_at": bench.now}])
     bench.table("aliases", [{"id": 99_001, "user_id": OWNER, "address": "other@a.example",
@@ -44,9 +38,10 @@ def filled(bench) -> None:
                                    "warned_at": bench.now, "held_at": bench.ago(days=29)}])
     # Warnings that the owner's address refused: the next one is looked for.
     since = bench.ago(days=6)
-    bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": 9_005, "name": "b.example",
-                             "status": "verified", "failing_since": since, "warned_at": since,
-                             "recheck_requested_at": bench.ago(minutes=5)}])
+    bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": id, "name": f"d{id}.example",
+                             "status": "verified", "failing_since": since, "warned_at": warned,
+                             "recheck_requested_at": bench.ago(minutes=5)}
+                            for id, warned in ((9_005, since), (9_007, None))])
     bench.table("webhooks", [{**due(bench, OWNER)["webhooks"][0], "id": 9_006,
                               "url": "https://failing.example/", "failing_since": since}])
     bench.table("webhook_deliveries", [{**due(bench, OWNER)["webhook_deliveries"][0], "id": 9_006,
@@ -59,8 +54,9 @@ def filled(bench) -> None:
     bench.table("notifications", [{**due(bench, OWNER)["notifications"][0], "id": 50_000 + number}
                                   for number in range(NOTICES)])
     silent = iter([Response(FAILED, text="no answer")])
-    bench.web.answer = lambda request: (Response(ANSWERED, 500) if "failing" in request.url
-                                        else next(silent, Response(ANSWERED, 410)))
+    codes = {"failing": 500, "hook4": 410}
+    bench.web.answer = lambda request: next(silent, Response(ANSWERED, next(
+        (code for name, code in codes.items() if name in request.url), 204)))
 
 
 @pytest.mark.slow

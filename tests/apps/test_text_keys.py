@@ -11,9 +11,8 @@ import pytest
 import jobs_lib
 from tests.support import keyed
 from tests.support.bench import Bench
-from tests.support.databases import bulk
+from tests.support.databases import added_up, bulk
 from tests.support.product import NAMES, UsageError, table
-from tests.support.totals import added_up
 from tests.test_hostile_rows import JOBS, configured, healthy
 
 # Not compared: what is random or derived from a key, how long something takes or is.

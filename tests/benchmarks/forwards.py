@@ -15,7 +15,7 @@ from datetime import timedelta
 from tests.benchmarks.all import beside_goal, service
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
-from tests.support.many import fill
+from tests.support.databases import fill
 from tests.support.product import clock
 
 JOBS = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}

@@ -15,8 +15,8 @@ from tests.benchmarks.all import beside_goal, service
 from tests.servers.mariadb import MariaDB
 from tests.servers.smtp_sink import Sink
 from tests.servers.web import Web
+from tests.support.databases import fill
 from tests.support.hooks import SECRET
-from tests.support.many import fill
 from tests.support.product import clock
 from tests.support.shell import CONTENT, Shell
 

@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 
 from tests.support.databases import bulk, lax
-from tests.support.engines import on_mariadb, on_sqlite
 from tests.support.plans import explain
 from tests.support.product import connect
+from tests.support.require import on_mariadb, on_sqlite
 
 JOB = "archive_audit_logs"          # without a store it does no more than delete
 OLD = 400                           # days: it keeps 365

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from tests.support.engines import on_mariadb
 from tests.support.product import JobsError, mark_folder
+from tests.support.require import on_mariadb
 from tests.support.shell import Shell, until
 
 JOB = "purge_failed_emails"

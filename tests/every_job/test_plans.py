@@ -8,9 +8,9 @@ import pytest
 
 from tests.every_job.test_cut_short import JOBS, maker
 from tests.support.bench import NOW
-from tests.support.engines import on_mariadb
 from tests.support.plans import analyse, problems
 from tests.support.product import Response, Result
+from tests.support.require import on_mariadb
 
 NUMBER = 6000
 ANSWERS = (204, 500, 503, 410)      # of endpoints, by their owner

@@ -17,9 +17,9 @@ import jobs_lib
 from tests.house.source import ROOT
 from tests.support.databases import bulk, columns
 from tests.support.databases import rows as whole_database
-from tests.support.engines import on_sqlite
 from tests.support.exports import account, ask, check, members, rows, table, token, zips
 from tests.support.product import KINDS, DatabaseError, Transaction, clock
+from tests.support.require import on_sqlite
 from tests.support.shell import Shell, at_sql
 
 APP = {"app_url": "https://mail.example.org"}

@@ -8,10 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.databases import bulk
-from tests.support.engines import on_mariadb
+from tests.support.databases import added_up, bulk
 from tests.support.product import Busy, connect
-from tests.support.totals import added_up
+from tests.support.require import on_mariadb
 
 JOB = "purge_message_logs"
 COLUMNS = ["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"]

@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from tests.support.databases import bulk, lax
+from tests.support.databases import added_up, bulk, lax
 from tests.support.product import Busy, connect
-from tests.support.totals import added_up
 
 JOB, PURGE = "rollup_usage", "purge_message_logs"
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=timezone.utc)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.queue.filling import BOTH, NOTICES, TABLE, owners
 from tests.queue.filling import fill as fill_mail
+from tests.support.databases import fill
 from tests.support.hooks import SECRET
-from tests.support.many import fill
 from tests.support.plans import analyse, explain
 from tests.support.product import ANSWERED, Response
 

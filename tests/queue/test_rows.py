@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.engines import on_sqlite
 from tests.support.hooks import SECRET
 from tests.support.product import SENT, Busy, Result, ddl, table
+from tests.support.require import on_sqlite
 
 QUEUES = {"retry_forwards": ("failed_emails", "sent"),
           "send_notifications": ("notifications", "sent"),

@@ -38,8 +38,7 @@ DOUBT = 76 * HOUR                # that nothing goes by its age after a day or m
 LATEST = 9                      # commits of a tick before the database becomes busy
 NOTICED_WITHIN = 30             # real seconds
 TOLD = 40                        # lines of the story that are kept
-SENT_BY = {"failed_emails": "retry_forwards", "notifications": "send_notifications",
-           "webhook_deliveries": "retry_webhooks"}
+SENT_BY = {oracle.QUEUES[name]: job for name, job in oracle.mail.JOBS.items()}
 # What may be planned, in the order in which it is done at one moment, all before a tick.
 ACTS, LATER, FAULTS, CLOCK, PLANNED, STOPPED = range(6)
 

@@ -20,6 +20,7 @@ from tests.support.product import (
     migrate,
 )
 
+DIGITS = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
 KEPT = "meta"                # what `migrate` wrote
 # The server's own counts of statements that change more than rows.
 CHANGES = [f"COM_{what}_{kind}" for kind in ("TABLE", "INDEX", "VIEW", "TRIGGER", "SEQUENCE")
@@ -179,3 +180,32 @@ def bulk(database: Database, table: str, columns: list, values: list) -> None:
     with database.transaction():
         database._raw.cursor().executemany(
             insert.plain, [dict(zip(marks, map(bindable, row))) for row in values])
+
+
+def fill(db, table: str, row: dict, number: int, **changing: str) -> None:
+    """Insert so many rows like this one, a power of ten; `changing`: SQL for a column, in which `n`
+    is 0, 1, ..."""
+    places = range(len(str(number)) - 1)
+    n = " + ".join(f"{10 ** place} * t{place}.d" for place in places)
+    joined = ", ".join(f"({DIGITS}) AS t{place}" for place in places)
+    row = {name: value for name, value in row.items() if name not in changing}
+    db.execute(f"INSERT INTO {{{table}}} ({', '.join([*row, *changing])}) SELECT "
+               f"{', '.join([*(f':{name}' for name in row), *changing.values()])} "
+               f"FROM (SELECT {n} AS n FROM {joined}) AS numbers", **row)
+
+
+def added_up(db) -> str:
+    """What was purged and what is still logged, added up, as a FROM with the columns of
+    message_stats (docs/usage.md): the same before and after any purge. Only a connection of the
+    product knows the day of a time that is none."""
+    day = db.dialect.day("created_at") if hasattr(db, "dialect") else "SUBSTR(created_at, 1, 10)"
+    return f"""(
+SELECT user_id, alias_id, day, direction, status, SUM(email_count) AS email_count,
+       SUM(bytes_used) AS bytes_used FROM (
+  SELECT user_id, CASE WHEN alias_id = '' THEN 0 ELSE alias_id END AS alias_id, day, direction,
+         status, email_count, bytes_used FROM {{message_stats}}
+  UNION ALL
+  SELECT user_id, COALESCE(alias_id, 0), {day}, direction, status, 1,
+         CASE WHEN bytes_used BETWEEN 0 AND 1099511627776 AND bytes_used = ROUND(bytes_used)
+              THEN bytes_used ELSE 0 END FROM {{message_logs}}
+) AS parts GROUP BY user_id, alias_id, day, direction, status) AS totals"""

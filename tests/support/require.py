@@ -7,6 +7,9 @@ import shutil
 
 import pytest
 
+# For a test that is about one engine: on the other there is none.
+on_sqlite = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+on_mariadb = pytest.mark.parametrize("engine_url", ["mariadb"], indirect=True)
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"))
 
 
