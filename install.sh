@@ -70,8 +70,6 @@ pip_install() { PIP_ROOT_USER_ACTION=ignore "$@" --quiet --disable-pip-version-c
 
 # --- The bundle
 
-DEVELOPERS='add-a-job architecture decisions performance' # pages of docs that no host needs
-
 # bundle [ZIP]: the program, its documentation and the packages in one folder, as a control panel's file manager
 # extracts it. Nothing that is a host's own is inside, so that extracting it over an earlier one keeps that. The packages
 # are pure Python for any version that we run on, and only the files whose hashes are known. jobs_lib/modules.txt has
@@ -98,12 +96,10 @@ bundle() {
     "$python" jobs.py config example --short >dist/jobs/config.ini.short
     (
         cd dist/jobs
-        rm -rf vendor/bin docs/generate
-        for page in $DEVELOPERS CONTRIBUTING; do
-            rm -f "docs/$page.md"
-            # no link leads to a page that is not here
-            sed -i -E "s/\[([^]]*)\]\((docs\/)?$page\.md(#[^)]*)?\)/\1/g" README.md CHANGELOG.md docs/*.md
-        done
+        rm -rf vendor/bin docs/generate docs/dev
+        # no link leads to a page that is not here
+        sed -i -E 's/\[([^]]*)\]\((docs\/)?(dev\/[a-z]+|CONTRIBUTING)\.md(#[^)]*)?\)/\1/g' \
+            README.md CHANGELOG.md docs/*.md
         find . -name __pycache__ -prune -exec rm -rf {} +
         find . -type d -exec chmod 755 {} + -o -exec chmod 644 {} +
         "$python" -c 'import glob, hashlib

@@ -3,7 +3,7 @@ everywhere.
 
 A job is one frozen value that says what it does, when, and with which options. Plain named tuples,
 because every tick loads every declaration and `dataclasses` alone would cost more than all of them
-(docs/decisions.md, "An idle tick loads almost nothing").
+(docs/dev/decisions.md, "An idle tick loads almost nothing").
 """
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The drawing in docs/architecture.md: which package imports which, read from the imports
+"""The drawing in docs/dev/architecture.md: which package imports which, read from the imports
 themselves."""
 from __future__ import annotations
 
 from tests.house.source import imports, is_empty, is_in, modules
 from tests.house.test_imports import LAYERS, LEAVES
 
-PAGE = "docs/architecture.md"
+PAGE = "docs/dev/architecture.md"
 BEGIN, END = "<!-- The drawing: made by `python3 -m docs.generate`. -->\n", "<!-- End. -->\n"
 
 

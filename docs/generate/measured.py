@@ -1,5 +1,5 @@
-"""The table of docs/performance.md, from the figures that `python3 -m tests.benchmarks.all --keep`
-left."""
+"""The table of docs/dev/performance.md, from the figures that `python3 -m tests.benchmarks.all
+--keep` left."""
 from __future__ import annotations
 
 import json
@@ -9,7 +9,7 @@ from tests.benchmarks.all import FILE, goal, shown
 from .drawing import between
 from .simulated import BEGIN, END
 
-PAGE = "docs/performance.md"
+PAGE = "docs/dev/performance.md"
 HEAD = ("benchmark", "what", "figure", "goal", "")
 
 

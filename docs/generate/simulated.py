@@ -1,4 +1,4 @@
-"""The tables of docs/guarantees.md about simulated months, from the figures that the runs left."""
+"""The tables of docs/dev/tests.md about simulated months, from the figures that the runs left."""
 from __future__ import annotations
 
 import json
@@ -7,7 +7,7 @@ from collections import Counter
 
 from .drawing import between
 
-PAGE = "docs/guarantees.md"
+PAGE = "docs/dev/tests.md"
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))), "tests", "simulation")
 BEGIN, END = "<!-- Figures: made by `python3 -m docs.generate`. -->\n", "<!-- End. -->\n"

@@ -4,7 +4,7 @@ values. It may import database and leaves.
 Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config
 check` looks at everything. All problems are reported at once. The file is read by our own few lines
 and not by configparser: they keep the line numbers for the messages, and a tick that finds nothing
-to do is a third cheaper (docs/decisions.md, "Reading config.ini").
+to do is a third cheaper (docs/dev/decisions.md, "Reading config.ini").
 """
 from __future__ import annotations
 

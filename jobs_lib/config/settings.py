@@ -221,7 +221,7 @@ MEANINGS = {
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
     "alerts": "When something needs you: who is alerted, and how.",
-    "status": "Files that show the status (docs/status.md).",
+    "status": "Files that show the status (docs/monitoring.md).",
     "worker": "Where the workers of RQ or Celery get their work from.",
     "tables": "For a database that exists already: our_table = its_table, a table or a view, a "
     "line for each that has another name there (docs/adoption.md).",

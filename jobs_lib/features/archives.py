@@ -1,4 +1,4 @@
-"""Archiving audit rows: write, read back, then delete just what was read back (docs/archives.md).
+"""Archiving audit rows: write, read back, then delete just what was read back (docs/retention.md).
 
 An archive is gzip of JSON Lines, one audit row a line. The table `audit_archives` says how far each
 of them is:

@@ -4,7 +4,7 @@ What the operator may need in a dispute is needed for a while, and is about peop
 time: so a year, and 7 for what is critical. A row whose severity is none of the three known ones
 (info, warning, critical) stays.
 
-With `[archive] store` set, rows are first written into compressed files (docs/archives.md), read
+With `[archive] store` set, rows are first written into compressed files (docs/retention.md), read
 back from the store and compared, and only then deleted: exactly the rows that were read back, by
 their ids. Without a store they are deleted right away, but not while an archive is known whose rows
 are not all deleted yet: then the store was lost, not given up. Archives are deleted after

@@ -12,7 +12,7 @@ address is ever given to anyone else.
 While more accounts are marked as deleted than is likely to be meant, none is closed and none is
 deleted, until `--yes` confirms it. An account whose notice could not be sent is kept for 28 days.
 `deletions.jsonl` in `state_dir` has a line for each account, by which it is deleted again after a
-backup was restored (docs/deletion.md).
+backup was restored (docs/accounts.md).
 
 Killed or run twice: a row is deleted in the commit that counts it, a file before that commit, and
 the account's own row comes last, so the next run finds the account and continues.

@@ -4,7 +4,7 @@ Anyone with an account may take a copy of what is stored about it. The app inser
 `export_requests`; the next run reads all of the account's rows as of one moment and writes them
 into one zip: as JSON, exact, and as CSV, in which no spreadsheet finds a formula. Its owner gets a
 link by mail. It works for 7 days, or until a newer export is ready, and then the file is deleted.
-What is in the zip, and what the download page has to do, is in docs/exports.md.
+What is in the zip, and what the download page has to do, is in docs/accounts.md.
 
 An account has one export at a time, and two a day; what is over that is refused, and so is a
 deleted account; a suspended one waits. After three attempts that were killed or met an error a

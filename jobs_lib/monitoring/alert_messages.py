@@ -58,7 +58,7 @@ def _item(notice: Notice, zone, start: str) -> str:
         subject = subject[:1].upper() + subject[1:]
     lines = [*textwrap.wrap(f"{PREFIXES[state].upper()}{subject}.", WIDTH), ""]
     facts = {"since": short_time(each.since, zone), "last error": each.error,
-             "more": f"docs/alerts.md#{each.kind}"}
+             "more": f"docs/monitoring.md#{each.kind}"}
     if state == "over":
         facts["resolved"] = f"by {short_time(notice.over_at, zone)}"
     else:

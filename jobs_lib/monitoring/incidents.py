@@ -8,7 +8,7 @@ from jobs_lib.errors import Unfit
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import doubt, incident_files
 
-# each is a heading in docs/alerts.md
+# each is a heading in docs/monitoring.md
 KINDS = ("failing", "late", "waiting", "relay", "disk", "configuration", "installation", "guard",
          "doubt")
 ERROR_LENGTH = 500

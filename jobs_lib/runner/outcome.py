@@ -1,4 +1,4 @@
-"""The outcome of a run, a dict as in docs/logs.md: as JSON, as an exit code, and in words for a
+"""The outcome of a run, a dict as in docs/operate.md: as JSON, as an exit code, and in words for a
 terminal, the log and cron's mail; and exceptions that nothing here expects, as text for all of
 these.
 

@@ -42,7 +42,7 @@ WORKER = "worker"
 
 
 def run(session, job, request: Request) -> dict:
-    """Run the job and return its outcome, a dict as in docs/logs.md.
+    """Run the job and return its outcome, a dict as in docs/operate.md.
 
     Raises ConfigError before anything is touched; NoAccess when its lock cannot be taken, and
     DatabaseError when the database is out of reach, busy, or of another schema, before the job is

@@ -1,7 +1,7 @@
 """RQ: the only module that knows it (https://python-rq.org, 1.16 and later).
 
 Messages are JSON and name one function; whatever else a stranger puts into Redis is refused,
-logged and kept among the failed ones (docs/decisions.md, "A message can ask for a job and for
+logged and kept among the failed ones (docs/dev/decisions.md, "A message can ask for a job and for
 nothing else").
 """
 from __future__ import annotations

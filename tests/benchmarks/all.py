@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other, and keep their figures for docs/performance.md.
+"""Run every benchmark, one after the other, and keep their figures for docs/dev/performance.md.
 
     python -m tests.benchmarks.all [NAME ...] [--keep]
 

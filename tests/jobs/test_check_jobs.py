@@ -395,13 +395,13 @@ def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):        
     assert "last error  550 <j***@home.example> is full" in text
     command = f"python3 jobs.py --config {bench.folder}/config.ini history retry_forwards"
     assert f"  run next    {command}" in text
-    assert "docs/alerts.md#failing" in text
+    assert "docs/monitoring.md#failing" in text
     assert (mail.sender, mail.recipient) == ("jobs@example.org", OPERATOR)
     assert not re.search(rb"jane@|sesame", mail.raw + bench.web[0].body)
 
 
 def test_the_kinds_are_nine_and_each_has_its_heading_in_the_docs():
-    page = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text()
     headings = re.findall(r"(?m)^### (\w+)$", page[page.index("## What each alert means"):])
     assert headings == list(incidents.KINDS)
     assert len(headings) == 9

@@ -410,8 +410,8 @@ def test_many_at_once_wait_and_make_the_run_fail_after_a_week(bench):     # R79:
 # After a backup was put back
 
 def of_the_page(bench, pattern: str) -> str:
-    """What docs/deletion.md has between two marks."""
-    page = (ROOT / "docs" / "deletion.md").read_text(encoding="utf-8")
+    """What docs/accounts.md has between two marks."""
+    page = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
     return re.search(pattern, page, re.DOTALL)[1]
 
 

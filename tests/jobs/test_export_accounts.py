@@ -290,10 +290,10 @@ def test_a_newer_export_takes_the_place_of_the_older(bench):            # R55
     assert len(zips(bench)) == 1
 
 
-# The download pages of docs/exports.md: the one in Python, and the question that the PHP one asks
+# The download pages of docs/accounts.md: the one in Python, and the question that the PHP one asks
 
 def code(language: str) -> str:
-    page = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
     return re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)[1]
 
 

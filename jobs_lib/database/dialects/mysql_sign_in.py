@@ -5,7 +5,7 @@ A password itself, and not a hash of it, is sent only by TLS to a server whose c
 verified, or by a socket that root, mysql or this user listens on. Elsewhere PyMySQL would send it
 to any server that asks: in clear (`mysql_clear_password`, `dialog`), or encrypted with a key that
 came from the other side (`sha256_password`, `caching_sha2_password`). Since 1.2 it goes on in clear
-nowhere that TLS was asked for. docs/decisions.md, "What the database's server may ask for".
+nowhere that TLS was asked for. docs/dev/decisions.md, "What the database's server may ask for".
 """
 from __future__ import annotations
 

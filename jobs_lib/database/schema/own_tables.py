@@ -139,7 +139,7 @@ relay_state: One row: whether the relay is left alone for now, and why.
 
 alerts: Incidents that the operator is notified of, one row each; kept for a while after the end.
     alert_key       label  # names the incident: `failing:retry_forwards`
-    kind            word  # what docs/alerts.md explains under this name
+    kind            word  # what docs/monitoring.md explains under this name
     since           time  # of the incident itself
     subject         line  = ''
     error           text  null  # the last one

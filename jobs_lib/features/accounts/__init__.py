@@ -2,7 +2,7 @@
 be erased on the day that its owner was given; and the addresses that were theirs.
 
 A deletion has one time, `users.deleted_at`. A run gives one to those that have none; who only looks
-sees these by the same rules. No address is given out again: docs/deletion.md has `is_retired` in
+sees these by the same rules. No address is given out again: docs/accounts.md has `is_retired` in
 PHP.
 """
 from __future__ import annotations

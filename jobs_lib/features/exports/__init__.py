@@ -2,7 +2,7 @@
 
 A request has the name of its file from the commit that begins it, so that another run finds what a
 dead one left; nobody can guess it. While the file is written, its name ends with `.part`. The
-download page of an app in Python asks `find`; docs/exports.md has it in PHP, too.
+download page of an app in Python asks `find`; docs/accounts.md has it in PHP, too.
 """
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from ..world import ACTIVE, act, change
 MANY = f"(SELECT COUNT(*) FROM {{users}} WHERE {ACTIVE}) > 4"
 # at once: the guard holds more, and nobody confirms it here
 FEW_DELETED = "(SELECT COUNT(*) FROM {users} WHERE status = 'deleted') < 5"
-CLOSED = "the account is deleted"        # docs/deletion.md
+CLOSED = "the account is deleted"        # docs/accounts.md
 
 
 change("account_deleted", 0.16, "users", f"status <> 'deleted' AND {MANY} AND {FEW_DELETED}",
@@ -16,7 +16,7 @@ change("account_deleted", 0.16, "users", f"status <> 'deleted' AND {MANY} AND {F
 
 @act(per_day=0.03)
 def account_restored(world, chosen) -> str:
-    """An operator restores an account in its days of grace, as docs/deletion.md has it."""
+    """An operator restores an account in its days of grace, as docs/accounts.md has it."""
     user = world.pick(chosen, "users", "status = 'deleted' AND deleted_at > :since",
                       since=world.text(days=6))
     if not user:

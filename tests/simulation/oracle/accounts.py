@@ -1,4 +1,4 @@
-"""Accounts that are deleted (docs/deletion.md), and those that wait."""
+"""Accounts that are deleted (docs/accounts.md), and those that wait."""
 from __future__ import annotations
 
 from . import DAY, HOUR, QUEUES, Rule, seconds

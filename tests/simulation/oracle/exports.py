@@ -1,4 +1,4 @@
-"""Exports: whole or absent (docs/exports.md)."""
+"""Exports: whole or absent (docs/accounts.md)."""
 from __future__ import annotations
 
 import hashlib

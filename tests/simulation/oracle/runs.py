@@ -1,4 +1,4 @@
-"""Runs, the operator's commands, and alerts (docs/cron.md, docs/operate.md, docs/alerts.md)."""
+"""Runs, the operator's commands, and alerts (docs/cron.md, docs/operate.md, docs/monitoring.md)."""
 from __future__ import annotations
 
 from collections import Counter
