@@ -3,8 +3,8 @@ database, by files in `[core] state_dir`.
 
 `incident-NAME`: since when it lasts, and the last error; beside it `.said`: when it was printed for
 cron; `.told`: when it was alerted. The times of the files are all that counts, so empty ones do: a
-full disk has room for them (docs/dev/decisions.md). Where the folder takes none, nothing is recorded,
-and nothing else fails.
+full disk has room for them (docs/dev/decisions.md). Where the folder takes none, nothing is
+recorded, and nothing else fails.
 """
 from __future__ import annotations
 

@@ -294,7 +294,8 @@ def test_a_newer_export_takes_the_place_of_the_older(bench):            # R55
 
 def code(language: str) -> str:
     page = (ROOT / "docs" / "accounts.md").read_text(encoding="utf-8")
-    return re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)[1]
+    part = page[page.index("### The download page"):]
+    return re.search(rf"```{language}\n(.*?)```", part, re.DOTALL)[1]
 
 
 def exported_now(bench) -> str:
