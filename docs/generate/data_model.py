@@ -39,7 +39,7 @@ GROUPS = (
      ("The app may read them all. It may add rows only to `notifications` and "
      "`notification_optouts`.")),
 )
-WIDTH = 100
+WIDTH = 120
 SAME_IN_ALL = {"claim_run": "the run that works on it",
                "uncertain": "1: the attempt is repeated, as its result was lost; 2: was repeated",
                "lease_until": "when the run counts as dead, if its host is lost"}

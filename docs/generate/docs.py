@@ -9,7 +9,7 @@ from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.fit import works
 from jobs_lib.output.layout import wrapped
 
-WIDTH = 100
+WIDTH = 120
 GENERATED = ("<!-- Generated from the declarations in jobs_lib. To generate it again: "
              "`python3 -m docs.generate` -->")
 
