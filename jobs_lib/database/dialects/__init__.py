@@ -1,7 +1,7 @@
 """One module of words, never of rules, for each kind of database, and what a URL says.
 
-Each has its `name`, the driver's `Error`, and, for a connection of the driver, `raw`, to a
-target as `parse` returns it:
+Each has its `name`, the driver's errors as the tuple `Error`, and, for a connection of the driver,
+`raw`, to a target as `parse` returns it:
 
     connect(target, readonly, create, seconds) -> raw, in autocommit; None: no limit
     is_open(raw), in_transaction(raw), interrupt(raw, target)
