@@ -19,6 +19,12 @@ usage: jobs.py COMMAND [options]
 
 All take --config FILE (default: config.ini beside jobs.py, or JOBS_CONFIG).
 """
+# of a job, besides those of `test`
+FLAGS = {
+    "--dry-run": "show what would be done, and change nothing",
+    "--scheduled": "run for the latest slot of the schedule, if it was not started yet",
+    "--fail-if-locked": "exit 75 when another run holds the lock",
+}
 BUILT_IN = {"help": "Explain a command or a job: `help COMMAND` is `COMMAND --help`",
             "version": "Print the version of the bundle and of Python"}
 
@@ -75,8 +81,21 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     # a run need not fold texts that nobody reads
     asked = "-h" in rest or "--help" in rest
     parser = _parser(name, _about(job), _options(job)) if asked else _parser(name, "")
-    launch.arguments(parser)
+    job_options(parser)
     return launch.run_job(job, parser.parse_args(rest), make_session, config_path)
+
+
+def job_options(parser) -> None:
+    """The options that every job takes."""
+    from jobs_lib.commands.test import options
+    options(parser)
+    for name, meaning in FLAGS.items():
+        parser.add_argument(name, action="store_true", help=meaning)
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
+                      help="print what was done")
+    loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level",
+                      help="print nothing, not even errors")
 
 
 def _about(job) -> str:

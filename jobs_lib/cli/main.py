@@ -19,6 +19,9 @@ from jobs_lib.launch import launch
 from jobs_lib.output.console import Console
 from jobs_lib.output.terminal import folded, guard
 
+# What argparse makes of no options: to load it costs half as much as starting Python.
+DEFAULTS: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": False,
+                  "fail_if_locked": False, "yes": False, "level": None}
 TICK = "run-due"
 NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jobs run at once\n"
 
@@ -59,7 +62,7 @@ def _main(argv: list[str], make_session) -> int:
             return run_due.tick(make_session(config_path))[1]
         if words and words[0] in catalogue.names() and words[1:] in ([], ["--scheduled"]):
             from types import SimpleNamespace
-            options = {**launch.DEFAULTS, "scheduled": len(words) == 2}
+            options = {**DEFAULTS, "scheduled": len(words) == 2}
             return launch.run_job(catalogue.load(words[0]), SimpleNamespace(**options),
                                   make_session, config_path)
         from .arguments import dispatch

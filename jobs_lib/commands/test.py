@@ -24,7 +24,13 @@ def arguments(parser) -> None:
     """Declares JOB, --live, and the options of `jobs.py JOB` that change what a run does."""
     parser.add_argument("job", metavar="JOB", help="a job; `jobs.py list` shows them")
     parser.add_argument("--live", action="store_true", help="run for real, and show what was done")
-    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items")
+    options(parser)
+
+
+def options(parser) -> None:
+    """Declares what every run takes: --limit, --set, --yes, --json."""
+    parser.add_argument("--limit", type=positive, metavar="N",
+                        help="handle at most N items in each step")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
                         help="use another value in this run: of an option of the job, or of "
                         "SECTION.OPTION")

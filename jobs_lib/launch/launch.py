@@ -13,18 +13,6 @@ from jobs_lib.folders import HOME, user_name
 from jobs_lib.runner import incident_files, slots
 from jobs_lib.runner.resources import Ports, Session
 
-# What argparse makes of no options: to load it costs half as much as starting Python.
-DEFAULTS: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": False,
-                  "fail_if_locked": False, "yes": False, "level": None}
-
-FLAGS = {
-    "--dry-run": "show what would be done, and change nothing",
-    "--json": "print the outcome as one JSON document",
-    "--scheduled": "run for the latest slot of the schedule, if it was not started yet",
-    "--fail-if-locked": "exit 75 when another run holds the lock",
-    "--yes": "do what the guard holds back, this once",
-}
-
 
 def open_session(console, config_path: str | None, overrides=(), job=None) -> Session:
     """Read the configuration, with `--set` over it; no connection is made yet."""
@@ -71,8 +59,8 @@ def outages(session, start: str = "jobs.py"):
 
 def end_outages(session, start: str = "jobs.py") -> None:
     """The database can be used: what was recorded may be over. DatabaseError if it is not."""
-    if lasting := incident_files.lasting_incidents(session.config.section("core")):
-        outages(session, start).end(lasting)
+    if incident_files.lasting_incidents(session.config.section("core")):
+        outages(session, start).end()
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:
@@ -103,23 +91,6 @@ def log_defect(error: Exception, config_path: str | None) -> str:
 
 
 # jobs.py JOB
-
-def arguments(parser) -> None:
-    """The options that every job takes."""
-    from jobs_lib.config.option_types import positive
-    for name, meaning in FLAGS.items():
-        parser.add_argument(name, action="store_true", help=meaning)
-    parser.add_argument("--limit", type=positive, metavar="N",
-                        help="handle at most N items in each step")
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
-                        help="use another value in this run: of an option of the job, "
-                        "or of SECTION.OPTION")
-    loud = parser.add_mutually_exclusive_group()
-    loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
-                      help="print what was done")
-    loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level",
-                      help="print nothing, not even errors")
-
 
 def run_job(job, args, make_session, config_path) -> int:
     """Run it once as the arguments say, show the outcome, return the exit code. For cron an outage

@@ -104,21 +104,19 @@ class Outages:
 
     # One is over
 
-    def end(self, names: list[str]) -> None:
-        """End these, where another look finds nothing. DatabaseError if the database cannot be
-        written."""
+    def end(self) -> None:
+        """End those that last, where another look finds nothing. DatabaseError if the database
+        cannot be written."""
         db, now = self._ports.database(), self._now
-        for name in names:
+        for name, (since, error) in incident_files.recorded(self._core).items():
             path = incident_files.path_of(self._core, name)
             if name == DATABASE:
                 db.upsert("meta", {"name": "written_at"}, {"value": now})
             elif access.unusable(self._config):
                 continue
-            since = incident_files.time_of(path)
-            if since and incident_files.time_of(path + PRINTED):
+            if incident_files.time_of(path + PRINTED):
                 from jobs_lib.monitoring import alerts
-                past = incidents.past(self._config, name, since, max(since, now),
-                                      incident_files.last_error(path))
+                past = incidents.past(self._config, name, since, max(since, now), error)
                 alerts.store_past(db, past, now)  # check_jobs reports it
                 self._print(f"it is over: {past.subject}")
             incident_files.remove(path)

@@ -17,15 +17,11 @@ class Context:
 
     now       aware UTC datetime, fixed for the run; clock() is the same plus the time that passed
     options   the job's own; options_of() another job's, section() a shared section's, config all
-    db        the database; reader() another connection to it
-    mail()    a transport for messages; ports() what sends requests, and a resolver
-    limit     at most so many items, or None
+    limit     at most so many items, or None; `confirmed`: `--yes` was given
     counts    {name: number} of what was done, reported whether the run ends well or not
     log       events of this run; in a transaction both counts and events wait for its commit
-              (runner/log.py)
     dry_run   select and count, change nothing; show() a sample of what it found
-    confirmed `--yes` was given
-    monotonic()  seconds on a clock that nobody sets; at `hard_limit` the run is ended at the latest
+    hard_limit  when the run is ended at the latest, on the clock of monotonic()
     stop()    end the run as `partial`, for a reason of the job's own; the next run goes on
     wait()    so many seconds, whatever asks the run to stop: for what has to be stored before
     doubt     about the clock or the database, or None (runner/doubt.py)

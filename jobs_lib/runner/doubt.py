@@ -19,7 +19,6 @@ from datetime import timedelta
 
 from jobs_lib import clock, folders, schedule
 from jobs_lib.database import stored
-from jobs_lib.database.stored import LARGEST_KEY
 from jobs_lib.records import namedtuple
 
 IN_DOUBT = "in doubt: "  # how the stop reason of a run begins
@@ -40,8 +39,8 @@ Seen = namedtuple("Seen", "run_id at database")
 Seen.__doc__ = "What the witness says: a run that was in this database, and when it began."
 
 FIND = """SELECT
-    (SELECT run_id FROM {job_runs} WHERE id < :own ORDER BY id DESC LIMIT 1) AS newest_run,
-    (SELECT started_at FROM {job_runs} WHERE id < :own ORDER BY id DESC LIMIT 1) AS newest,
+    (SELECT run_id FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest_run,
+    (SELECT started_at FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest,
     (SELECT MAX(started_at) FROM {job_runs} WHERE started_at < :before) AS earlier,
     (SELECT started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped' AND run_id <> :run
      ORDER BY id DESC LIMIT 1) AS last_start,
@@ -53,8 +52,7 @@ FIND = """SELECT
     (SELECT value FROM {meta} WHERE name = 'database_id') AS database_id,
     (SELECT due_after FROM {job_state} WHERE job = :job) AS due_after,
     (SELECT paused_at FROM {job_state} WHERE job = :job) AS paused_at,
-    (SELECT last_options FROM {job_state} WHERE job = :job) AS memory""".replace(
-        ":own", "COALESCE((SELECT id FROM {job_runs} WHERE run_id = :run), :most)")
+    (SELECT last_options FROM {job_state} WHERE job = :job) AS memory"""
 
 
 def look(db, config, job, result: dict, store: bool) -> Known:
@@ -63,7 +61,7 @@ def look(db, config, job, result: dict, store: bool) -> Known:
     core, now = config.section("core"), result["started_at"]
     path = os.path.join(core.state_dir, WITNESS)
     seen, most = _read_witness(path), core.max_clock_jump
-    row = db.row(FIND, run=result["run_id"], job=job.name, most=LARGEST_KEY,
+    row = db.row(FIND, run=result["run_id"], job=job.name,
                  before=now - (most or AHEAD), witness=seen.run_id if seen else "")
     newest, known = stored.time(row["newest"]), parse(row["doubt"])
     found = known

@@ -29,10 +29,18 @@ def lasting_incidents(core) -> list[str]:
 
 
 def recorded(core) -> dict[str, tuple[datetime, str]]:
-    """{name: since when it lasts, its last error}."""
-    paths = {name: path_of(core, name) for name in lasting_incidents(core)}
-    return {name: (since, last_error(path)) for name, path in paths.items()
-            if (since := time_of(path))}
+    """{name: since when it lasts, its last error, as far as there was room for it}."""
+    found = {}
+    for name in lasting_incidents(core):
+        since = time_of(path_of(core, name))
+        try:
+            with open(path_of(core, name), encoding="utf-8", errors="replace") as file:
+                text = file.read(ERROR_BYTES)
+        except OSError:
+            text = ""
+        if since:
+            found[name] = since, text
+    return found
 
 
 def time_of(path: str) -> datetime | None:
@@ -41,15 +49,6 @@ def time_of(path: str) -> datetime | None:
         return datetime.fromtimestamp(int(os.lstat(path).st_mtime), clock.UTC)
     except (OSError, OverflowError, ValueError):
         return None
-
-
-def last_error(path: str) -> str:
-    """As far as there was room for it."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(ERROR_BYTES)
-    except OSError:
-        return ""
 
 
 def is_due(path: str, now: datetime, again: timedelta | None) -> bool:

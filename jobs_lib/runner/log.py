@@ -13,8 +13,7 @@ from jobs_lib import clock
 from jobs_lib.folders import open_own, private
 from jobs_lib.records import dumps
 
-# a larger file is rotated by the next run; so many rotated ones are kept
-SIZE, FILES = 1024 ** 2, 5
+SIZE = 3 * 1024 ** 2  # a larger file is rotated by the next run; one rotated one is kept
 
 
 class Events:
@@ -68,10 +67,7 @@ class Log(Events):
         of this job."""
         private(os.path.dirname(self.path))
         if os.path.exists(self.path) and os.stat(self.path).st_size >= SIZE:
-            for number in range(FILES, 0, -1):
-                newer = f"{self.path}.{number - 1}" if number > 1 else self.path
-                if os.path.exists(newer):
-                    os.replace(newer, f"{self.path}.{number}")
+            os.replace(self.path, f"{self.path}.1")
         self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 

@@ -22,15 +22,9 @@ if TYPE_CHECKING:  # `typing` is not loaded otherwise
 
 Request = namedtuple("Request", "trigger slot limit dry_run confirmed budget",
                      defaults=("manual", None, None, False, False, None))
-Request.__doc__ = """How a run was asked for.
-
-trigger    manual, scheduled, continue or worker
-slot       the scheduled UTC time, or None
-limit      at most so many items, or None
-dry_run    change nothing
-confirmed  `--yes`: do what the guard has held back, up to the number that it reported
-budget     seconds that `run-due` has left, or None
-"""
+Request.__doc__ = """How a run was asked for: manual, scheduled, to continue or by a worker; for a
+slot, the scheduled UTC time, or None; with `--limit`, `--dry-run`, `--yes` (do what the guard has
+held back, up to the number that it reported); and the seconds that `run-due` has left, or None."""
 # seconds that a lease, or the lock's connection, outlives the hard limit
 LOCK_MARGIN = 60.0
 STORE_SECONDS = 2.0  # for the outcome, past the hard limit
@@ -132,7 +126,13 @@ class Run:
         for dead in history.sweep(db, self.job.name, self.core, started, self.lock.name):
             self.log.error("run vanished", dead_run=dead["run_id"],
                            started_at=dead["started_at"], progress=dead["progress"])
-        trigger = self._trigger()
+        trigger = self.request.trigger
+        if result["slot"]:  # asked under the lock, so that it stays true
+            found = slots.trigger_of(self.job, result["slot"], db, started)
+            if found == "continue":
+                result["slot"] = None
+            if found != "scheduled":
+                trigger = found
         self.has_row = True  # before it has, as a signal may come in between
         self.has_row = trigger is not None and history.begin(
             db, result, installation=self.installation, trigger_type=trigger,
@@ -144,18 +144,6 @@ class Run:
         else:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
         return self.has_row
-
-    def _trigger(self) -> str | None:
-        """What starts this run, perhaps as one that carries its slot on; None: the slot is done.
-        Asked under the lock, so that it stays true."""
-        asked, slot = self.request.trigger, self.request.slot
-        if slot is None:
-            return asked
-        due = slots.state_of(self.job, slot, self.db, self.result["started_at"])
-        if due and due.trigger == "continue":
-            self.result["slot"] = None
-            return "continue"
-        return asked if due else None
 
     def _skip(self) -> None:
         """Record that the lock is held, and by whom."""

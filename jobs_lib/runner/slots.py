@@ -13,8 +13,6 @@ from jobs_lib.database.schema import version
 from jobs_lib.errors import ConfigError
 from jobs_lib.records import namedtuple
 
-from . import doubt
-
 Due = namedtuple("Due", "job slot trigger last since needs", defaults=({}, None, 0.0))
 Due.__doc__ = """A due job: its slot, and whether the run is `scheduled`, or is to `continue` an
 earlier one; how the job's last run ended; since when it waits; and the seconds that it takes to be
@@ -92,10 +90,12 @@ def prepare_slot(config, job, db, now, state: dict | None):
     return None if is_early(options.schedule, slot, due_after, now, zone) else slot
 
 
-def state_of(job, slot, db, now) -> Due | None:
-    """`reconcile` for one slot alone; a run that says `running` lives."""
+def trigger_of(job, slot, db, now) -> str | None:
+    """What a run of this slot is: `scheduled`, or `continue`; None where the slot is done. A run
+    that says `running` lives."""
     first = first_runs(db, [(job, slot)]).get(job.name)
-    return reconcile(job, slot, db, now, first, lambda row: False)
+    due = reconcile(job, slot, db, now, first, lambda row: False)
+    return due and due.trigger
 
 
 def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
@@ -108,6 +108,7 @@ def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
     later = db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE job = :job AND id > :id"
                      " AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id",
                      job=job.name, id=first["id"])
+    from . import doubt  # an idle tick needs none of it
     runs = [first, *later]
     last = runs[-1]
     if last["status"] == "failed":

@@ -23,7 +23,6 @@ from jobs_lib.config import CONFIG_VARIABLE, load, settings, variable_name
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError
-from jobs_lib.launch import launch
 from tests.house.source import ROOT, modules, remarks, tree
 from tests.support.product import forward
 
@@ -110,7 +109,7 @@ def parser_of(name: str):
     if name in command_modules.names():
         command_modules.load(name).arguments(parser)
     else:
-        launch.arguments(parser)
+        arguments.job_options(parser)
     return parser
 
 
