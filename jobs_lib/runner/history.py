@@ -54,14 +54,11 @@ def record_heartbeat(db, run_id: str, now, progress: dict) -> None:
 
 def finish(db, run: dict) -> None:
     """Store how the run ended. A run that was taken for dead meanwhile is put right."""
-    values = {**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
-              "error": run["error"] and run["error"][:ERROR_LENGTH]}
-
-    def work() -> None:
-        db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
-                   "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
-                   "error = :error WHERE run_id = :run_id", **values)
-    db.batch(work)
+    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
+               "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
+               "error = :error WHERE run_id = :run_id",
+               **{**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
+                  "error": run["error"] and run["error"][:ERROR_LENGTH]})
 
 
 def host() -> str:
