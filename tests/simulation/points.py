@@ -1,6 +1,7 @@
-"""The points of a process at which something can strike it: statements, commits, messages,
-requests, and what is done to files. Installed in a forked child, through the door of the tests
-(tests/support/product.py) and on what the system offers.
+"""What all processes share: the time, which passes only when somebody lets it, and the points at
+which something can strike one: statements, commits, messages, requests, and what is done to files.
+These are installed in a forked child, through the door of the tests (tests/support/product.py) and
+on what the system offers.
 
 A strike is armed in shared memory as a countdown, in one of two ways: at the n-th point of its kind
 from now on, in whichever process that is; or aimed at a job, at the n-th such point of its runs,
@@ -8,13 +9,18 @@ counted from the row of a run in `job_runs`. There the process is ended, stopped
 """
 from __future__ import annotations
 
+import mmap
 import os
 import signal
+from datetime import datetime, timedelta
 
 from tests.support import product
 
-from .clock import Shared
+from .oracle import START
 from .oracle.runs import JOBS
+
+UP = 5_000_000                                          # seconds that the host is up by then
+NUMBERS = 512                                           # of 8 bytes each, in the shared memory
 
 # Each kind has two sides: just before, and just after.
 KINDS = ("statement", "commit", "message", "request", "unlink", "rename", "write")
@@ -29,6 +35,44 @@ AIM = 256
 # Where the last strike was (the index of its point, plus one), its signal, and the job that it was
 # aimed at; who forks the processes of the product; how often a mutant has acted.
 REPORT, SIGNAL, REPORT_JOB, PARENT, MUTATED = range(208, 213)
+
+
+class Shared:
+    """Numbers that a parent and its forked children see alike, also after a SIGKILL."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 8 * NUMBERS)
+        self.floats = memoryview(self._memory).cast("d")
+        self.counts = memoryview(self._memory).cast("q")
+
+
+class VirtualClock:
+    """Seconds since START, in shared memory, never fewer. `skew` is how far the host's clock
+    is off."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._floats = shared.floats                    # 0: seconds, 1: skew
+
+    seconds = property(lambda self: self._floats[0], lambda self, to: self._set(
+        0, max(to, self._floats[0])))
+    skew = property(lambda self: self._floats[1], lambda self, to: self._set(1, to))
+
+    def _set(self, at: int, value: float) -> None:
+        self._floats[at] = value
+
+    def true_time(self) -> datetime:
+        return START + timedelta(seconds=int(self.seconds))
+
+    def now(self) -> datetime:
+        """The time that the host believes it is."""
+        return START + timedelta(seconds=int(self.seconds + self.skew))
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that nobody sets."""
+        return UP + self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self._floats[0] += seconds
 
 
 class Strikes:

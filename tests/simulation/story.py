@@ -20,10 +20,9 @@ from tests.support.db import Busy, Client
 
 from . import acts, catastrophes, oracle, outside, points
 from . import faults as faults_
-from .clock import Shared, VirtualClock
 from .faults import DAY, HOUR, Fault
 from .host import Host
-from .oracle.all import Judge
+from .oracle.judge import Judge
 from .world import World
 
 MINUTE = 60
@@ -77,8 +76,8 @@ class Simulation:
         self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
         self.url = url or f"sqlite:///{self.folder}/jobs.db"
         self.faults = faults_.draw(seed, days) if faults is None else faults
-        shared = Shared()
-        self.clock, self.strikes = VirtualClock(shared), points.Strikes(shared)
+        shared = points.Shared()
+        self.clock, self.strikes = points.VirtualClock(shared), points.Strikes(shared)
         self.journal = outside.Journal(self.folder / "journal")
         self.weather = outside.Weather(self.clock)
         self.outside = outside.Outside(seed, self.clock, self.strikes, self.weather, self.journal)

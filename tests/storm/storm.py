@@ -9,10 +9,9 @@ from pathlib import Path
 from signal import SIGKILL
 
 from tests.simulation.acts import accounts, mail, web
-from tests.simulation.clock import Shared, VirtualClock
 from tests.simulation.host import Host
 from tests.simulation.outside import Journal, Outside, Spell, Weather
-from tests.simulation.points import SIDES, Strikes
+from tests.simulation.points import SIDES, Shared, Strikes, VirtualClock
 from tests.simulation.world import World
 
 MINUTE, HOUR = 60, 3600

@@ -34,7 +34,7 @@ class Step(namedtuple("Step", "began ended before after journal struck quiet_sin
     skew           seconds that it is ahead of the time that it is
     words          what was run: `run-due`, or what the operator typed
     code, printed  its exit code, or minus the signal that ended it; and what it printed
-    ages           what is known of clocks, owners and notices: ages.py
+    ages           what is known of clocks, owners and notices: judge.py
     """
 
     @property

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from . import DAY, HOUR, QUEUES, Rule, seconds
-from .files import ENDS as SPOOLED
+from .retention import SPOOLED
 
 GRACE = 7 * DAY
 UNSENT = 28 * DAY                   # where its notice could not be sent

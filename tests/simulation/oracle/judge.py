@@ -1,13 +1,17 @@
-"""When something may happen by its age: what the rules of several modules share."""
+"""All rules, and what they share: when something may happen by its age."""
 from __future__ import annotations
 
 from collections import deque
 
-from . import DAY, HOUR, REACHED
+from .. import oracle
+from . import accounts, domains, expiry, exports, mail, retention, runs, usage, webhooks
 
-PATIENCE = 12 * HOUR            # a process that was stopped goes on with the time at its start
-DOUBT = DAY                     # a clock that is off by more is in doubt as long as it is
-STEADY = 3 * DAY                # for so long nothing goes by its age after cron was away for days
+# in the order in which they are asked
+RULES = (*mail.RULES, *retention.RULES, *expiry.RULES, *usage.RULES, *webhooks.RULES,
+         *domains.RULES, *exports.RULES, *accounts.RULES, *runs.RULES)
+PATIENCE = 12 * oracle.HOUR     # a process that was stopped goes on with the time at its start
+DOUBT = oracle.DAY              # a clock that is off by more is in doubt as long as it is
+STEADY = 3 * oracle.DAY         # so long nothing goes by its age after cron was away for days
 
 
 class Ages:
@@ -27,7 +31,7 @@ class Ages:
         """Before the rules look at a step."""
         if step.new("job_runs"):
             if step.began - self._last_run > 2 * DOUBT:
-                self._away_until = step.ended + STEADY - HOUR
+                self._away_until = step.ended + STEADY - oracle.HOUR
             self._last_run = step.ended
         self._skews.append((step.ended, step.skew))
         while self._skews[0][0] < step.ended - PATIENCE:
@@ -45,7 +49,7 @@ class Ages:
         time that counts is the earlier of the true one and the one that the host believed in, which
         has no fractions of a second."""
         for entry, name, id in step.sent():
-            if name == "notice" and entry["outcome"] in REACHED:
+            if name == "notice" and entry["outcome"] in oracle.REACHED:
                 self._reached.setdefault(id, entry["at"] - 1 + min(0, step.skew))
         for id, row in step.after["notifications"].items():
             if row["status"] == "sent":
@@ -81,3 +85,19 @@ class Ages:
         """The second from which on it holds nothing back, even if it was sent and a kill kept that
         from being known. One that still waits to be sent does so for ever."""
         return self._ended[id] + least if id in self._ended else float("inf")
+
+
+class Judge:
+    """Asks all rules. `ages` is what they share."""
+
+    def __init__(self) -> None:
+        self.ages, self.rules = Ages(), [rule() for rule in RULES]
+
+    def wrong(self, step, *more) -> str:
+        """The first sentence, of these rules or of more of them; "" when all were kept."""
+        self.ages.begin(step)
+        for rule in (*self.rules, *more):
+            for sentence in rule.check(step):
+                return f"{type(rule).__name__}: {sentence}"
+        self.ages.end(step)
+        return ""
