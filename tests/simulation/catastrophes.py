@@ -31,7 +31,7 @@ class Refusals(Catastrophe):
     """The relay refuses everybody for good; oracle/mail.py knows what may fail then."""
 
     def begin(self, seconds: float) -> bool:
-        self.simulation.spell("relay", "blocking", seconds)
+        self.simulation.weather.add("relay", "blocking", seconds)
         return True
 
 
@@ -43,13 +43,13 @@ class NoDomains(Catastrophe):
         world.open()
         for user in world.db.query("SELECT id FROM {users} WHERE status = 'active'"):
             name = f"own{next(world.numbers)}.example"
-            self.simulation.spell(name, "right", web.FOR_EVER)
+            self.simulation.weather.add(name, "right", web.FOR_EVER)
             world.add("domains", user_id=user["id"], name=name, status="verified",
                       ownership_token=f"token-{name.partition('.')[0]}", verified_at=world.text(),
                       created_at=world.text(), next_check_at=world.text())
         self.owners = world.db.value("SELECT COUNT(DISTINCT user_id) FROM {domains} "
                                      "WHERE status = 'verified'")
-        self.simulation.spell("dns", "lying", seconds)
+        self.simulation.weather.add("dns", "lying", seconds)
         return self.owners > 2
 
     def check(self, step):

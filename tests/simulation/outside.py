@@ -49,8 +49,10 @@ class Weather:
         self._clock = clock
         self.spells: dict[str, list[Spell]] = {}
 
-    def add(self, what: str, spell: Spell) -> None:
-        self.spells.setdefault(what, []).append(spell)
+    def add(self, what: str, how: str, lasts: float, after: float = 0) -> None:
+        """Something is so for so many seconds, from now on or after some."""
+        start = self._clock.seconds + after
+        self.spells.setdefault(what, []).append(Spell(start, start + lasts, how))
 
     def now(self, what: str, otherwise: str = "good") -> str:
         """How it is at this moment; the spell that was added last counts."""

@@ -240,7 +240,7 @@ class Simulation:
             self._bad.append((now, now + about[-1], about[0] if kind == "database" else kind,
                               words))
         if kind == "spell":
-            self.spell(*about)
+            self.weather.add(*about)
         elif kind == "cron" and about[0] >= DAY:
             self._bad.append((now, now + about[0] + DOUBT, "doubt", "the clock is in doubt"))
         elif kind == "clock":
@@ -263,11 +263,6 @@ class Simulation:
     def _mend(self) -> None:
         found, self._catastrophe = self._catastrophe, None
         found.mend()
-
-    def spell(self, what: str, how: str, seconds: float) -> None:
-        """Something is so from now on."""
-        now = self.clock.seconds
-        self.weather.add(what, outside.Spell(now, now + seconds, how))
 
     def _is_bad(self) -> dict[str, str]:
         """{what is wrong at this moment: in words}"""

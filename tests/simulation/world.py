@@ -34,7 +34,7 @@ def act(per_day: float, of: str = "", where: str = ANY):
     def mark(function):
         @functools.wraps(function)
         def happens(world, chosen, *more) -> str:
-            row = world.pick(chosen, of, where, now=world.text())
+            row = world.pick(chosen, of, where, now=world.text(), since=world.text(days=6))
             return function(world, chosen, row, *more) if row else ""
         ACTS.append((per_day, happens if of else function))
         return ACTS[-1][1]

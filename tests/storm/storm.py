@@ -10,7 +10,7 @@ from signal import SIGKILL
 
 from tests.simulation.acts import accounts, mail, web
 from tests.simulation.host import Host
-from tests.simulation.outside import Journal, Outside, Spell, Weather
+from tests.simulation.outside import Journal, Outside, Weather
 from tests.simulation.points import SIDES, Shared, Strikes, VirtualClock
 from tests.simulation.world import World
 
@@ -167,9 +167,8 @@ class Deliveries(Messages):
     def add(self) -> None:
         web.new_endpoint(self.world, self.chosen)
         if self.chosen.random() < 0.02:
-            host, now = self.world.pick(self.chosen, "webhooks")["url"].split("/")[2], self.clock
-            how = self.chosen.choice(("broken", "busy", "away"))
-            self.weather.add(host, Spell(now.seconds, now.seconds + HOUR, how))
+            host = self.world.pick(self.chosen, "webhooks")["url"].split("/")[2]
+            self.weather.add(host, self.chosen.choice(("broken", "busy", "away")), HOUR)
         web.event(self.world, self.chosen)
 
 

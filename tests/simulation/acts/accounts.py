@@ -6,31 +6,17 @@ from ..world import ACTIVE, act, change
 MANY = f"(SELECT COUNT(*) FROM {{users}} WHERE {ACTIVE}) > 4"
 # at once: the guard holds more, and nobody confirms it here
 FEW_DELETED = "(SELECT COUNT(*) FROM {users} WHERE status = 'deleted') < 5"
-CLOSED = "the account is deleted"        # docs/accounts.md
-
 
 change("account_deleted", 0.16, "users", f"status <> 'deleted' AND {MANY} AND {FEW_DELETED}",
        "user {id} deletes the account",
        "UPDATE {users} SET status = 'deleted', deleted_at = :now WHERE id = :id")
-
-
-@act(per_day=0.03)
-def account_restored(world, chosen) -> str:
-    """An operator restores an account in its days of grace, as docs/accounts.md has it."""
-    user = world.pick(chosen, "users", "status = 'deleted' AND deleted_at > :since",
-                      since=world.text(days=6))
-    if not user:
-        return ""
-    world.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL WHERE id = :id",
-                     id=user["id"])
-    world.db.execute("UPDATE {aliases} SET active = 1 WHERE user_id = :id", id=user["id"])
-    world.db.execute(
-        "UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL, "
-        "failing_since = NULL WHERE user_id = :id AND disabled_reason = :why",
-        id=user["id"], why=CLOSED)
-    return f"user {user['id']} is restored"
-
-
+# by an operator, in its days of grace, as docs/accounts.md has it
+change("account_restored", 0.03, "users", "status = 'deleted' AND deleted_at > :since",
+       "user {id} is restored",
+       "UPDATE {users} SET status = 'active', deleted_at = NULL WHERE id = :id",
+       "UPDATE {aliases} SET active = 1 WHERE user_id = :id",
+       "UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL, "
+       "failing_since = NULL WHERE user_id = :id AND disabled_reason = 'the account is deleted'")
 change("account_suspended", 0.12, "users", f"{ACTIVE} AND {MANY}", "user {id} is suspended",
        "UPDATE {users} SET status = 'suspended' WHERE id = :id")
 change("account_reactivated", 0.4, "users", "status = 'suspended'", "user {id} is active again",

@@ -2,11 +2,10 @@
 and name servers of others behave."""
 from __future__ import annotations
 
-from ..outside import Spell
 from ..world import ACTIVE, ANY, DAY, HOUR, OF_ACTIVE, act, change
 
 FOR_EVER = 10 ** 9
-MOST_ENDPOINTS, MOST_DOMAINS = 10, 10
+FEW = ACTIVE + " AND (SELECT COUNT(*) FROM {{{}}}) < 10"
 # (how it is, for how long): of an endpoint
 AILMENTS = (("away", 3 * HOUR), ("away", 14 * HOUR), ("broken", 2 * HOUR), ("broken", 20 * HOUR),
             ("silent", 5 * HOUR), ("busy", 8 * HOUR), ("away", 4 * DAY), ("broken", 8 * DAY),
@@ -14,10 +13,8 @@ AILMENTS = (("away", 3 * HOUR), ("away", 14 * HOUR), ("broken", 2 * HOUR), ("bro
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-@act(0.7, "users", ACTIVE)
+@act(0.7, "users", FEW.format("webhooks"))
 def new_endpoint(world, _chosen, user) -> str:
-    if _count(world, "webhooks") >= MOST_ENDPOINTS:
-        return ""
     id = world.add("webhooks", user_id=user["id"], secret=SECRET, created_at=world.text(),
                    url=f"https://h{next(world.numbers)}.example/hook")
     return f"user {user['id']} makes endpoint {id}"
@@ -27,7 +24,7 @@ def new_endpoint(world, _chosen, user) -> str:
 def endpoint_ails(world, chosen, endpoint) -> str:
     """An endpoint does not work for a while, or says that it is gone."""
     how, seconds = chosen.choice(AILMENTS)
-    _spell(world, endpoint["url"].split("/")[2], how, seconds)
+    world.simulation.weather.add(endpoint["url"].split("/")[2], how, seconds)
     return f"endpoint {endpoint['id']} is {how}" + _for(seconds)
 
 
@@ -36,7 +33,7 @@ def endpoint_enabled(world, _chosen, endpoint) -> str:
     """An owner has repaired an endpoint, and enables it again in the app."""
     world.db.execute("UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL,"
                      " failing_since = NULL WHERE id = :id", id=endpoint["id"])
-    _spell(world, endpoint["url"].split("/")[2], "good", DAY)
+    world.simulation.weather.add(endpoint["url"].split("/")[2], "good", DAY)
     return f"endpoint {endpoint['id']} is enabled again"
 
 
@@ -64,20 +61,17 @@ def many_events(world, chosen, endpoint) -> str:
     return f"15 events for endpoint {endpoint['id']}"
 
 
-@act(0.4, "users", ACTIVE)
+@act(0.4, "users", FEW.format("domains"))
 def new_domain(world, chosen, user) -> str:
     """A user adds a domain; its records are right after some hours, or days, or never."""
-    if _count(world, "domains") >= MOST_DOMAINS:
-        return ""
     name = f"d{next(world.numbers)}.example"
     id = world.add("domains", user_id=user["id"], name=name, created_at=world.text(),
                    ownership_token=f"token-{name.partition('.')[0]}")
     after = chosen.choice((HOUR // 4, 2 * HOUR, 9 * HOUR, 3 * DAY, 12 * DAY, None))
     if chosen.random() < 0.3:
-        _spell(world, name, "wrong", after or FOR_EVER)
+        world.simulation.weather.add(name, "wrong", after or FOR_EVER)
     if after is not None:
-        now = world.clock.seconds
-        world.simulation.weather.add(name, Spell(now + after, FOR_EVER, "right"))
+        world.simulation.weather.add(name, "right", FOR_EVER, after)
     return f"user {user['id']} adds domain {id}" + ("" if after is None else
                                                    f", right{_for(after, 'after')}")
 
@@ -87,21 +81,12 @@ def domain_breaks(world, chosen, domain) -> str:
     """A verified domain loses its records, and gets them back after a while."""
     seconds = chosen.choice((2 * HOUR, 10 * HOUR, 40 * HOUR, 5 * DAY, 9 * DAY))
     how = chosen.choice(("wrong", "missing"))
-    _spell(world, domain["name"], how, seconds)
+    world.simulation.weather.add(domain["name"], how, seconds)
     return f"domain {domain['id']} is {how}{_for(seconds)}"
 
 
 change("recheck_asked", 0.3, "domains", ANY, "a check of domain {id} is asked for",
        "UPDATE {domains} SET recheck_requested_at = :now WHERE id = :id")
-
-
-def _count(world, table: str) -> int:
-    return world.db.value(f"SELECT COUNT(*) FROM {{{table}}}")
-
-
-def _spell(world, what: str, how: str, seconds: float) -> None:
-    now = world.clock.seconds
-    world.simulation.weather.add(what, Spell(now, now + seconds, how))
 
 
 def _for(seconds: float, word: str = "for") -> str:
