@@ -12,7 +12,7 @@ HEAD = """\
 
 Every table that `jobs.py migrate` makes. The web app, the mail hook and the jobs share one
 database. If your app already has some of these tables, [adoption.md](adoption.md) says how to use
-them; [mail.md](mail.md#what-the-mail-hook-writes) says how the mail hook fills `failed_emails`.
+them; [app.md](app.md#a-message-passes-or-does-not) says how the mail hook fills `failed_emails`.
 
 - All times are UTC, to the second, written as `2026-11-24 15:05:00`.
 - `0` and `1` stand for no and yes. A status is lower case.
