@@ -47,6 +47,7 @@ def files() -> dict[str, str]:
         "crontab.txt": crontab_txt(jobs),
         "docs/jobs.md": docs.jobs_page(jobs),
         "docs/data-model.md": data_model.data_model_page(),
+        docs.PAGE: docs.guarantees_page(_text(docs.PAGE), jobs),
         drawing.PAGE: drawing.page(_text(drawing.PAGE)),
         measured.PAGE: measured.page(_text(measured.PAGE)),
         simulated.PAGE: simulated.page(_text(simulated.PAGE)),

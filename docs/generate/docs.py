@@ -1,4 +1,4 @@
-"""Regenerates docs/jobs.md from the declarations."""
+"""From the declarations: docs/jobs.md, and the table of docs/guarantees.md."""
 from __future__ import annotations
 
 import re
@@ -9,7 +9,12 @@ from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.fit import works
 from jobs_lib.output.layout import wrapped
 
+from .drawing import between
+
 WIDTH = 120
+TWICE = "Killed or run twice: "         # what a docstring says last
+PAGE = "docs/guarantees.md"
+BEGIN, END = "<!-- The jobs: made by `python3 -m docs.generate`. -->\n", "<!-- End. -->\n"
 GENERATED = ("<!-- Generated from the declarations in jobs_lib. To generate it again: "
              "`python3 -m docs.generate` -->")
 
@@ -27,8 +32,8 @@ Every job, what it does, when it is due and what you can set. Times are in `[cor
   hand a paused job still runs.
 - A job is due when the latest time of its schedule has not been started. So cron may run late,
   rarely or twice: each time is run once, and a job missed for days runs once.
-- Each job may run twice, at any time, after a kill or not: its section says why that does no harm,
-  and in [guarantees.md](guarantees.md#run-it-twice) what holds for all.
+- Each job may be killed, or run twice, at any time: [guarantees.md](guarantees.md#run-it-twice) says why
+  that does no harm.
 - Each job has a section of its own name in `config.ini`. `config.ini.example` has its options with
   their defaults and meanings; [configuration.md](configuration.md) explains how values are written.
 """
@@ -57,20 +62,31 @@ def _overview(jobs: list) -> list[str]:
 
 
 def _job(job) -> list[str]:
-    lines = [f"## {job.name}", "", *_doc(job.doc), "",
-             (f"- When: {_when(job)} (`{job.schedule}`), priority {job.priority}, at most "
-             f"{job.budget} a run.")]
+    facts = [f"When: {_when(job)} (`{job.schedule}`), at most {job.budget} a run."]
     if job.sections:
-        lines.append(f"- Reads {', '.join(f'`[{name}]`' for name in job.sections)} too.")
+        facts.append(f"Reads {_codes(f'[{name}]' for name in job.sections)} too.")
     marks = works(job.tables)
-    if tables := [f"`{name}`" + (" (written)" if marks[name] else "")
-                  for name in TABLES if name in marks]:
-        lines += wrapped(f"- Needs the tables {', '.join(tables)}.", WIDTH, "", "  ")
+    if read := [name for name in TABLES if name in marks and not marks[name]]:
+        facts.append(f"Reads {_codes(read)}.")
+    if written := [name for name in TABLES if marks.get(name)]:
+        facts.append(f"Writes {_codes(written)}.")
     for title, known in zip(("Options", "For one run, by `--set` only"), _parted(job)):
         if known:
-            lines += wrapped(f"- {title}: {', '.join(f'`{name}`' for name in known)}.", WIDTH, "",
-                             "  ")
-    return lines
+            facts.append(f"{title}: {_codes(known)}.")
+    rule = job.doc.partition("\n\n")[2].partition(TWICE)[0]
+    return [f"## {job.name}", "", *_doc(rule), "", *wrapped(f"- {' '.join(facts)}", WIDTH, "", "  ")]
+
+
+def _codes(names) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def guarantees_page(text: str, jobs: list) -> str:
+    """docs/guarantees.md with why it does no harm to kill each job, or to run it twice."""
+    rows = [f"| `{job.name}` | {_cell(harm[0].upper() + harm[1:])} |\n" for job in jobs
+            if (harm := job.doc.partition(TWICE)[2].strip())]
+    return between(text, BEGIN, END, "\n| job | killed, or run twice |\n|---|---|\n"
+                   f"{''.join(rows)}\n")
 
 
 def _doc(doc: str) -> list[str]:

@@ -300,8 +300,7 @@ def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("jobs.py", "pyproject.toml"):
         shutil.copy(ROOT / part, copy)
-    purge, test, job = blocks(PAGES["docs/dev/architecture.md"], "python")
-    assert purge == (ROOT / "jobs_lib/jobs/purge_magic_links.py").read_text("utf-8")
+    test, job = blocks(PAGES["docs/dev/architecture.md"], "python")
     (copy / "tests/jobs/test_expire_webhook_secrets.py").write_text(test, encoding="utf-8")
     (copy / "jobs_lib/jobs/expire_webhook_secrets.py").write_text(job, encoding="utf-8")
 
