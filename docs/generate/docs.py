@@ -32,8 +32,8 @@ Every job, what it does, when it is due and what you can set. Times are in `[cor
   hand a paused job still runs.
 - A job is due when the latest time of its schedule has not been started. So cron may run late,
   rarely or twice: each time is run once, and a job missed for days runs once.
-- Each job may be killed, or run twice, at any time: [guarantees.md](guarantees.md#run-it-twice) says why
-  that does no harm.
+- Each job may be killed, or run twice, at any time: [guarantees.md](guarantees.md#run-it-twice)
+  says why that does no harm.
 - Each job has a section of its own name in `config.ini`. `config.ini.example` has its options with
   their defaults and meanings; [configuration.md](configuration.md) explains how values are written.
 """
@@ -74,7 +74,8 @@ def _job(job) -> list[str]:
         if known:
             facts.append(f"{title}: {_codes(known)}.")
     rule = job.doc.partition("\n\n")[2].partition(TWICE)[0]
-    return [f"## {job.name}", "", *_doc(rule), "", *wrapped(f"- {' '.join(facts)}", WIDTH, "", "  ")]
+    return [f"## {job.name}", "", *_doc(rule), "",
+            *wrapped(f"- {' '.join(facts)}", WIDTH, "", "  ")]
 
 
 def _codes(names) -> str:
