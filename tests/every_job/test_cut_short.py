@@ -217,22 +217,18 @@ def killed(bench, job: str, number: int) -> bool:
     file."""
     left = [number]
 
-    def strike(sql, *_) -> None:
+    def strike(sql, _values=None) -> None:
         left[0] -= sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT"))
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def change_file(function, *given, **named):
+        strike("UPDATE")
+        return function(*given, **named)
+
     def work() -> bool:
         bench.on_statement = strike
         for name in ("fsync", "link", "rename", "replace", "unlink"):
-            setattr(os, name, after(partial(strike, "UPDATE"), getattr(os, name)))
+            setattr(os, name, partial(change_file, getattr(os, name)))
         return bench.attempt(job)["status"] == "ok"
     return is_killed(work)
-
-
-def after(first, function):
-    """The function, to be called after the first."""
-    def both(*given, **named):
-        first()
-        return function(*given, **named)
-    return both

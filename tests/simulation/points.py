@@ -87,13 +87,10 @@ class Strikes:
         self._aims: dict[int, list[tuple]] = {}
 
     def arm(self, point: str, number: int, action: int) -> None:
-        """Strike at that point, the `number`-th of its kind from now on."""
+        """Strike at that point, the `number`-th of its kind from now on, unless one is armed."""
         at = POINTS.index(point)
-        self._counts[LEFT + at], self._counts[ACTION + at] = number, ACTIONS.index(action)
-
-    def armed(self, point: str) -> int:
-        """How many points of the kind are left until it strikes; 0: nothing is armed."""
-        return self._counts[LEFT + POINTS.index(point)]
+        if not self._counts[LEFT + at]:
+            self._counts[LEFT + at], self._counts[ACTION + at] = number, ACTIONS.index(action)
 
     def aim(self, job: str, point: str, number: int, action: int) -> None:
         """Strike a run of the job at that point, once all that was aimed at it before has

@@ -230,8 +230,7 @@ class Simulation:
         self._say(words)
         self.counts[f"fault: {kind}"] += 1
         if kind == "strike":
-            if not self.strikes.armed(about[0]):
-                self.strikes.arm(*about)
+            self.strikes.arm(*about)
         elif kind == "aim":
             self.strikes.aim(*about)
         elif kind == "catastrophe":

@@ -71,8 +71,7 @@ def strike_at_statement(how: int, part: str, number: int) -> None:
 
 def strike_at_call(how: int, module: str, name: str, when: str, number: str = "1") -> None:
     """With a call of the function or method."""
-    *above, last = name.split(".")
-    owner = functools.reduce(getattr, above, importlib.import_module(module))
+    owner, last = found(f"{module}:{name}")
     function, left = getattr(owner, last), [int(number)]
 
     @functools.wraps(function)
@@ -87,10 +86,11 @@ def strike_at_call(how: int, module: str, name: str, when: str, number: str = "1
     setattr(owner, last, struck)
 
 
-def replace(place: str, value) -> None:
-    """Put something else in the place of `module:name`."""
+def found(place: str) -> tuple:
+    """(owner, name) of `module:name` or `module:Class.name`."""
     module, _, name = place.partition(":")
-    setattr(importlib.import_module(module), name, value)
+    *above, last = name.split(".")
+    return functools.reduce(getattr, above, importlib.import_module(module)), last
 
 
 def raising(error: Exception):
@@ -141,7 +141,7 @@ def prepare(given: dict) -> None:
         set_clock(given["NOW"])
     for small in filter(None, given.get("SMALL", "").split(",")):
         place, _, number = small.partition("=")
-        replace(place, int(number))
+        setattr(*found(place), int(number))
     for name, how in (("KILL", signal.SIGKILL), ("TERMINATE", signal.SIGTERM),
                       ("ALARM", signal.SIGALRM)):
         if given.get(name):
@@ -149,7 +149,7 @@ def prepare(given: dict) -> None:
     if given.get("BUG"):
         place, _, error = given["BUG"].partition("=")
         kind, _, words = error.partition(":")
-        replace(place, raising(getattr(builtins, kind, DatabaseError)(words)))
+        setattr(*found(place), raising(getattr(builtins, kind, DatabaseError)(words)))
     if given.get("WATCHED"):
         sys.addaudithook(watch)
 
