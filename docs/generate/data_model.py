@@ -58,7 +58,7 @@ def data_model_page() -> str:
 
 def _table(table) -> list[str]:
     """Its columns, one a line where there is something to say, the others together; its indexes."""
-    lines = [f"### {table.name}", "", table.about, ""]
+    lines = [f"### {table.name}", "", table.about]
     plain = []
     for column in table.columns:
         about = SAME_IN_ALL.get(column.name, column.about)
