@@ -38,8 +38,9 @@ from jobs_lib.config.option_types import Option, duration
 def job(ctx):
     """Close what is new, delete what is due."""
     from jobs_lib.features import accounts
-    ctx.counts.update(dict.fromkeys(
-        ("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0))
+    ctx.counts.update(revoked=0, erased=0, notices=0, rows=0)
+    if not ctx.dry_run:
+        ctx.counts.update(files=0, bytes_freed=0)
     new, going = accounts.find(ctx)
     if new or going:  # most runs load nothing that deletes
         from jobs_lib.features.accounts import deletion
