@@ -126,8 +126,8 @@ def look(facts, job) -> dict:
         **_failures(facts, rows, good["id"] if good else 0))
     for row in facts.day:
         if row["job"] == job.name:
-            numbers = found["runs_last_day"]
-            numbers[row["status"]] = numbers.get(row["status"], 0) + int(row["runs"])
+            numbers, status = found["runs_last_day"], stored.run(row)["status"]
+            numbers[status] = numbers.get(status, 0) + int(row["runs"])
     if last:
         found["last"] = {**{name: last[name] for name in OF_RUN},
                          **{name: short_error(last[name]) for name in ("stop_reason", "error")}}
