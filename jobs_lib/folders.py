@@ -125,7 +125,7 @@ def new_file(path: str):
 def publish(draft: str, path: str) -> None:
     """Give a finished file its name, for good: also after a power cut."""
     os.rename(draft, path)
-    handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     except OSError:  # a file system that does this for files alone
@@ -146,7 +146,7 @@ def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
             file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
+        publish(draft, path)
     except BaseException as error:
         # a full disk, the end of the time: a half file is of no use
         if isinstance(error, OSError) and error.filename is None:

@@ -76,7 +76,7 @@ def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("call", ["os.makedirs", "os.fsync", "os.replace"])
+@pytest.mark.parametrize("call", ["os.makedirs", "os.fsync", "os.rename"])
 def test_nothing_is_in_a_private_folder_before_what_refuses_the_web(tmp_path, call):      # R65
     """Killed at any step of its making; the next process makes it whole."""
     code = ("import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
@@ -90,7 +90,7 @@ def test_nothing_is_in_a_private_folder_before_what_refuses_the_web(tmp_path, ca
     path = tmp_path / "state"
     done = subprocess.run([sys.executable, "-c", code, str(ROOT), str(path)])
     assert done.returncode == -signal.SIGKILL
-    assert (path / ".htaccess").exists() == (call == "os.replace")
+    assert (path / ".htaccess").exists() == (call == "os.rename")
     assert all(each.name.startswith(".htaccess") for each in path.iterdir())
     folders.private(str(path))
     assert (path / ".htaccess").exists()

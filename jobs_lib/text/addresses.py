@@ -88,7 +88,9 @@ def ascii_form(name: str) -> str:
 
     ValueError for what is not the name of a domain below a top-level one.
     """
-    labels = name.strip().rstrip(".").lower().split(".")
+    name = name.strip().rstrip(".").lower()
+    # the form of a long one takes the square of its length
+    labels = name.split(".") if len(name) <= LONGEST else []
     made = [label if label.isascii() else _encoded(label) for label in labels]
     is_domain = len(made) > 1 and all(map(_is_label, made)) and not made[-1].isdecimal()
     if not is_domain or len(".".join(made)) > LONGEST:

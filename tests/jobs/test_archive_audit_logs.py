@@ -188,6 +188,19 @@ def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):
 
 # Old archives
 
+def test_an_archive_without_a_name_takes_no_other_file_with_it(disk):
+    """The store may be a folder that others use, too."""
+    store = disk.folder / "archives"
+    old(disk)
+    disk.run(JOB)
+    (store / "theirs").write_text("x")
+    disk.db.execute("UPDATE {audit_archives} SET location = :store, created_at = :then",
+                    store=f"{store}/", then=disk.ago(days=9000))
+    assert disk.run(JOB)["expired"] == 1
+    assert {*files(disk), "theirs"} < {each.name for each in store.iterdir()}
+    assert len(files(disk)) == 1
+
+
 def test_archives_go_after_their_time_where_they_are(disk):
     for _ in range(3):
         old(disk, 1)

@@ -17,7 +17,7 @@ import os
 from contextlib import contextmanager
 
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import DRAFT, private, publish, refuse_web, write
+from jobs_lib.folders import DRAFT, private, refuse_web, write
 
 
 class ArchiveError(JobsError):
@@ -51,8 +51,7 @@ class FolderStore:
         """Write a new file, mode 0600."""
         with self._named():
             refuse_web(self.place)
-            write(self._path(name + DRAFT), data)
-            publish(self._path(name + DRAFT), self._path(name))
+            write(self._path(name), data)
 
     def read(self, name: str) -> bytes:
         """The bytes of the file."""
@@ -67,7 +66,7 @@ class FolderStore:
         """Delete the file, and drafts of it."""
         with self._named():
             for each in os.listdir(self.place):
-                if each.startswith(name):
+                if each == name or (each.startswith(f"{name}.") and each.endswith(DRAFT)):
                     os.unlink(self._path(each))
 
     def _path(self, name: str) -> str:
