@@ -69,10 +69,6 @@ class Duplicate(DatabaseError):
     """A row with this unique key is there already."""
 
 
-class NotGranted(DatabaseError):
-    """The user of the database has no right to do that with a table."""
-
-
 class ReadOnly(DatabaseError):
     """A write was tried in a dry run and refused by the database or the port itself."""
 

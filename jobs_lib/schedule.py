@@ -1,13 +1,11 @@
 """Five-field cron expressions: parse them, find the slot before and after a moment.
 
-    minute 0-59   hour 0-23   day 1-31   month 1-12 or jan-dec
-    weekday 0-7 or sun-sat (0 and 7: Sunday)
+    minute 0-59   hour 0-23   day 1-31   month 1-12   weekday 0-7 (0 and 7: Sunday)
 
-Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these; in
-place of all five there may be @hourly, @daily, @weekly, @monthly or @yearly. When both day fields
-are restricted, either one is enough, as in cron: `0 3 1 * mon` is the first of the month and every
-Monday (`Schedule.either_day`). As in cron, a day field that begins with `*` does not count as
-restricted: in `0 3 */2 * mon` both must hold.
+Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these. When
+both day fields are restricted, either one is enough, as in cron: `0 3 1 * 1` is the first of the
+month and every Monday (`Schedule.either_day`). As in cron, a day field that begins with `*` does
+not count as restricted: in `0 3 */2 * 1` both must hold.
 
 A slot is a moment at which a schedule is due. Where the clock changes:
 
@@ -27,22 +25,8 @@ from types import SimpleNamespace
 UTC = timezone.utc
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-NICKNAMES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-}
-
-# name, lowest and highest number, names
-_FIELDS = (("minute", 0, 59, ()),
-           ("hour", 0, 23, ()),
-           ("day", 1, 31, ()),
-           ("month", 1, 12, MONTHS),
-           ("weekday", 0, 7, WEEKDAYS))
+# name, lowest and highest number
+_FIELDS = ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7)
 # days of each month, in a leap year
 _LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -63,10 +47,9 @@ class ScheduleError(ValueError):
 def parse(text: str) -> Schedule:
     """The schedule behind a cron expression. ScheduleError also for one that never comes (30
     February)."""
-    parts = NICKNAMES.get(text.strip().lower(), text).split()
+    parts = text.split()
     if len(parts) != len(_FIELDS):
-        raise ScheduleError("expected five fields (minute hour day month weekday) or one of "
-                            f"{', '.join(NICKNAMES)}")
+        raise ScheduleError("expected five fields (minute hour day month weekday)")
     minutes, hours, days, months, weekdays = [
         tuple(sorted({number for each in part.split(",") for number in _span(each, *field)}))
         for part, field in zip(parts, _FIELDS)]
@@ -80,32 +63,26 @@ def parse(text: str) -> Schedule:
                     weekdays=weekdays, either_day=either_day, every_hour=len(hours) == 24)
 
 
-def _span(part: str, name: str, least: int, most: int, names: tuple) -> range:
-    """The numbers of `*`, `*/5`, `7`, a name, `10-40` or `10-40/10`."""
+def _span(part: str, name: str, least: int, most: int) -> range:
+    """The numbers of `*`, `*/5`, `7`, `10-40` or `10-40/10`."""
     span, slash, step = part.partition("/")
     first, dash, last = span.partition("-")
-    low, high = least, most
     try:
+        low, high, width = least, most, _number(step) if slash else 1
         if span != "*":
-            low = _number(first, names)
-            high = _number(last, names) if dash else low
-        if high == 0 < low and names is WEEKDAYS:  # fri-sun
-            high = 7
-        width = _number(step) if slash else 1
+            low = _number(first)
+            high = _number(last) if dash else low
         is_range = least <= low <= high <= most
         if is_range and 1 <= width <= most and (dash or span == "*" or not slash):
             return range(low, high + 1, width)
     except ValueError:
         pass
-    or_names = f" or {names[0]}-{names[-1]}" if names else ""
-    raise ScheduleError(f"{name} {part!r}: expected {least}-{most}{or_names}, '*', a range that "
-                        "rises, a list, or a step such as */5 or 10-40/10")
+    raise ScheduleError(f"{name} {part!r}: expected {least}-{most}, '*', a range that rises, a "
+                        "list, or a step such as */5 or 10-40/10")
 
 
-def _number(word: str, names: tuple = ()) -> int:
-    """ValueError for what is neither one or two digits nor one of the names."""
-    if word.lower() in names:
-        return names.index(word.lower()) + (names is MONTHS)
+def _number(word: str) -> int:
+    """ValueError for what is not one or two digits."""
     if not word.isascii() or len(word) > 2 or not word.isdecimal():
         raise ValueError(word)
     return int(word)

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs_lib.text.addresses import AddressError, ascii_form, check, forms, join_local, split_local
-from jobs_lib.text.addresses import shown as shown_name
 
 GOOD = ["a@b.example", "A.b+c-d_e=f@Sub.Example.ORG", "o'hara@b.example", "a..b@docomo.example",
         ".a@b.example", "SRS0=abcd=AB=x.example=" + "y" * 90 + "@ours.example", "root@localhost",
@@ -84,20 +83,17 @@ def test_quotes_are_taken_off_and_put_on_again(local):
 
 # The names of domains
 
-@pytest.mark.parametrize("name, made, shown", [
-    ("Example.ORG.", "example.org", "example.org"),
-    ("grüße.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
-    ("xn--gre-6ka8l.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
-    ("GRU\u0308SSE.example", "xn--grsse-lva.example", "grüsse.example (xn--grsse-lva.example)"),
-    ("例え.テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト (xn--r8jz45g.xn--zckzah)"),
-    ("xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example",
-     "xn--zzzzzzzz99999999.example"),
-    ("sub_1.a-b.example", "sub_1.a-b.example", "sub_1.a-b.example"),
+@pytest.mark.parametrize("name, made", [
+    ("Example.ORG.", "example.org"),
+    ("grüße.example", "xn--gre-6ka8l.example"),
+    ("xn--gre-6ka8l.example", "xn--gre-6ka8l.example"),
+    ("GRU\u0308SSE.example", "xn--grsse-lva.example"),
+    ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
+    ("sub_1.a-b.example", "sub_1.a-b.example"),
 ])
-def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
+def test_a_name_as_it_is_asked_for(name, made):
     assert ascii_form(name) == made
-    assert shown_name(name) == shown
-    assert made in forms(name)
+    assert forms(name) == sorted({made, name.lower().rstrip(".")})
 
 
 @pytest.mark.parametrize("name", ["", ".", "example", "a..b", "-a.example", "a b.example",
@@ -106,4 +102,3 @@ def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
 def test_what_is_no_domain_name(name):
     with pytest.raises(ValueError, match="not a domain name"):
         ascii_form(name)
-    assert shown_name(name) == name

@@ -105,7 +105,7 @@ def test_the_watch_holds(service, tmp_path_factory):
 
 def dry(service, function, **request):
     """The outcome of a job made of `function`, as a dry run on the real ports."""
-    job = declare(schedule="@daily", sections=("mail",))(function)
+    job = declare(schedule="0 0 * * *", sections=("mail",))(function)
     return service.attempt(job._replace(name="purge_everything"), dry_run=True, **request)
 
 
@@ -147,7 +147,7 @@ def test_a_sample_never_shows_a_secret_even_if_a_job_declares_it(service):
         ctx.show("step for jane@home.example", [{**row, "undeclared": "x"}],
                  "because of jane@home.example")
         return {}
-    job = declare(schedule="@daily", sample=tuple(row))(job)
+    job = declare(schedule="0 0 * * *", sample=tuple(row))(job)
     service.attempt(job._replace(name="purge_everything"), dry_run=True)
     shown = json.dumps(service.samples)
     assert [hidden for hidden in ("c0ffee", "Dear Jane", "{}", "whsec_1", "sesame", "frag", "pass@",

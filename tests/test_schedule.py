@@ -22,12 +22,8 @@ def utc(text: str) -> datetime:
 # What is read
 
 @pytest.mark.parametrize("expression, same", [
-    ("@hourly", "0 * * * *"), ("@daily", "0 0 * * *"), ("@weekly", "0 0 * * 0"),
-    ("@monthly", "0 0 1 * *"),
     ("  */5  *\t* * * ", "*/5 * * * *"),
-    ("0 0 * jan,Dec mon-FRI", "0 0 * 1,12 1-5"),
     ("0 0 * * 7", "0 0 * * 0"), ("0 0 * * 5-7", "0 0 * * 0,5,6"),
-    ("0 0 * * fri-sun", "0 0 * * 0,5,6"),
     ("10-40/10,5 * * * *", "5,10,20,30,40 * * * *"),
 ])
 def test_different_spellings_are_the_same_schedule(expression, same):
@@ -35,13 +31,13 @@ def test_different_spellings_are_the_same_schedule(expression, same):
 
 
 @pytest.mark.parametrize("expression, says", [
-    ("", "expected five fields (minute hour day month weekday) or one of @hourly, @daily"),
-    ("* * * * * *", "expected five fields"), ("@reboot", "expected five fields"),
+    ("", "expected five fields (minute hour day month weekday)"),
+    ("* * * * * *", "expected five fields"), ("@daily", "expected five fields"),
     ("60 * * * *", "minute '60': expected 0-59"), ("* 24 * * *", "hour '24': expected 0-23"),
-    ("* * 0 * *", "day '0': expected 1-31"), ("* * * * 8", "weekday '8': expected 0-7 or sun-sat"),
+    ("* * 0 * *", "day '0': expected 1-31"), ("* * * * 8", "weekday '8': expected 0-7"),
     ("1,,2 * * * *", "minute '': expected 0-59"), ("٣ * * * *", "minute '٣': expected 0-59"),
     ("1-99 * * * *", "minute '1-99': expected 0-59"), ("*/+5 * * * *", "'*/+5': expected 0-59"),
-    ("0 0 * foo *", "month 'foo': expected 1-12 or jan-dec"),
+    ("0 0 * jan *", "month 'jan': expected 1-12"),
     ("0 5-3 * * *", "hour '5-3': expected 0-23, '*', a range that rises"),
     ("*/0 * * * *", "minute '*/0': expected 0-59, '*', a range"), ("*/jan * * * *", "'*/jan'"),
     ("5/10 * * * *", "a step such as */5 or 10-40/10"),
@@ -152,7 +148,7 @@ CHANGES = [("Europe/Berlin", "2026-03-29 01:00"), ("Europe/Berlin", "2026-10-25 
            ("Africa/Casablanca", "2026-02-15 02:00")]
 HOURS = st.one_of(st.just("*"), st.sampled_from(["0", "1", "2", "3", "23", "0,2", "1-3", "*/2",
                                                  "22,23,0"]))
-DAYS = st.sampled_from(["* * *", "*/2 * *", "* * sun", "1 * sun", "29 3 *"])
+DAYS = st.sampled_from(["* * *", "*/2 * *", "* * 0", "1 * 0", "29 3 *"])
 
 
 @pytest.mark.slow

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shlex
 import socket
 from datetime import timedelta
 
-from jobs_lib import catalogue, crontab, schedule
+from jobs_lib import catalogue, crontab
 from jobs_lib.errors import OK, JobsError, UsageError
 from jobs_lib.folders import HOME, SCRIPT, python
 from jobs_lib.output.layout import wrapped
@@ -175,7 +174,7 @@ def fields_after(when: Schedule, key: int, same_clock: bool = True) -> tuple[str
     schedule, but for midnight, when a host is busiest."""
     minutes, hours, days = when.minutes, tuple(range(24)), ["*", "*", "*"]
     if same_clock:
-        hours, days = when.hours, _days(when)
+        hours, days = when.hours, when.text.split()[2:]
     times = [hour * 60 + minute for hour in hours for minute in minutes]
     gap = min(after - before for before, after in zip(times, [*times[1:], times[0] + DAY]))
     room = min(gap, LATEST, 60 - minutes[-1])
@@ -191,16 +190,6 @@ def _field(numbers: tuple[int, ...], whole: int) -> str:
     if len(numbers) == 1 or not step:
         return ",".join(map(str, numbers))
     return (f"{numbers[0]}-{whole - 1}" if numbers[0] else "*") + f"/{step}" * (step > 1)
-
-
-def _days(when: Schedule) -> list[str]:
-    """Day, month, weekday as they are written, in numbers: not every cron takes a list of names."""
-    text = schedule.NICKNAMES.get(when.text.lower(), when.text)
-    day, month, weekday = text.lower().split()[2:]
-    month = re.sub("[a-z]+", lambda name: str(schedule.MONTHS.index(name[0]) + 1), month)
-    weekday = re.sub("-sun", "-7", weekday)
-    weekday = re.sub("[a-z]+", lambda name: str(schedule.WEEKDAYS.index(name[0])), weekday)
-    return [day, month, weekday]
 
 
 def _key(seed: str) -> int:

@@ -98,21 +98,11 @@ def ascii_form(name: str) -> str:
     return ".".join(made)
 
 
-def shown(name: str) -> str:
-    """The name as it is read, with its `xn--` form behind it where that is another one."""
-    try:
-        made = ascii_form(name)
-    except ValueError:
-        return name
-    read = _read(made)
-    return made if read == made else f"{read} ({made})"
-
-
 def forms(name: str) -> list[str]:
-    """Every way in which this name may be written in a table."""
+    """The ways in which this name may be written in a table."""
     written = {name.strip().rstrip(".").lower()}
     with suppress(ValueError):
-        written |= {ascii_form(name), _read(ascii_form(name))}
+        written.add(ascii_form(name))
     return sorted(written)
 
 
@@ -124,16 +114,3 @@ def _encoded(label: str) -> str:
     is_plain = label == unicodedata.normalize("NFKC", label) and all(
         sign == "-" or unicodedata.category(sign)[0] in "LMN" for sign in label)
     return "xn--" + label.encode("punycode").decode("ascii") if is_plain else ""
-
-
-def _read(name: str) -> str:
-    """An ASCII form as it is read."""
-    return ".".join(map(_decoded, name.split(".")))
-
-
-def _decoded(label: str) -> str:
-    with suppress(UnicodeError):
-        read = label[4:].encode("ascii").decode("punycode")
-        if label.startswith("xn--") and _encoded(read) == label:
-            return read
-    return label

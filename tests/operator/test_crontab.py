@@ -63,8 +63,8 @@ def test_real_cron_takes_every_style_and_every_line_is_explained(line, tmp_path,
 
 def test_real_cron_takes_the_committed_file_and_any_schedule_and_refuses_nonsense(tmp_path):  # R64
     assert accepted((ROOT / "crontab.txt").read_text(encoding="utf-8"), tmp_path) == ""
-    lines = printed("*/5 * * * *", "0 0 * * *", "@weekly", "30 2 1,15 jan-mar,dec mon",
-                    "17 3 * * fri-sun", "10-40/10 8-17 */2 * *", "0 */6 * * *", "* * * * *")
+    lines = printed("*/5 * * * *", "0 0 * * *", "0 0 * * 0", "30 2 1,15 1-3,12 1",
+                    "17 3 * * 5-7", "10-40/10 8-17 */2 * *", "0 */6 * * *", "* * * * *")
     assert accepted("\n".join(lines) + "\n", tmp_path) == ""
     assert accepted("61 * * * * /bin/true\n", tmp_path) != ""
 
@@ -102,9 +102,9 @@ def test_what_is_disabled_has_no_line_and_a_changed_schedule_is_printed(line):
 @pytest.mark.parametrize("text, expected", [
     ("*/5 * * * *", r"[1-4]-59/5 \* \* \* \*"), ("17 3 * * *", r"(1[7-9]|[2-4]\d) 3 \* \* \*"),
     # not at midnight, when everybody's jobs run
-    ("@daily", r"([1-9]|[12]\d) 1 \* \* \*"),
+    ("0 0 * * *", r"([1-9]|[12]\d) 1 \* \* \*"),
     ("45 23 1 * *", r"(4[5-9]|5\d) 23 1 \* \*"),            # stays on its day
-    ("30 2 * jan,jul mon-fri", r"\d+ [23] \* 1,7 1-5")])
+    ("30 2 * 1,7 1-5", r"\d+ [23] \* 1,7 1-5")])
 def test_a_line_comes_a_little_after_its_schedule(text, expected):         # R64
     for key in range(100):
         fields, _ = crontab.fields_after(schedule.parse(text), key)
@@ -115,11 +115,11 @@ SCHEDULES = st.one_of(
     st.builds("{} * * * *".format, st.sampled_from(["*/5", "*/15", "0,20", "7", "3-50/9", "*"])),
     st.builds("{} {} * * {}".format, st.sampled_from(["0", "17", "59", "*/20", "5,50"]),
               st.sampled_from(["*", "0", "3", "23", "*/6", "8-17", "1,2,22"]),
-              st.sampled_from(["*", "mon", "1-5"])))
+              st.sampled_from(["*", "1", "1-5"])))
 
 
 @given(text=SCHEDULES, key=st.integers(0, 2 ** 32))
-@example(text="59 * * * mon", key=5)                # a delay past the hour would leave the day
+@example(text="59 * * * 1", key=5)                # a delay past the hour would leave the day
 @settings(max_examples=100)
 def test_every_slot_has_exactly_one_line_of_cron(text, key):        # R64
     """The slot of each start (the latest one, as `--scheduled` reckons it) is a new one, and none

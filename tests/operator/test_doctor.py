@@ -145,7 +145,7 @@ def sql(text: str):
 
 SITUATIONS = {
     # the configuration
-    "both day fields": (option("purge_sessions", schedule="0 3 1 * mon"), "warning",
+    "both day fields": (option("purge_sessions", schedule="0 3 1 * 1"), "warning",
                         "either one is enough", "Set one of the two to *"),  # R8
     "a wrong value": (option("purge_sessions", idle="0"), "problem", "[purge_sessions] idle",
                       "config set purge_sessions.idle"),

@@ -14,7 +14,7 @@ NAME = "purge_everything"
 
 def made(work):
     """The function as a job."""
-    return declare(schedule="@daily")(work)._replace(name=NAME)
+    return declare(schedule="0 0 * * *")(work)._replace(name=NAME)
 
 
 def said(bench, event: str = "done") -> int:

@@ -143,7 +143,6 @@ KINDS = {
     **dict.fromkeys((1020, 1205, 1213, 1317, 1969, 3024), errors.Conflict),
     **dict.fromkeys((1040, 1203, 1226), errors.Busy),  # no connection is left
     **dict.fromkeys((1054, 1146), errors.Missing),
-    **dict.fromkeys((1142, 1143), errors.NotGranted),
     **dict.fromkeys((1290, 1792, 1836), errors.ReadOnly),
     # NULL, a number, a time, a text, a CHECK
     **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025), errors.NotTaken),

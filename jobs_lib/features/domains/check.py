@@ -21,7 +21,7 @@ from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.features.queues import DOMAINS
 from jobs_lib.ports.outcomes import UNKNOWN
 from jobs_lib.text import counted
-from jobs_lib.text.addresses import ascii_form, forms, shown
+from jobs_lib.text.addresses import ascii_form, forms
 
 from . import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due, records
 
@@ -228,7 +228,7 @@ def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
     # of one that has failed since nobody answered: what could not be checked
     wrong = of(FAIL) or of(UNKNOWN)
     return {
-        "domain": shown(row["name"]),
+        "domain": row["name"],
         "records": wrong,
         "advice": of(FAIL, False),
         "many": len(wrong) > 1,
@@ -243,6 +243,6 @@ def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
 
 def _record(name: str, result: dict) -> dict:
     return {"title": records.TITLES[name], "problem": result["problem"], "fix": result["fix"],
-            "type": result["type"], "place": shown(result["name"]), "expected": result["expected"],
+            "type": result["type"], "place": result["name"], "expected": result["expected"],
             "found": [{"text": text} for text in result["found"]],
             "is_there": result["state"] == UNKNOWN or bool(result["found"])}
