@@ -37,25 +37,20 @@ class Schedule(SimpleNamespace):
     `every_hour`: it keeps its rhythm."""
 
 
-class ScheduleError(ValueError):
-    """An expression or zone that cannot be used. The message says what is expected, and in which
-    field, and leaves it to the caller to quote the whole."""
-
-
 # Reading an expression
 
 def parse(text: str) -> Schedule:
-    """The schedule behind a cron expression. ScheduleError also for one that never comes (30
-    February)."""
+    """The schedule behind a cron expression. ValueError says what is expected in which field; also
+    for one that never comes (30 February)."""
     parts = text.split()
     if len(parts) != len(_FIELDS):
-        raise ScheduleError("expected five fields (minute hour day month weekday)")
+        raise ValueError("expected five fields (minute hour day month weekday)")
     minutes, hours, days, months, weekdays = [
         tuple(sorted({number for each in part.split(",") for number in _span(each, *field)}))
         for part, field in zip(parts, _FIELDS)]
     either_day = parts[2][0] != "*" and parts[4][0] != "*"
     if not (either_day or any(days[0] <= _LONGEST[month] for month in months)):
-        raise ScheduleError(f"day {parts[2]!r} with month {parts[3]!r}: "
+        raise ValueError(f"day {parts[2]!r} with month {parts[3]!r}: "
                             "expected a day that one of these months has")
     if weekdays[-1] == 7:  # Sunday, as is 0
         weekdays = tuple(sorted({0, *weekdays[:-1]}))
@@ -77,7 +72,7 @@ def _span(part: str, name: str, least: int, most: int) -> range:
             return range(low, high + 1, width)
     except ValueError:
         pass
-    raise ScheduleError(f"{name} {part!r}: expected {least}-{most}, '*', a range that rises, a "
+    raise ValueError(f"{name} {part!r}: expected {least}-{most}, '*', a range that rises, a "
                         "list, or a step such as */5 or 10-40/10")
 
 
@@ -167,8 +162,7 @@ def _fits(schedule: Schedule, day: date) -> bool:
 # Zones
 
 def zone(name: str) -> tzinfo:
-    """The zone of this name; "UTC" costs no import. Raises ScheduleError when it is not known
-    here."""
+    """The zone of this name; "UTC" costs no import. ValueError when it is not known here."""
     if name.upper() == "UTC":
         return UTC
     import zoneinfo
@@ -176,7 +170,7 @@ def zone(name: str) -> tzinfo:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         # not there; no name; a folder there, such as "Europe"
-        raise ScheduleError("expected UTC or a zone such as Europe/Berlin, which the system's "
+        raise ValueError("expected UTC or a zone such as Europe/Berlin, which the system's "
                             "package tzdata knows") from None
 
 

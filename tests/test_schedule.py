@@ -43,7 +43,7 @@ def test_different_spellings_are_the_same_schedule(expression, same):
     ("5/10 * * * *", "a step such as */5 or 10-40/10"),
     ("0 0 31 4,6,9,11 *", "expected a day that one of these months has")])
 def test_a_mistake_names_its_field_and_what_is_expected(expression, says):
-    with pytest.raises(cron.ScheduleError) as error:
+    with pytest.raises(ValueError) as error:
         cron.parse(expression)
     assert says in str(error.value)
 
@@ -93,7 +93,7 @@ MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1),      # noqa: 
 def test_both_directions_agree_with_cronsim(expression, moment):
     try:
         schedule = cron.parse(expression)
-    except cron.ScheduleError:
+    except ValueError:
         assert _never_comes(expression, moment)
         return
     assert cron.following(schedule, moment) == next(CronSim(expression, moment))
@@ -171,5 +171,5 @@ def test_clock_changes_follow_the_definition(minute, hour, days, change):
 
 @pytest.mark.parametrize("name", ["Europe/Nowhere", "Europe", "../etc/passwd", ""])
 def test_an_unknown_zone_says_what_is_expected(name):
-    with pytest.raises(cron.ScheduleError, match="expected UTC or a zone such as Europe/Berlin"):
+    with pytest.raises(ValueError, match="expected UTC or a zone such as Europe/Berlin"):
         cron.zone(name)

@@ -146,27 +146,21 @@ class Config:
 
     def with_overrides(self, words: list[str], job: Job) -> Config:
         """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises
-        UsageError, and ConfigError for a value that cannot be."""
-        values, options = {}, {}
+        UsageError; a value that makes no sense is reported with its section."""
+        values = {}
         for word in words:
             place, equals, value = (part.strip() for part in word.partition("="))
             section, _, name = (place if "." in place else f"{job.name}.{place}").partition(".")
             if not (equals and name):
                 raise UsageError("--set: expected OPTION=VALUE of this job, or "
                                  "SECTION.OPTION=VALUE")
-            option = options[section, name] = option_named(section, name)
-            if option.kind.mask and option.kind.mask(value) != value:
+            mask = option_named(section, name).kind.mask
+            if mask and mask(value) != value:
                 raise UsageError(f"--set {section}.{name}: a secret in a command line is seen by "
                                  "every user of this machine: write "
                                  f"{variable_name(section, name)} in .env, or {name} in config.ini")
             values[section, name] = value
-        changed = self.changed(SET, values)
-        # whether or not the job reads them
-        wrong = [problem for (section, name), option in options.items()
-                 for problem in _problems(changed.value, section, name, option)]
-        if wrong:
-            raise ConfigError(*wrong)
-        return changed
+        return self.changed(SET, values)
 
     def _typed(self, section: str, known: dict) -> SimpleNamespace:
         """A section's values by what is `known` of its options."""
@@ -197,7 +191,7 @@ class Config:
             return self.resolved(option.kind.parse(text), option)
         except ValueError as error:
             raise ConfigError(f"[{section}] {name} = {_shown(text, option)}: "
-                              f"{error}{_hint(text)} ({place})") from None
+                              f"{error} ({place})") from None
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
         return [f"[{section}] {shown_name(name)}: there is no such option"
@@ -317,9 +311,3 @@ def _shown(text: str, option: Option) -> str:
     text = text.partition("\n")[0]
     text = hide_password(text) if "@" in text and ":" in text else text
     return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
-
-
-def _hint(text: str) -> str:
-    if " #" in text or " ;" in text:
-        return "; a comment needs a line of its own"
-    return "; without the quotes" if text[:1] in ("'", '"') and text[-1:] == text[:1] else ""

@@ -14,44 +14,42 @@ Ini.__doc__ = """What a config.ini says.
 values  {section: {option: (text, line)}}
 begins  {section: the line on which it begins}
 """
-LONGEST_NAME = 60
+LONGEST_NAME, MOST_LINES = 60, 5  # that are shown
 
 
 def parse_ini(text: str, path: str, problems: list[str]) -> Ini:
-    """What is written there; `problems` gets a sentence for each line that makes no sense.
+    """What is written there; `problems` gets a sentence for what makes no sense.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
     stand in a password; a line that begins with a space goes on with the value before it.
     """
     found = Ini({}, {})
     values: dict = {}
-    section = option = None
-    stray = 0
+    section, option, wrong = "", "", []
     for number, line in enumerate(text.split("\n"), 1):
         words = line.strip()
+        name, equals, value = (part.strip() for part in words.partition("="))
         if not words or words[0] in "#;":
             continue
         if line[0] in " \t" and option:  # a value goes on
             value, first = values[option]
             values[option] = (f"{value}\n{words}", first)
         elif words[0] == "[" and words[-1] == "]":
-            section, option = words[1:-1].strip(), None
+            section, option = words[1:-1].strip(), ""
             found.begins.setdefault(section, number)
             values = found.values.setdefault(section, {})
-        elif section is None:
-            stray = stray or number
-        elif "=" not in words:
-            problems.append(f"{path} line {number}: expected option = value in [{section}]")
-            option = None
+        elif not (section and equals):
+            option = ""
+            wrong.append(str(number))
         else:
-            name, _, value = words.partition("=")
-            option = name.strip().lower()
+            option = name.lower()
             if option in values:
                 problems.append(f"[{section}] {shown_name(option)} is set twice ({path} lines "
                                 f"{values[option][1]} and {number}): keep one")
-            values[option] = (value.strip(), number)
-    if stray:  # once, of a whole page that was pasted, too
-        problems.append(f"{path} line {stray}: expected a [section] first")
+            values[option] = (value, number)
+    if wrong:  # a whole page may have been pasted
+        problems.append(f"{path} line {', '.join(wrong[:MOST_LINES])}: expected option = value, "
+                        "below a [section]")
     return found
 
 

@@ -29,12 +29,8 @@ argument  whether it is about one run and given by --set alone (a domain to chec
 """
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "w": 604800}
 BYTES = {"gb": 1024 ** 3, "mb": 1024 ** 2, "kb": 1024, "b": 1}
-SWITCH = {
-    "yes": True, "no": False,
-    "on": True, "off": False,
-    "true": True, "false": False,
-    "1": True, "0": False,
-}
+SWITCH = {**dict.fromkeys(("yes", "on", "true", "1"), True),
+          **dict.fromkeys(("no", "off", "false", "0"), False)}
 SHORTEST_KEY = 32  # characters of a key that signs: 128 bits, if it is in hex
 
 
@@ -170,42 +166,34 @@ def sender(value: str) -> str:
 
 # Numbers, times, switches
 
-def _in_units(value: str, units: dict, expected: str) -> int:
-    """`36h` in the smallest of the units. ValueError for 0, and for what is no whole number with
-    one of the units."""
+def _in_units(value: str, units: dict) -> int | None:
+    """`36h` in the smallest of the units; None for what is no whole number with one of them."""
     word = value.strip().lower()
     unit = word.lstrip("0123456789 ")
     number = word[:len(word) - len(unit)].rstrip()
     if unit not in units or not number.isdecimal() or len(number) > 15:
-        raise ValueError(expected)
-    if not int(number):
-        raise ValueError("expected more than 0 (0 could mean 'off' or 'everything')")
+        return None
     return int(number) * units[unit]
 
 
-def _seconds(value: str) -> int:
-    return _in_units(value, SECONDS,
-                     "expected a duration with its unit, such as 90d, 36h, 15m or 30s")
-
-
 def span(low: str, high: str = "36500d") -> Kind:
-    """A duration within both limits."""
-    least, most = _seconds(low), _seconds(high)
+    """A duration within both limits, more than nothing: 0 could mean `off` or `everything`."""
+    least, most = (_in_units(each, SECONDS) or 1 for each in (low, high))
 
     def parse(value: str) -> timedelta:
-        seconds = _seconds(value)
+        seconds = _in_units(value, SECONDS)
+        if seconds is None:
+            raise ValueError("expected a duration with its unit, such as 90d, 36h, 15m or 30s")
         if not least <= seconds <= most:
             raise ValueError(f"expected a duration of {low} to {high}")
         return timedelta(seconds=seconds)
     return Kind(parse)
 
 
-@Kind
-def size(value: str) -> int:
-    return _in_units(value, BYTES, "expected a size with its unit, such as 500KB, 25MB or 2GB")
-
-
 duration = span("1s")
+size = read(
+    lambda value: _in_units(value, BYTES) or None,
+    "a size with its unit, such as 500KB, 25MB or 2GB")
 day = read(date.fromisoformat, "a day such as 2026-10-31")
 switch = read(lambda value: SWITCH.get(value.lower()), "yes or no")
 schedule = Kind(schedules.parse)
@@ -228,11 +216,7 @@ positive = argparse_type(integer(1, 1_000_000_000))
 
 def choice(*words: str) -> Kind:
     """One of these words."""
-    def parse(value: str) -> str:
-        if value.lower() in words:
-            return value.lower()
-        raise ValueError(f"expected {either(words)}")
-    return Kind(parse)
+    return read(lambda value: value.lower() if value.lower() in words else None, either(words))
 
 
 def optional(kind: Kind) -> Kind:

@@ -15,20 +15,13 @@ def hide_all(value: str) -> str:
 def hide_password(value: str) -> str:
     """A URL with everything but its password; where it is no URL, too little is shown rather than
     too much."""
-    scheme, slashes, rest = value.partition("://")
-    if not slashes:
-        scheme, rest = "", value
-    login, at, server = rest.rpartition("@")
-    address, mark, query = server.partition("?")
-    if "pass" in query.lower() or "secret" in query.lower():
-        server = f"{address}{mark}{STARS}"
-    user, colon, _ = login.partition(":")
-    host, _, port = server.partition("/")[0].rpartition(":")
-    if colon:
-        login = f"{user}:{STARS}"
-    elif host and not at and not port.isdecimal():  # the host was forgotten: user:password
-        server = f"{host}:{STARS}"
-    return f"{scheme}{slashes}{login}{at}{server}"
+    import re  # nothing is shown by most runs
+    scheme = r"^((?:\w+://|(?!\w+://))[^:@]*):"
+    if "@" in value:
+        value = re.sub(f"{scheme}.*@", rf"\1:{STARS}@", value, flags=re.DOTALL)
+    else:  # the host was forgotten: user:password
+        value = re.sub(rf"{scheme}(?!\d+(?:/|$)).*", rf"\1:{STARS}", value, flags=re.DOTALL)
+    return re.sub(r"(?is)\?.*(pass|secret).*", f"?{STARS}", value)
 
 
 def hide_path(value: str) -> str:
