@@ -12,6 +12,7 @@ from .option_types import Option
 from .secrets import hide_password
 
 LOCAL = "localhost"  # until the service has a domain
+CA_FILE = "Who signs the other side's certificate, if the system does not know."
 _BUDGET = kind.span("1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
@@ -50,164 +51,161 @@ SECTIONS = {
             kind.database, "sqlite:///var/jobs.db",
             "Or sqlite:////absolute.db, or mysql://user:password@host:3306/name. "
             "docs/install.md: signs in a password, sockets, TLS."),
-        "prefix": Option(kind.identifier, "",
-                         "Put before the name of every table, for a database shared with others."),
-        "state_dir": Option(kind.path, "var/state",
-                            "Locks and this installation's identity; private, never emptied."),
+        "prefix": Option(
+            kind.identifier, "", "Before every table's name, in a database shared with others."),
+        "state_dir": Option(
+            kind.path, "var/state", "Locks and this installation's identity: never emptied."),
         "log_dir": Option(kind.path, "var/log", "One file of JSON lines for each job."),
-        "timezone": Option(kind.timezone, "UTC", "Of the schedules, e.g. Europe/Berlin. "
-                           "Times in the database are always UTC."),
+        "timezone": Option(
+            kind.timezone, "UTC", "Of the schedules, e.g. Europe/Berlin. The database has UTC."),
         "lock": Option(
             kind.choice("file", "database"), "file",
             "What keeps two runs apart. database: two hosts on one database, or NFS."),
-        "mode": Option(kind.choice(*MODES), CRON,
-                       "Who runs the jobs: cron, rq or celery (docs/workers.md)."),
-        "budget": Option(_BUDGET, "4m", "How long one `run-due` may work: a minute less than the "
-                         "time after which your host kills a process."),
-        "grace": Option(kind.span("1s", "1h"), "30s",
-                        "A run that hangs this long past its budget is ended."),
+        "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron, rq or celery."),
+        "budget": Option(
+            _BUDGET, "4m",
+            "How long a `run-due` may work: a minute less than your host allows a process."),
+        "grace": Option(
+            kind.span("1s", "1h"), "30s", "A run that hangs so long past its budget is ended."),
         "max_clock_jump": Option(
             kind.optional(kind.span("1h", "366d")), "1d",
             "After a larger jump of the clock, or so long without a run, nothing ends by its "
             "age for three days (docs/failures.md). off: always trusted."),
-        "app_url": Option(kind.or_empty(kind.url), "",
-                          "Base of every link in a mail, e.g. https://mail.example.org."),
+        "app_url": Option(
+            kind.or_empty(kind.url), "", "Base of links in mails, e.g. https://mail.example.org."),
         "secret_key": Option(
-            kind.signing_key, "", "Signs links and sender addresses: at least 32 characters. "
-            "Empty: made once, in state_dir/secret. Keep it when you move to another host."),
+            kind.signing_key, "",
+            "Signs links and sender addresses: at least 32 characters. Empty: made once, in "
+            "state_dir/secret. Keep it when you move."),
     },
     "spool": {
-        "dir": Option(kind.path, "var/spool",
-                      "The folder with the raw messages that `raw_path` names."),
+        "dir": Option(kind.path, "var/spool", "Where the messages that `raw_path` names are."),
     },
     "mail": {
-        "transport": Option(kind.choice("smtp", "maildir"), "smtp",
-                            "By your relay; or maildir: into a local folder, to try things out."),
-        "maildir": Option(kind.path, "var/maildir", "The folder for transport = maildir."),
+        "transport": Option(
+            kind.choice("smtp", "maildir"), "smtp", "maildir: into a folder, to try things out."),
+        "maildir": Option(kind.path, "var/maildir", "That folder."),
         "host": Option(kind.host, "localhost", "The relay's name."),
-        "port": Option(kind.integer(1, 65535), "587",
-                       "587 is for starttls, 465 for tls, 25 for none."),
-        "security": Option(kind.choice("none", "starttls", "tls"), "starttls",
-                           "none, starttls or tls: always verified by the relay's name."),
+        "port": Option(
+            kind.integer(1, 65535), "587", "587 is for starttls, 465 for tls, 25 for none."),
+        "security": Option(
+            kind.choice("none", "starttls", "tls"), "starttls",
+            "none, starttls or tls: always verified by the relay's name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
-        "ca_file": Option(kind.or_empty(kind.path), "",
-                          "Who signed the relay's certificate, if the system does not know."),
+        "ca_file": Option(kind.or_empty(kind.path), "", CA_FILE),
         "from": Option(
             kind.or_empty(kind.sender), "",
             "Where alerts come from and bounces of notices go to, e.g. notices@example.org. As "
             "Name <address>, personas that are not set have that name."),
-        "domain": Option(kind.host, LOCAL,
-                         "The service's own domain: forwards leave with a sender in it."),
+        "domain": Option(
+            kind.host, LOCAL, "The service's own: forwards leave with a sender in it."),
         "srs_secret": Option(
-            kind.signing_key, "", "Signs rewritten senders (SRS), at least 32 characters: share it "
-            "with the mail hook that takes the bounces. Empty: from secret_key."),
+            kind.signing_key, "",
+            "Signs rewritten senders (SRS), at least 32 characters: share it with the mail hook "
+            "that takes the bounces. Empty: from secret_key."),
         "per_minute": Option(_LIMIT, "off", "Recipients a minute; off: any number."),
-        "per_hour": Option(_LIMIT, "80",
-                           "Recipients an hour: 80 % of what your host allows is safe."),
+        "per_hour": Option(
+            _LIMIT, "80", "Recipients an hour: 80 % of what your host allows is safe."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
         "failures_per_hour": Option(
-            _LIMIT, "off", "Failed deliveries an hour, where the host blocks a domain for them "
-            "(cPanel: try 4). Then only messages that failed before wait."),
-        "pause_patterns": Option(
-            kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
-            "Words in a refusal that mean the relay's own limit: all mail is paused."),
+            _LIMIT, "off",
+            "Failed deliveries an hour, where the host blocks a domain for them (cPanel: try 4). "
+            "Then only messages that failed before wait."),
+        "pause_patterns": Option(kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
+            "What a refusal at the relay's own limit says: all mail is paused."),
     },
     "personas": {
         "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),
-        "overflow": Option(kind.mailbox, "Overflow desk <overflow@localhost>",
-                           "Warns about held messages."),
-        "security": Option(kind.mailbox, "Security <security@localhost>",
-                           "Writes about access and accounts."),
-        "postmaster": Option(kind.mailbox, "Postmaster <postmaster@localhost>",
-                             "Writes about mail that failed."),
+        "overflow": Option(
+            kind.mailbox, "Overflow desk <overflow@localhost>", "Warns about held messages."),
+        "security": Option(
+            kind.mailbox, "Security <security@localhost>", "Writes about access and accounts."),
+        "postmaster": Option(
+            kind.mailbox, "Postmaster <postmaster@localhost>", "Writes about mail that failed."),
     },
     "archive": {
-        "store": Option(_STORE, "",
-                        "A private folder, or ftps://user:password@host:21/folder. Empty: rows "
-                        "are deleted without an archive."),
-        "keep": Option(kind.optional(kind.duration), "2555d",
-                       "An archive older than this is removed from the store. off: never."),
-        "ca_file": Option(kind.or_empty(kind.path), "",
-                          "Who signed the server's certificate, if the system does not know."),
+        "store": Option(
+            _STORE, "", "A private folder, or ftps://user:password@host:21/folder. Empty: rows "
+            "are deleted without an archive."),
+        "keep": Option(
+            kind.optional(kind.duration), "2555d", "An older archive is deleted. off: never."),
+        "ca_file": Option(kind.or_empty(kind.path), "", CA_FILE),
     },
     "dns": {
-        "nameservers": Option(kind.several(kind.nameserver, least=0), "",
-                              "Address or address:port. Empty: those of /etc/resolv.conf."),
-        "mx_hosts": Option(kind.several(kind.host, least=0), "",
-                           "What a domain's MX records have to name. Empty: not checked."),
-        "spf_include": Option(kind.or_empty(kind.host), "",
-                              "What SPF has to include, e.g. spf.example.org."),
-        "dkim_selector": Option(kind.host, "porter",
-                                "The name before ._domainkey.DOMAIN of a domain's DKIM key."),
+        "nameservers": Option(
+            kind.several(kind.nameserver, least=0), "",
+            "Address or address:port. Empty: those of /etc/resolv.conf."),
+        "mx_hosts": Option(
+            kind.several(kind.host, least=0), "", "What a domain's MX records have to name."),
+        "spf_include": Option(
+            kind.or_empty(kind.host), "", "What SPF has to include, e.g. spf.example.org."),
+        "dkim_selector": Option(
+            kind.host, "porter", "Before ._domainkey.DOMAIN: the name of the DKIM key."),
         "dkim_target": Option(
             kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead."),
-        "dkim_key": Option(kind.text, "",
-                           "The public key (p=) that a TXT record there may hold instead."),
-        "ownership_prefix": Option(kind.text, "porter-verify=",
-                                   "Before the token in the TXT record that proves whose it is."),
-        "timeout": Option(kind.span("1s", "1m"), "5s",
-                          "For one question, all name servers and repeats together."),
+        "dkim_key": Option(
+            kind.text, "", "The public key (p=) that a TXT record there may hold instead."),
+        "ownership_prefix": Option(
+            kind.text, "porter-verify=", "Before the token in the TXT record that proves whose "
+            "it is."),
+        "timeout": Option(
+            kind.span("1s", "1m"), "5s", "For one question, with all servers and repeats."),
     },
     "notifications": {
-        "templates": Option(kind.or_empty(kind.path), "",
-                            "A folder: a file there takes the place of ours of that name."),
+        "templates": Option(
+            kind.or_empty(kind.path), "", "A folder whose files replace ours of the same name."),
     },
     "export": {
-        "dir": Option(kind.path, "var/exports",
-                      "Where exports wait: a folder of their own, never below the web root."),
-        "url": Option(kind.or_empty(kind.url), "",
-                      "The page that gives out an export, with ?t=TOKEN. Empty: [core] app_url "
-                      "and /export."),
-        "keep": Option(kind.duration, "7d",
-                       "How long a finished export can be downloaded; then its file is deleted."),
+        "dir": Option(kind.path, "var/exports", "A folder of their own, never below the web root."),
+        "url": Option(
+            kind.or_empty(kind.url), "",
+            "The page that gives one out, with ?t=TOKEN. Empty: [core] app_url and /export."),
+        "keep": Option(
+            kind.duration, "7d", "How long one can be downloaded; then its file is deleted."),
     },
     "webhooks": {
-        "timeout": Option(kind.span("1s", "5m"), "15s",
-                          "For one request, from the name's look-up to the answer's end."),
+        "timeout": Option(
+            kind.span("1s", "5m"), "15s", "From the name's look-up to the answer's end."),
         "allow_networks": Option(
             kind.several(kind.network, least=0), "", "Networks that endpoints may be in although "
             "they are not public, e.g. 10.1.0.0/16: anyone with an endpoint can reach them."),
-        "ca_file": Option(kind.or_empty(kind.path), "",
-                          "Further authorities that sign endpoints' certificates."),
-        "outbox": Option(kind.or_empty(kind.path), "",
-                         "To try things out: requests become files here, and none is sent."),
+        "ca_file": Option(kind.or_empty(kind.path), "", CA_FILE),
+        "outbox": Option(
+            kind.or_empty(kind.path), "", "To try things out: requests become files here."),
     },
     "alerts": {
-        "email": Option(kind.several(kind.address, least=0), "",
-                        "Who is written to when something needs you."),
-        "webhook": Option(kind.or_empty(kind.private_url), "", "Called then, with a JSON body that "
-                          "Slack, Discord, Mattermost and ntfy show."),
+        "email": Option(kind.several(kind.address, least=0), "", "Addresses that alerts go to."),
+        "webhook": Option(
+            kind.or_empty(kind.private_url), "",
+            "Called with a JSON body that Slack, Discord, Mattermost and ntfy show."),
         "ping_url": Option(
             kind.or_empty(kind.private_url), "",
             "Called at the end of each `run-due`: healthchecks alerts you when that stops."),
-        "timeout": Option(kind.span("1s", "1m"), "5s",
-                          "How long such a call may take."),
-        "after_failures": Option(kind.integer(1, 1000), "3",
-                                 "Alert after this many consecutive failures of a job."),
-        "queue_age": Option(kind.optional(kind.duration), "6h",
-                            "Alert when something in a queue has been due for longer."),
+        "timeout": Option(kind.span("1s", "1m"), "5s", "How long such a call may take."),
+        "after_failures": Option(
+            kind.integer(1, 1000), "3", "Alert after so many consecutive failures of a job."),
+        "queue_age": Option(
+            kind.optional(kind.duration), "6h", "Alert when an item has been due for longer."),
         "queue_depth": Option(_LIMIT, "5000", "Alert when more than this is due in a queue."),
-        "disk_free": Option(kind.optional(kind.size), "200MB",
-                            "Alert when less space is left where the jobs write."),
-        "remind": Option(kind.optional(kind.duration), "24h",
-                         "Repeat the alert of a problem that lasts this long."),
+        "disk_free": Option(
+            kind.optional(kind.size), "200MB", "Alert when less is left where the jobs write."),
+        "remind": Option(
+            kind.optional(kind.duration), "24h", "Repeat the alert of what lasts so long."),
     },
     "status": {
-        "page": Option(kind.or_empty(kind.path), "", "The status page, written by each run of "
-                       "check_jobs, such as ../public_html/status.html. It is safe to publish."),
+        "page": Option(
+            kind.or_empty(kind.path), "", "Written by each run of check_jobs, such as "
+            "../public_html/status.html. It is safe to publish."),
     },
     "worker": {
         "redis": Option(
             kind.server_url("redis://", "rediss://", "unix://"), "redis://localhost:6379/0",
-            "RQ's Redis: also redis://user:password@host:6379/0, rediss://... or "
-            "unix:///path/redis.sock."),
-        "broker": Option(
-            kind.server_url("amqp://", "amqps://", "redis://", "rediss://"),
-            "amqp://guest:guest@localhost:5672//",
-            "Celery's broker: RabbitMQ, or redis://..."),
-        "queues": Option(kind.identifier, "jobs", "What the names of the queues begin with; two "
-                         "installations on one broker need two."),
+            "RQ's Redis: also redis://user:password@host:6379/0 or unix:///path/redis.sock."),
+        "broker": Option(kind.server_url("amqp://", "amqps://", "redis://", "rediss://"),
+            "amqp://guest:guest@localhost:5672//", "Celery's broker."),
+        "queues": Option(
+            kind.identifier, "jobs", "What the queues' names begin with on a shared broker."),
     },
 }
 MEANINGS = {
