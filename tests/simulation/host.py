@@ -129,7 +129,7 @@ class Host:
                         simulation.timeout)
         points.install(simulation.strikes)
         if simulation.mutant:           # strikes meet what it does, as they would in the product
-            mutate.install(simulation.mutant, simulation.strikes)
+            mutate.MUTANTS[simulation.mutant](simulation.strikes.mutated)
         try:
             return product.main([*words, "--config", str(self.folder / "config.ini")])
         finally:

@@ -28,12 +28,7 @@ HOME = Path(__file__).resolve().parents[2]
 SOON = 4                        # days, on two of which that job is aimed at
 
 
-def install(name: str, strikes) -> None:
-    """Put it into this process; `strikes.mutated()` hears each time that it acts."""
-    MUTANTS[name](strikes.mutated)
-
-
-# Ways to break it
+# Ways to break it: each puts that into this process; `acted()` hears each time that it acts
 
 def in_column(table: str, column: str, change):
     """Another value is written into a column."""

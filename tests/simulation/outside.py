@@ -12,8 +12,7 @@ import os
 from collections import namedtuple
 from pathlib import Path
 
-from tests.support.one_by_one import OneByOne
-from tests.support.product import IN_MEMORY, Answer, Response, Result
+from tests.support.product import IN_MEMORY, Answer, OneByOne, Response, Result
 
 Spell = namedtuple("Spell", "start end kind")
 Spell.__doc__ = "From one second to another something is as `kind` says."

@@ -126,12 +126,8 @@ class World:
     def add(self, table: str, **values) -> int:
         """A row; its id."""
         id = self.db.insert(table, **values)
-        self.number(table, id)
+        self.simulation.number(table, id)
         return id
-
-    def number(self, table: str, id: int) -> int:
-        """How the story calls a row whose id the jobs' own rows may have moved."""
-        return self.simulation.number(table, id)
 
     def add_link(self, alias: int, destination: int) -> None:
         self.db.execute("INSERT INTO {alias_destinations} (alias_id, destination_id) "

@@ -1,15 +1,228 @@
-"""Some kills of each of these jobs, the same points each time; `STORM=200` in the environment makes
-200, at other points."""
+"""A storm of SIGKILLs on each job that sends or delivers something: two processes work one of
+them, each on a host of its own with no lock between them, and are killed at points drawn over
+all that a run does. Then all of it is judged: nothing is lost, stuck or done by halves, and
+nothing was sent more often than its attempts on record explain.
+
+The clock, the relay and the endpoints are those of tests/simulation.
+tests/every_job/test_cut_short.py kills the other jobs at each point there is.
+
+A few kills, the same points each time; `STORM=200` in the environment makes 200, at other points.
+"""
 from __future__ import annotations
 
+import hashlib
 import os
+import random
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
-from tests.storm.storm import KINDS, play
+from tests.simulation.acts import accounts, mail, web
+from tests.simulation.host import Host
+from tests.simulation.outside import Journal, Outside, Weather
+from tests.simulation.points import SIDES, Shared, Strikes, VirtualClock
+from tests.simulation.world import World
 
 KILLS = int(os.environ.get("STORM", "6"))
 SEED = int.from_bytes(os.urandom(3), "big") if "STORM" in os.environ else 1
+MINUTE, HOUR = 60, 3600
+STEPS = (5, 5, 15, 65)              # minutes between two ticks
+OWNERS, ROWS = 30, 10               # accounts that stay; rows that are added before each tick
+CROWD = 8 * ROWS                    # so many open rows at most
+PER_HOUR = 60                       # the relay's limit, which is met now and then
+# How many of them a run may meet that has as many rows to do.
+FAR = {"statement": 20 * ROWS, "commit": 3 * ROWS, "message": ROWS, "request": ROWS, "write": 4,
+       "rename": 4}
+NOTHING_SENT = ("relay", "lost", "given back", "unreadable", "postponed", "unusable")
+
+
+class Storm:
+    """One job on one database. A kind of queue says by `open` which of its rows have not come to
+    their end, adds one by `add`, and yields by `judge` what is wrong in the end."""
+
+    timeout, redis, mutant = 10.0, "", ""            # as Host asks for them
+    table, open = "", "status NOT IN ('sent', 'delivered', 'failed')"
+    kinds = "statement", "commit", "message"         # of points
+
+    def __init__(self, job: str, seed: int, folder: Path, url: str) -> None:
+        self.job, self.seed, self.tick, self.folder, self.url = job, seed, 0, folder, url
+        shared = Shared()
+        self.clock, self.strikes = VirtualClock(shared), Strikes(shared)
+        self.journal, self.weather = Journal(folder / "journal"), Weather(self.clock)
+        self.outside = Outside(seed, self.clock, self.strikes, self.weather, self.journal)
+        self.world, self.chosen = World(self), random.Random(f"{seed} {job}")
+        self.hosts = [Host(folder / f"host{n}", self, folder) for n in (1, 2)]
+        for host in self.hosts:
+            host.configure(core={"lock": "file", "max_clock_jump": "off"},
+                           mail={"per_hour": PER_HOUR})
+        self.kills: Counter = Counter()
+        self.wrong: list[str] = []
+
+    def number(self, _table: str, id: int) -> int:      # as World asks for it
+        return id
+
+    def connecting(self) -> None:                       # as Host does: the database is there
+        pass
+
+    def run(self, kills: int) -> None:
+        """Kill so often, let the queue come to its end, and judge."""
+        for name in ("spool", "exports", "archive"):
+            (self.folder / name).mkdir(mode=0o700)
+        self.hosts[0].run("migrate")
+        self.world.open()
+        for _ in range(OWNERS):
+            mail.sign_up(self.world, self.chosen)
+        while sum(self.kills.values()) < kills and self.tick < 8 * kills + 40:
+            for _ in range(ROWS):
+                if self.left() < CROWD:
+                    self.add()
+            for _ in range(2):
+                side, kind = self.chosen.choice(SIDES), self.chosen.choice(self.kinds)
+                self.strikes.aim(self.job, f"{side} {kind}", self.chosen.randint(1, FAR[kind]),
+                                 SIGKILL)
+            second = self.chosen.choice(self.hosts)     # the first itself is behind the same lock
+            self._work([(self.hosts[0], 0.0), (second, self.chosen.uniform(0, 0.1))],
+                       self.chosen.choice(STEPS) * MINUTE)
+            self.strikes.disarm(aims=True)
+        for number in range(300):       # each host comes again before the hours go by
+            if not self.left():
+                break
+            self._work([(self.hosts[number % 2], 0.0)], 5 * MINUTE if number < 8 else 3 * HOUR)
+        if sum(self.kills.values()) < kills:
+            self.wrong.append(f"only {sum(self.kills.values())} kills")
+        self.wrong += self.judge()
+        self.world.close()
+
+    def _work(self, starts: list[tuple], later: float) -> None:
+        """Some time later start a process on each host, after so many seconds, and wait for all."""
+        self.world.close()
+        self.clock.seconds += later
+        children = {}
+        for host, seconds in starts:
+            time.sleep(seconds)
+            self.tick += 1
+            self.strikes.take_aim()
+            children[host.start(self.job)] = host
+        for child, host in children.items():
+            code = host.wait(child)
+            if code == -SIGKILL:
+                self.kills[self.strikes.last()[0].removeprefix("SIGKILL ") or "another"] += 1
+            elif code:
+                self.wrong.append(f"a process ended with {code}: {host.printed()[:500]}")
+        self.world.open()
+
+    def left(self) -> int:
+        return self.world.db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {self.open}")
+
+
+class Messages(Storm):
+    """What is sent has arrived, and again only where an attempt on record explains it."""
+
+    item = kind = ""                    # as the journal and `attempts` call it
+    most = 0                            # attempts of a row
+
+    def judge(self):
+        entries, attempts, times = defaultdict(list), defaultdict(list), []
+        for row in self.world.db.query("SELECT item_id, kind, outcome FROM {attempts} ORDER BY id"):
+            if row["kind"] == self.kind:
+                attempts[str(row["item_id"])].append(row["outcome"])
+        for entry in self.journal.new():
+            if entry.get("outcome") not in NOTHING_SENT:
+                entries[entry["item"]].append(entry)
+        for row in self.world.db.query(f"SELECT * FROM {{{self.table}}}"):
+            sent, outcomes = entries[f"{self.item}-{row['id']}"], attempts[str(row["id"])]
+            used = [each for each in outcomes if each not in NOTHING_SENT]
+            taken = [entry["at"] for entry in sent if entry.get("outcome") in ("sent", "uncertain")
+                     or 200 <= (entry.get("status") or 0) < 300]
+            refused = any(entry.get("outcome") == "final" or entry.get("status") == 410
+                          for entry in sent)
+            is_done, has_failed = row["status"] in ("sent", "delivered"), row["status"] == "failed"
+            self.kills["copies"] += max(0, len(taken) - 1)
+            self.kills["uncertain"] += used.count("uncertain")
+            times += taken
+            for words, is_wrong in {
+                    "stuck": not is_done and not has_failed, "lost": is_done and not taken,
+                    "given up": has_failed and not refused and row["attempts"] < self.most,
+                    "unexplained copies": len(taken) - 1 > used.count("uncertain"),
+                    "not on record": len(sent) > len(used),
+                    "an attempt made three times": len(sent) > 2 * row["attempts"],
+                    "sent after its end": not {"sent", "delivered"}.isdisjoint(outcomes[:-1]),
+                    "other bytes": len({entry.get("digest") or entry["id"] for entry in sent}) > 1,
+                    }.items():
+                if is_wrong:
+                    yield f"{words}: {self.item} {row['id']}, {row['status']}, {sent}, {outcomes}"
+        times.sort()                    # an attempt counts from its begin, a moment before
+        if self.item != "webhook" and any(end - begin < HOUR - 30 for begin, end in
+                                          zip(times, times[PER_HOUR:])):
+            yield f"more than {PER_HOUR} messages within an hour"
+
+
+class Forwards(Messages):
+    table, item, kind, most = "failed_emails", "forward", "forward", 4
+
+    def add(self) -> None:
+        mail.forward_fails(self.world, self.chosen)
+
+
+class Notices(Messages):
+    table, item, kind, most = "notifications", "notice", "notification", 7
+
+    def add(self) -> None:
+        accounts.notice_of_app(self.world, self.chosen)
+
+
+class Deliveries(Messages):
+    table, item, kind, most = "webhook_deliveries", "webhook", "webhook", 5
+    kinds = "statement", "commit", "request"
+
+    def add(self) -> None:
+        web.new_endpoint(self.world, self.chosen)
+        if self.chosen.random() < 0.02:
+            host = self.world.pick(self.chosen, "webhooks")["url"].split("/")[2]
+            self.weather.add(host, self.chosen.choice(("broken", "busy", "away")), HOUR)
+        web.event(self.world, self.chosen)
+
+
+class Exports(Storm):
+    """Each file is whole, named by its row, and announced once."""
+
+    table, open = "export_requests", "status IN ('queued', 'running')"
+    kinds = "statement", "commit", "write", "rename"
+
+    def add(self) -> None:
+        if self.chosen.random() < 0.25:         # each is a file
+            number = next(self.world.numbers)
+            user = self.world.add("users", email=f"new{number}@home.test", status="active",
+                                  created_at=self.world.text(days=90))
+            self.world.add("export_requests", user_id=user, requested_at=self.world.text())
+
+    def judge(self):
+        notices = Counter(row["user_id"] for row in self.world.db.query(
+            "SELECT user_id FROM {notifications}"))
+        found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                 for path in (self.folder / "exports").glob("[!.]*")}
+        for row in self.world.db.query("SELECT * FROM {export_requests}"):
+            digest = found.pop(str(row["file_name"]), None)
+            is_right = digest == row["sha256"] if row["status"] in ("ready", "expired") else (
+                row["status"] == "failed" and row["attempts"] >= 3 and digest is None)
+            if not is_right or notices[row["user_id"]] != 1:
+                yield f"{row}, its file has {digest}, {notices[row['user_id']]} notices"
+        yield from (f"no row names {name}" for name in found)
+
+
+KINDS = {"retry_forwards": Forwards, "send_notifications": Notices, "retry_webhooks": Deliveries,
+         "export_accounts": Exports}
+
+
+def play(job: str, seed: int, folder: Path, url: str, kills: int) -> list[str]:
+    """A storm on one job; what is wrong after it."""
+    Host.warm()
+    storm = KINDS[job](job, seed, folder, url)
+    storm.run(kills)
+    return storm.wrong
 
 
 @pytest.mark.slow

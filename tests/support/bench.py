@@ -23,7 +23,6 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.support import adopted, databases, keyed, product
-from tests.support.one_by_one import OneByOne
 from tests.support.product import IN_MEMORY, Answer, Console, Ports, Response, Result, Session
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
@@ -296,7 +295,7 @@ class Web(list):
         return self.answer(request) if self.answer else Response("answered", 204)
 
 
-class Zone(OneByOne, dict):
+class Zone(product.OneByOne, dict):
     """What is in DNS: {(name, type): records as in ports/outcomes.py, or an Answer}; `asked`
     keeps the questions.
 

@@ -178,6 +178,21 @@ def known_rules():
         doubt.look = look
 
 
+class OneByOne:
+    """A resolver of a test: `each`, by one `look_up(name, kind)` after the other."""
+
+    def each(self, items, stopped):
+        for item, questions in items:
+            if stopped():
+                return
+            try:
+                answers = {question: self.look_up(*question) for question in questions}
+            except Exception as error:      # noqa: BLE001  a defect, of this item alone
+                yield item, error
+            else:
+                yield item, answers
+
+
 class _AtOnce:
     """A thread that does its work when it is started: the order of requests is always the same."""
 

@@ -50,4 +50,4 @@ def _notice(world, user: dict, priority: int) -> int:
     id = world.add("notifications", user_id=user["id"], kind="news", to_email=user["email"],
                    subject=f"News {number}", body_text="Hello.", dedupe_key=f"news:{number}",
                    priority=priority, created_at=world.text())
-    return world.number("notifications", id)
+    return world.simulation.number("notifications", id)

@@ -161,7 +161,7 @@ def something_is_audited(world, chosen, days: float = 0) -> str:
                    actor="app", event=chosen.choice(("login", "alias.created", "password.changed")),
                    severity=severity, ip="192.0.2.7", details='{"n": 1}',
                    created_at=_time(world, chosen, days))
-    return f"audit row {world.number('audit_logs', id)} ({severity})"
+    return f"audit row {world.simulation.number('audit_logs', id)} ({severity})"
 
 
 @act(2, "users", ACTIVE)
