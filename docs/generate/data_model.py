@@ -11,8 +11,8 @@ HEAD = """\
 # The data model
 
 Every table that `jobs.py migrate` makes. The web app, the mail hook and the jobs share one
-database. If your app already has some of these tables, [adoption.md](adoption.md) says how to use
-them; [app.md](app.md#a-message-passes-or-does-not) says how the mail hook fills `failed_emails`.
+database: [app.md](app.md) has a statement for each table that the app or the hook fills. If your
+app already has some of these tables: [adoption.md](adoption.md).
 
 - All times are UTC, to the second, written as `2026-11-24 15:05:00`.
 - `0` and `1` stand for no and yes. A status is lower case.
@@ -20,7 +20,6 @@ them; [app.md](app.md#a-message-passes-or-does-not) says how the mail hook fills
   in a table of the app's.
 - There are no foreign keys, since an app's own tables may not allow them; `-> users` names the
   table that a column refers to.
-- A job may be killed at any time; the meaning of each column holds at every moment.
 
 | kind | what it holds | as |
 |---|---|---|
