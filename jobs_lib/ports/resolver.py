@@ -15,8 +15,8 @@ from .outcomes import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 try:
     import dns.asyncresolver
-    import dns.exception
     import dns.flags
+    import dns.inet
     import dns.name
     import dns.nameserver
     import dns.resolver
@@ -39,9 +39,7 @@ class Resolver:
         self._stub = stub = dns.asyncresolver.Resolver(configure=False)
         stub.nameservers = [dns.nameserver.Do53Nameserver(*each) for each in nameservers]
         if not nameservers:
-            # where that does not name any, nothing is known of any domain
-            with suppress(dns.exception.DNSException, ValueError):
-                stub.read_resolv_conf(resolv_conf)
+            stub.nameservers = _system(resolv_conf)
         stub.lifetime = timeout
         stub.timeout = timeout / ROUNDS / max(1, len(stub.nameservers))
         stub.use_edns()  # for answers over 512 octets; what is too large comes by TCP
@@ -87,6 +85,16 @@ class Resolver:
             # a mere referral
             return Answer(UNKNOWN, why="the name server does not look names up for others")
         return Answer(NODATA)
+
+
+def _system(resolv_conf: str) -> list[str]:
+    """The addresses that such a file names, whatever else is in it; none where it is missing. What
+    dnspython makes of it ends at the first line that it cannot read."""
+    with suppress(OSError), open(resolv_conf, encoding="utf-8", errors="replace") as file:
+        lines = [line.split()[:2] for line in file]
+        return [words[1] for words in lines
+                if words[:1] == ["nameserver"] and dns.inet.is_address(words[-1])]
+    return []
 
 
 def _why(errors: list) -> str:

@@ -16,7 +16,7 @@ from jobs_lib.ports import deadline
 from jobs_lib.ports.outcomes import GIVEN_BACK, LOST, RELAY, is_exhausted
 
 from . import Envelope, Result, reasons
-from .content import Content, Transport
+from .content import Content, Transport, Unsendable
 from .replies import WHEN_LOST, Reply, digest, judge, plain
 from .session import Session
 
@@ -68,9 +68,11 @@ class SmtpTransport(Transport):
         except ENDS as error:
             session.close()
             return failure(session, error)
-        except BaseException:
-            # stopped in mid-command, or a content that must not end: it is out of step
-            session.close()
+        except BaseException as error:
+            # stopped in mid-command, or a content that must not end: it is out of step, but not by
+            # a message that was never offered
+            if not isinstance(error, Unsendable) or session.phase == "content":
+                session.close()
             raise
         return judge(reply, session.phase, envelope.sender, session.section.pause_patterns)
 

@@ -91,6 +91,9 @@ def test_over_the_relays_size_is_final_without_data(relay, opened, stored):     
     result = transport.send(ENVELOPE, stored(b"a\n" * 30, head=b"b\r\n" * 4), soon(), 2)
     assert result == ("final", None, "", "the message has 102 octets, the relay takes at most 100")
     assert server.commands().count("DATA") == 1
+    # many such messages make no new connections, which relays count
+    assert transport.send(ENVELOPE, stored(b"a\n"), soon(), 3).outcome == "sent"
+    assert len(server.received) == 1
 
 
 def test_eight_bits_to_a_seven_bit_relay_are_final_without_data(relay, opened, stored):     # R31

@@ -59,6 +59,14 @@ def test_what_was_put_is_read_back(store):
         store.read("a.gz")
 
 
+def test_what_an_operator_has_put_beside_an_archive_stays(store):
+    others = {"a.gz.asc", "a.gz.sha256", "a.gz.parts"}
+    for name in ("a.gz", *others):
+        store.put(name, b"x")
+    store.remove("a.gz")
+    assert {name for name in ("a.gz", *others) if store.has(name)} == others
+
+
 # A folder
 
 def test_files_and_folder_are_private(tmp_path):
