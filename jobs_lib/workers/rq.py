@@ -22,6 +22,7 @@ from .dispatch import ANSWER, CONNECT, EXPIRES, PERFORM, Refused, longest, queue
 
 # seconds that a failed message can be looked at; the history keeps it longer
 DAY = 24 * 3600
+MOST = 1000  # messages of the schedule that wait in a queue
 # What of a message in Redis is read. The rest would name functions to be called, pages to be asked
 # and repeats.
 FIELDS = {b"data", b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat",
@@ -33,7 +34,10 @@ def enqueue(config, jobs: list, scheduled: bool) -> None:
     with _connected(config, socket_timeout=ANSWER) as how:
         how["connection"].ping()
         for job in jobs:
-            Queue(queues(config)[job.priority], **how).enqueue_call(
+            queue = Queue(queues(config)[job.priority], **how)
+            if scheduled and queue.count >= MOST:
+                continue  # no worker takes them: those that expire leave their ids
+            queue.enqueue_call(
                 PERFORM, args=(job.name, scheduled), timeout=longest(config, job),
                 ttl=EXPIRES if scheduled else None, result_ttl=0, failure_ttl=DAY,
                 description=job.name)

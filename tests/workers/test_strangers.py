@@ -90,6 +90,20 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     other.close()
 
 
+def test_a_queue_whose_messages_nobody_takes_stops_growing(small, rq, crew):     # R71
+    from redis import Redis
+    rq.configure(small)
+    small.enable("tick_low", schedule="* * * * *")
+    redis, queue = Redis(port=rq.broker.port), f"rq:queue:{rq.queues}_low"
+    redis.rpush(queue, *range(1000))                # of messages that have expired
+    assert small("run-due").code == 0
+    assert redis.llen(queue) == 1000
+    assert small("enqueue", "tick_low").code == 0   # a person's own is not left out
+    crew(small)
+    until(lambda: small.outcomes("tick_low") == ["ok"])
+    assert redis.llen(queue) == 0
+
+
 def test_rq_takes_no_commands_from_redis(small, rq, crew):                                  # R71
     from redis import Redis
     rq.configure(small)
