@@ -37,10 +37,23 @@ PAUSE_PATTERNS = (
 )
 
 
+def _is_ftps(value: str) -> bool:
+    from urllib.parse import urlsplit
+    parts = urlsplit(value)
+    is_whole = all((parts.username, parts.password, parts.hostname, parts.port != 0))
+    return (is_whole and parts.scheme == "ftps" and value.isprintable()
+            and not (parts.query or parts.fragment))
+
+
+_FTPS = kind.checked(
+    _is_ftps, "ftps://user:password@host:21/folder; in user and password write % as %25, @ as "
+    "%40, / as %2F, ? as %3F, # as %23")
+
+
 def _archive_store(value: str) -> str:
     if value.lower() == "off":  # as everywhere else; a folder of that name is ./off
         return ""
-    return (kind.server_url("ftps://") if "://" in value else kind.path).parse(value)
+    return (_FTPS if "://" in value else kind.path).parse(value)
 
 
 _STORE = kind.or_empty(kind.Kind(_archive_store, mask=hide_password, is_path=True))

@@ -52,7 +52,11 @@ VALUES = {
     "mail.pasword = hunter2": f"{NOT_ONE_OF_OURS}; did you mean 'password'?",
     "tables.user = x": f"{NOT_ONE_OF_OURS}; did you mean 'users'",
     "check_domains.domain = a.example": "by hand: jobs.py check_domains --set domain=VALUE",
-    "archive.store = ftp://me:hunter2@host": "expected ftps://host, with a port of 1-65535 or none",
+    **dict.fromkeys([
+        "archive.store = ftp://me:hunter2@host", "archive.store = ftps://host/a",
+        "archive.store = ftps://hunter2@host/a", "archive.store = ftps://me:hunter2/Zq8=@host/a",
+        "archive.store = ftps://me:hunter2?@host", "archive.store = ftps://me:hunter2@host:0/a",
+    ], "expected ftps://user:password@host:21/folder; in user and password write % as %25, @ as"),
 }
 # (the whole text, what is said of it)
 FILES = {
