@@ -1,9 +1,6 @@
 """What a job is, and which jobs there are: the files in `jobs/`. The file name is the name
-everywhere.
-
-A job is one frozen value that says what it does, when, and with which options. Plain named tuples,
-because every tick loads every declaration and `dataclasses` alone would cost more than all of them
-(docs/dev/decisions.md, "An idle tick loads almost nothing").
+everywhere. Every tick loads every declaration, so they are plain (docs/dev/decisions.md, "An idle
+tick loads almost nothing").
 """
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ Job = namedtuple("Job", "schedule run priority budget enabled options sections s
                  "summary doc", defaults=("normal", "4m", True, {}, (), (), "", "", "", ""))
 Job.__doc__ = """One job.
 
-schedule     five-field cron expression, in the configured zone
+schedule     five-field cron expression
 run          function of a Context, returns counts ({"deleted": 12})
 priority     one of PRIORITIES; `run-due` starts the critical ones first
 budget       duration as text: how long one run may work before it stops between items

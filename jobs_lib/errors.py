@@ -78,9 +78,7 @@ class NoAccess(JobsError):
 
 
 class LockHeld(JobsError):
-    """Another run holds the lock; only `--fail-if-locked` turns it into an exit code."""
-
-    exit_code = LOCK_HELD
+    """Another run holds the lock."""
 
 
 class Stopped(BaseException):

@@ -12,10 +12,9 @@ A slot is a moment at which a schedule is due. Where the clock changes:
 - A schedule for certain hours (`17 2 * * *`, `*/10 2 * * *`, `0 */2 * * *`) has each local time
   exactly once. Times that the clock skips are due at the first moment after the gap, together: they
   are one slot. Of a time that comes twice, the first counts.
-- A schedule for every hour (`*/5 * * * *`, `17 * * * *`) keeps its rhythm: it is due in each minute
-  that really passes and whose local time fits, so in both of two equal hours, and nothing is made
-  up for a skipped one. So does Vixie cron, which decides by the letter (a field that begins with
-  `*`); here the hours count.
+- A schedule for every hour (`*/5 * * * *`, `17 * * * *`) keeps its rhythm, as in Vixie cron: it is
+  due in each minute that really passes and whose local time fits, so in both of two equal hours,
+  and nothing is made up for a skipped one.
 """
 from __future__ import annotations
 

@@ -197,12 +197,13 @@ def with_option(text: str, section: str, name: str, value: str) -> str:
     at the beginning of its section, which is added if it is missing. All else stays as it is."""
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n") if text else []
-    ini = parse_ini("\n".join(lines), "", [])
-    line, set_here = f"{name} = {value}".rstrip(), ini.values.get(section, {})
+    line = f"{name} = {value}".rstrip()
+    set_here = parse_ini("\n".join(lines), "", []).get(section, {})
+    heads = [at for at, words in enumerate(lines, 1) if words.strip() == f"[{section}]"]
     if name in set_here:
         lines[set_here[name][1] - 1] = line
-    elif section in ini.begins:
-        at = ini.begins[section]
+    elif heads:
+        at = heads[0]
         for number, words in enumerate(lines[at:], at + 1):
             if words.strip().startswith("["):
                 break

@@ -1,10 +1,8 @@
 """The configuration: config.ini, .env, the environment and --set, in rising order, as typed
 values. It may import database and leaves.
 
-Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config
-check` looks at everything. All problems are reported at once. The file is read by our own few lines
-and not by configparser: they keep the line numbers for the messages, and a tick that finds nothing
-to do is a third cheaper (docs/dev/decisions.md, "Reading config.ini").
+Only the sections that a run needs are checked, all mistakes at once, so that one job's stop no
+other; `config check` looks at everything.
 """
 from __future__ import annotations
 
@@ -234,8 +232,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
     known = known_sections()
     problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} "
-                 f"({path} line {line})"
-                 for section, line in ini.begins.items() if section not in known]
+                 f"({path})" for section in ini if section not in known]
     layers = {
         SET: {},
         ENVIRONMENT: _by_section(known, {
@@ -246,7 +243,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
             for name, (text, line) in read_dotenv(dotenv, problems).items()}),
         FILE: {section: {name: Written(text, FILE, f"{path} line {line}")
                          for name, (text, line) in values.items()}
-               for section, values in ini.values.items() if values}}
+               for section, values in ini.items() if values}}
     return Config(path, layers, problems, text is not None)
 
 

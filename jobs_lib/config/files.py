@@ -1,29 +1,23 @@
 """Reading config.ini and .env: text to values with line numbers, and what makes no sense in them.
+That is not quoted: it may be half of a password.
 
-Neither quotes what it could not read: it may be half of a password.
+Our own few lines, and not configparser, for the line numbers and a cheap tick
+(docs/dev/decisions.md, "Reading config.ini").
 """
 from __future__ import annotations
 
 import os
 
-from jobs_lib.records import namedtuple
-
-Ini = namedtuple("Ini", "values begins")
-Ini.__doc__ = """What a config.ini says.
-
-values  {section: {option: (text, line)}}
-begins  {section: the line on which it begins}
-"""
 LONGEST_NAME, MOST_LINES = 60, 5  # that are shown
 
 
-def parse_ini(text: str, path: str, problems: list[str]) -> Ini:
-    """What is written there; `problems` gets a sentence for what makes no sense.
+def parse_ini(text: str, path: str, problems: list[str]) -> dict:
+    """{section: {option: (text, line)}}; `problems` gets a sentence for what makes no sense.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
     stand in a password; a line that begins with a space goes on with the value before it.
     """
-    found = Ini({}, {})
+    found: dict = {}
     values: dict = {}
     section, option, wrong = "", "", []
     for number, line in enumerate(text.split("\n"), 1):
@@ -36,8 +30,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> Ini:
             values[option] = (f"{value}\n{words}", first)
         elif words[0] == "[" and words[-1] == "]":
             section, option = words[1:-1].strip(), ""
-            found.begins.setdefault(section, number)
-            values = found.values.setdefault(section, {})
+            values = found.setdefault(section, {})
         elif not (section and equals):
             option = ""
             wrong.append(str(number))

@@ -21,14 +21,10 @@ _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 # text. A recipient's full mailbox ("quota exceeded", 5.2.2) must never match, so each pattern holds
 # words that only a relay says to its customer.
 PAUSE_PATTERNS = (
-    # cPanel with Exim
-    "max emails per hour", "max defers and failures per hour",
-    # Postfix
-    "error: too much mail from", "error: too many recipients from",
-    # Mailgun
-    "is not allowed to send: recipient limit exceeded",
-    # Amazon SES
-    "throttling failure",
+    "max emails per hour", "max defers and failures per hour",  # cPanel with Exim
+    "error: too much mail from", "error: too many recipients from",  # Postfix
+    "is not allowed to send: recipient limit exceeded",  # Mailgun
+    "throttling failure",  # Amazon SES
     # Gmail, and its relay
     "daily user sending", "daily sending quota exceeded", "smtp relay limit exceeded",
     # Microsoft 365, SendGrid, GoDaddy

@@ -1,9 +1,8 @@
 """Addresses and domain names: refused, or left as they are.
 
-An address that passes `check` reaches the wire unchanged. The rules are narrower than RFC 5321
-where the wider form only serves injection (spaces, commas, angles, address literals), and wider
-where real senders are (dots side by side, a local part of more than 64 octets, which SRS makes
-itself).
+The rules are narrower than RFC 5321 where the wider form only serves injection (spaces, commas,
+angles, address literals), and wider where real senders are (dots side by side, a local part of more
+than 64 octets, as SRS makes).
 
 A domain with letters beyond ASCII goes in its `xn--` form (RFC 5891). Python's own codec is an
 older standard's: it turns `faß.example` into `fass.example`, another domain, with another owner.

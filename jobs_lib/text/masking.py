@@ -1,8 +1,8 @@
 """What of a row a person may be shown: addresses masked, links without login and query, secrets and
 contents never.
 
-Two nets: a job names the columns of its sample, and what is in them goes through here all the same,
-since texts such as a server's answer hold addresses of their own.
+A job names the columns of its sample, and what is in them goes through here all the same: a
+server's answer may hold any address.
 """
 from __future__ import annotations
 

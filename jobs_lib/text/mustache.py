@@ -7,9 +7,8 @@ write without knowing Python:
     {{> name}}                on a line to itself: the lines of another template
 
 Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no
-dict. A tag of a section that has a line to itself takes the whole line away. None is shown as
-nothing; a name that nobody gives is an error, so that a slip is seen at once. A section inside of
-one with the same name, and what else mustache(5) has, is left out.
+dict. A tag of a section on a line of its own takes that line away. None is shown as nothing; a name
+that nobody gives is an error. What else mustache(5) has is left out.
 """
 from __future__ import annotations
 

@@ -148,7 +148,8 @@ def test_all_mistakes_are_listed_together_with_their_places(line):          # R6
     head, *said = answer.err.splitlines()
     assert (answer.code, head) == (78, "jobs.py: 8 problems in the configuration:")
     for words in (f"({path} line 2)", f"({path} line 3)", f"({path} line 5)", "line 6: expected",
-                  f"({path} line 7)", f"({path} line 9)", "/.env line 1)",
+                  f"[nonsense]: there is no such section ({path})", f"({path} line 9)",
+                  "/.env line 1)",
                   "(environment variable JOBS_MAIL_PER_HOUR)"):
         assert len([each for each in said if words in each]) == 1, (words, said)
     assert SECRET not in answer.err
