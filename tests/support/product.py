@@ -26,7 +26,6 @@ INSIDE = {
     "database.schema.tables": "NO_DEFAULT references table tables",
     "database.schema.version": "SCHEMA_VERSION check found",
     "database.statement": "Statement bindable", "demo.service": "fill", "engines.relay": "",
-    "features.accounts.deletion": "ORDER",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly Stopped "
               "UsageError",
     "features.archives": "open_store", "features.exports.writer": "KINDS",
