@@ -44,13 +44,6 @@ def batches(bench, seconds=lambda width: 0.0, then=lambda: None) -> list[tuple[s
     return found
 
 
-def test_the_limit_is_fixed_when_the_run_begins(bench):
-    audit(bench, {**dict.fromkeys(range(1, 3001), OLD), 9000: 365 - 3 / 86_400})
-    bench.on_statement = lambda sql, values: bench.clock.sleep(1)
-    assert bench.run(JOB) == {"deleted": 3000}
-    assert bench.ids("audit_logs") == [9000]
-
-
 # The way
 
 @pytest.mark.parametrize("moments, ways", [
@@ -95,19 +88,6 @@ def test_no_batch_reads_all_that_is_old_by_the_time_index(bench):      # R16
     assert "PRIMARY" in (step.get("key") or step["detail"])
 
 
-@on_sqlite
-def test_the_checkpoint_is_made_between_batches(bench):
-    """Before the log is so long that another writer's commit would make it, and not after each
-    batch: it waits for the disk."""
-    audit(bench, {id: OLD - id / 100_000 for id in range(1, 60_001)})
-    bench.db.query("PRAGMA wal_checkpoint(TRUNCATE)")
-    bench.run(JOB)
-    deletes, checkpoints = (sum(part in sql for sql in bench.statements)
-                            for part in ("DELETE", "wal_checkpoint"))
-    assert 1 < checkpoints < deletes
-    assert (bench.folder / "jobs.db-wal").stat().st_size < 1000 * 4200
-
-
 # The pace
 
 @pytest.mark.parametrize("speed", [None, 2000, 1], ids=["fast", "medium", "slow"])
@@ -124,16 +104,6 @@ def test_a_batch_and_its_pause_are_as_long_as_its_engine_allows(bench, speed):  
     pauses = [max(pause, share * width / speed) for width in widths]
     work = sum(width / speed for width in widths)
     assert bench.clock.seconds - begin - work == pytest.approx(sum(pauses), rel=0.01)
-
-
-def test_a_few_rows_call_for_a_short_pause(bench):
-    """Else a hundred thousand users with one row each would be waited for longer than worked on."""
-    _, least, _, pause, _ = PACE[bench.db.dialect.name]
-    for id, severity in enumerate(("info", "warning", "critical"), 1):
-        audit(bench, {id: 3000}, severity=severity)
-    begin = bench.clock.seconds
-    assert bench.run(JOB) == {"deleted": 3}
-    assert bench.clock.seconds - begin == pytest.approx(3 * pause / least)
 
 
 # Giving way

@@ -273,31 +273,29 @@ def test_an_account_that_is_erased_meanwhile_has_no_row_in_the_end(usage, at):  
     usage.table("message_logs", [log(usage.now), log(usage.now, user_id=2)])
     usage.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :then WHERE id = 2",
                      then=usage.ago(days=40))
-    other = usage.second_host()
-    other.timeout, other.db = 0.1, connect(usage.url, timeout=0.1)
-    struck = strike(usage, at, "FROM {message_stats}", lambda: other.attempt("delete_accounts"))
-    usage.run(JOB)
-    assert struck
-    usage.on_statement = None
-    other.db.close()
+    run_and_strike(usage, at, lambda other: other.attempt("delete_accounts"))
     usage.now = usage.ahead(hours=1)
     usage.run("delete_accounts")
     assert (users(usage), usage.db.value("SELECT COUNT(*) FROM {users} WHERE id = 2")) == ([1], 0)
 
 
-def strike(bench, at: str, after: str, act) -> list[bool]:
-    """Let something happen once, just before a statement that begins like this, behind one that
-    has `after` in it. A list that gets whether it could, or had to wait for us."""
-    struck: list[bool] = []
+def run_and_strike(bench, at: str, act) -> None:
+    """A run. Once totals were read, and just before a statement that begins like this, another host
+    does something once, or has to wait for us."""
+    other, struck = bench.second_host(), []
+    other.timeout, other.db = 0.1, connect(bench.url, timeout=0.1)
 
     def hear(sql: str, _values) -> None:
-        if sql.startswith(at) and not struck and any(after in one for one in bench.statements):
-            struck.append(False)
+        if sql.startswith(at) and not struck and any("FROM {message_stats}" in one
+                                                     for one in bench.statements):
+            struck.append(sql)
             with contextlib.suppress(Busy):
-                act()
-                struck[0] = True
+                act(other)
     bench.on_statement = hear
-    return struck
+    bench.run(JOB)
+    assert struck
+    bench.on_statement = None
+    other.db.close()
 
 
 # Purges beside it
@@ -307,21 +305,14 @@ def strike(bench, at: str, after: str, act) -> list[bool]:
                                 "DELETE FROM {usage_daily}", "INSERT INTO {usage_weekly}",
                                 "COMMIT"])
 def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(usage, at):  # R58
-    other = usage.second_host()
-    for host in (usage, other):
-        host.config(purge_message_logs={"keep": "1d"})
-    logged(usage, 2)
-    other.timeout, other.db = 0.1, connect(usage.url, timeout=0.1)
-
-    def meddle() -> None:
+    def meddle(other) -> None:
+        other.config(purge_message_logs={"keep": "1d"})
         with contextlib.suppress(Busy):
             logged(other, 2)
         other.attempt(PURGE)
-    struck = strike(usage, at, "FROM {message_stats}", meddle)
-    usage.run(JOB)
-    assert struck
-    usage.on_statement = None
-    other.db.close()
+    usage.config(purge_message_logs={"keep": "1d"})
+    logged(usage, 2)
+    run_and_strike(usage, at, meddle)
     for job in (JOB, PURGE, JOB):
         usage.run(job)
     assert agrees(usage)
