@@ -44,7 +44,6 @@ def day(moment) -> str:
 # Each makes the rows, and says which job writes the notice and what that has to tell.
 
 def forward_failed(bench):
-    """A mailbox that does not exist."""
     bench.spool("m.eml", b"From: A <a@shop.example>\r\nSubject: Order 77\r\n\r\nHello\r\n")
     put(bench, "failed_emails", alias_id=1, envelope_from="a@shop.example", raw_path="m.eml",
         envelope_to="gone@far.example", created_at=bench.ago(hours=2), size_bytes=9, attempts=3)
@@ -56,7 +55,6 @@ def forward_failed(bench):
 
 
 def overflow_warning(bench):
-    """Held for 29 days."""
     put(bench, "overflow_hold", alias_id=1, sender="a@shop.example", subject="Order 77",
         size_bytes=2048, raw_path="m.eml", held_at=bench.ago(days=29, hours=1))
     return "expire_overflow_hold", ["Order 77", "a@shop.example", "shop@alias.example",
@@ -71,26 +69,22 @@ def usage_threshold(bench):
 
 
 def alias_expiring(bench):
-    """In two days."""
     put(bench, "aliases", address="trip@alias.example", expires_at=bench.ahead(days=2))
     return "expire_aliases", ["trip@alias.example", day(bench.ahead(days=2)), f"{URL}/aliases"]
 
 
 def alias_expired(bench):
-    """An hour ago."""
     put(bench, "aliases", address="trip@alias.example", expires_at=bench.ago(hours=1))
     return "expire_aliases", ["trip@alias.example", day(NOW), f"{URL}/aliases"]
 
 
 def destination_reminder(bench):
-    """Four days without its verification."""
     put(bench, "destinations", email="new@home.example", created_at=bench.ago(days=4))
     return "expire_destination_verifications", [
         "new@home.example", day(bench.ago(days=4)), f"{URL}/destinations"]
 
 
 def destination_removal(bench):
-    """27 days without it."""
     put(bench, "destinations", email="new@home.example", created_at=bench.ago(days=27, hours=1),
         reminded_at=bench.ago(days=20))
     return "expire_destination_verifications", [
@@ -110,18 +104,15 @@ def domain_verified(bench, **values):
 
 
 def domain_failing(bench):
-    """Since yesterday."""
     job, facts = domain_verified(bench, failing_since=bench.ago(days=1))
     return job, [*facts, day(bench.ahead(days=2))]
 
 
 def domain_failed(bench):
-    """For seven days; its warning could not be sent."""
     return domain_verified(bench, failing_since=bench.ago(days=7), warned_at=bench.ago(days=3))
 
 
 def webhook_failing(bench, since=None, code: int = 503):
-    """For four days."""
     since = since or bench.ago(days=4)
     put(bench, "webhooks", id=1, url=HOOK, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         failing_since=since, created_at=bench.ago(days=90))
@@ -133,26 +124,22 @@ def webhook_failing(bench, since=None, code: int = 503):
 
 
 def webhook_disabled(bench):
-    """It says that it is gone."""
     job, facts = webhook_failing(bench, bench.ago(hours=1), 410)
     return job, facts[:4]
 
 
 def account_deletion_scheduled(bench):
-    """Closed an hour ago."""
     bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at",
                      at=bench.ago(hours=1))
     return "delete_accounts", [day(NOW), day(bench.ahead(days=7))]
 
 
 def export_ready(bench):
-    """Asked for an hour ago."""
     put(bench, "export_requests", requested_at=bench.ago(hours=1))
     return "export_accounts", [day(NOW), day(bench.ahead(days=7))]
 
 
 def export_failed(bench):
-    """A third one within a day."""
     for hours in (8, 6):
         put(bench, "export_requests", status="ready", requested_at=bench.ago(hours=hours),
             started_at=bench.ago(hours=hours))

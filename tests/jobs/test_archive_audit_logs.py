@@ -208,17 +208,16 @@ def test_archives_go_after_their_time_where_they_are(disk):
     for row, days in zip(disk.rows("audit_archives"), (2554, 2555, 2556)):
         disk.db.execute("UPDATE {audit_archives} SET created_at = :then WHERE id = :id",
                         then=disk.ago(days=days, seconds=1), id=row["id"])
-    gone = os.path.basename(disk.rows("audit_archives")[1]["location"])
-    elsewhere = disk.folder / "elsewhere"
-    os.rename(disk.folder / "archives", elsewhere)
+    archives, elsewhere = disk.folder / "archives", disk.folder / "elsewhere"
+    archives.rename(elsewhere)
     disk.config(archive={"store": "new"})
     assert disk.run(JOB)["expired"] == 0        # that store is not ours to see
-    os.rename(elsewhere, disk.folder / "archives")
+    elsewhere.rename(archives)
     disk.config(archive=STORE)
-    (disk.folder / "archives" / gone).unlink()          # somebody has deleted it already
+    # somebody has deleted one already
+    (archives / os.path.basename(disk.rows("audit_archives")[1]["location"])).unlink()
     assert disk.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
-    assert disk.run(JOB, dry_run=True)["expired"] == 2
-    assert disk.run(JOB)["expired"] == 2
+    assert disk.run(JOB, dry_run=True)["expired"] == disk.run(JOB)["expired"] == 2
     assert [os.path.basename(row["location"]) for row in disk.rows("audit_archives")] == files(disk)
     assert len(files(disk)) == 1
 

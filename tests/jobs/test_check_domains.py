@@ -111,8 +111,9 @@ def test_after_30_days_a_pending_domain_fails_and_the_notice_says_which_record(o
     domain(owned, created_at=owned.ago(days=29, hours=23))
     assert owned.run(JOB) == ONE
     assert (row(owned)["status"], kinds(owned)) == ("pending", [])
-    mx = results(owned)["mx"]
+    mx, (tried,) = results(owned)["mx"], owned.rows("attempts")
     assert (mx["state"], mx["reason"], mx["required"]) == ("fail", "foreign_mx", True)
+    assert (tried["user_id"], tried["outcome"], "mx: " in tried["answer"]) == (7, "fail", True)
     assert look(owned, 24) == {**ONE, "failed": 1}
     assert (row(owned)["status"], row(owned)["next_check_at"]) == ("failed", None)
     _, text = notice(owned)
@@ -334,16 +335,6 @@ def test_a_result_is_not_stored_for_what_is_another_domain_by_now(owned, change)
     assert all(one["checked_at"] is None for one in owned.rows("domains"))
     assert [one["outcome"] for one in owned.rows("attempts")] == ["postponed"]
     assert kinds(owned) == []
-
-
-def test_what_another_run_has_begun_meanwhile_is_not_begun_again(owned):       # R21
-    domain(owned, next_check_at=owned.ago(minutes=1))
-    # once the row was read
-    owned.meanwhile("FROM {domains} WHERE id IN", lambda: owned.meanwhile(
-        "BEGIN", "UPDATE {domains} SET next_check_at = '2026-11-24 14:40:00'"))
-    assert owned.run(JOB) == NOTHING
-    assert owned.result["status"] == "ok"
-    assert (owned.dns.asked, owned.rows("attempts")) == ([], [])
 
 
 def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):          # R73

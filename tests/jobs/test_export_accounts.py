@@ -203,6 +203,9 @@ def test_the_file_is_private_has_a_random_name_and_refuses_the_web(bench, is_the
     assert (path.name, path.stat().st_size) == (row["file_name"], row["file_bytes"])
     assert hashlib.sha256(path.read_bytes()).hexdigest() == row["sha256"]
     assert re.fullmatch(r"export-[0-9a-f]{32}\.zip", path.name)
+    recorded, = (each for each in bench.rows("attempts") if each["kind"] == "export")
+    assert (recorded["item_id"], recorded["user_id"], recorded["outcome"]) == (
+        row["id"], 7, "sent")       # R77
 
 
 def test_a_folder_of_another_database_is_refused_and_the_request_waits(bench):

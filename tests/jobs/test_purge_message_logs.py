@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-from datetime import timedelta
 
 import pytest
 
@@ -43,26 +42,6 @@ def random_rows(bench, chance: random.Random, number: int) -> None:
 
 
 # Totals
-
-def test_what_goes_is_added_up_by_user_alias_day_direction_and_status(bench):      # R58
-    old, day = bench.ago(days=91), bench.ago(days=91).date().isoformat()
-    bench.table("message_logs", [
-        log(1, old, alias_id=5, bytes_used=10), log(2, old, alias_id=5, bytes_used=20),
-        log(3, old, alias_id=5, status="spam", bytes_used=1), log(4, old, bytes_used=7),
-        log(5, old, user_id=2, alias_id=6, direction="send", bytes_used=3),
-        log(6, old - timedelta(days=1), alias_id=5, bytes_used=40),
-        # exactly at the limit stays
-        log(7, bench.ago(days=90), alias_id=5, bytes_used=100),
-    ])
-    assert bench.run(JOB) == {"deleted": 6}
-    assert bench.ids("message_logs") == [7]
-    kept = bench.db.query("SELECT * FROM {message_stats} ORDER BY user_id, alias_id, day, status")
-    assert [tuple(row.values()) for row in kept] == [
-        (1, 0, day, "forward", "delivered", 1, 7),
-        (1, 5, (bench.ago(days=92)).date().isoformat(), "forward", "delivered", 1, 40),
-        (1, 5, day, "forward", "delivered", 2, 30),
-        (1, 5, day, "forward", "spam", 1, 1),
-        (2, 6, day, "send", "delivered", 1, 3)]
 
 
 @on_mariadb

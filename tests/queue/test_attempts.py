@@ -9,7 +9,6 @@ import pytest
 
 from tests.queue.filling import FORWARDS, fill, owners
 from tests.queue.test_rows import QUEUES, due
-from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, FINAL, RELAY, RETRY, DatabaseError, Response, Result
 
 
@@ -64,27 +63,6 @@ def test_an_attempt_is_recorded_with_its_answer(owner, result, outcome, code, an
         ("forward", 1, 1, outcome, code, answer)]
     assert recorded(owner, "run_id", "began_at") == [
         (owner.result["run_id"], owner.now.strftime("%Y-%m-%d %H:%M:%S"))]
-
-
-def test_notices_deliveries_domains_and_exports_are_recorded_too(owner):       # R77
-    owner.table("notifications", [{"id": 3, "user_id": 1, "kind": "k", "to_email": "a@b.example",
-                                   "subject": "s", "body_text": "t"}])
-    owner.table("webhooks", [{"id": 1, "user_id": 1, "url": "https://hook.example/",
-                              "secret": SECRET}])
-    owner.table("webhook_deliveries", [{"id": 4, "webhook_id": 1, "user_id": 1, "event_id": "e",
-                                        "payload": "{}"}])
-    owner.table("domains", [{"id": 5, "user_id": 1, "name": "club.example",
-                              "ownership_token": "t"}])
-    owner.table("export_requests", [{"id": 6, "user_id": 1, "requested_at": owner.now}])
-    owner.config(dns={"mx_hosts": "mx.service.example"},
-                 export={"url": "https://service.example/export"})
-    owner.web.answer = lambda request: Response(ANSWERED, 503)
-    for job in ("send_notifications", "retry_webhooks", "check_domains", "export_accounts"):
-        owner.run(job)
-    assert recorded(owner, "kind", "item_id", "user_id", "outcome", "code") == [
-        ("notification", 3, 1, "sent", 250), ("webhook", 4, 1, "retry", 503),
-        ("domain", 5, 1, "fail", None), ("export", 6, 1, "sent", None)]
-    assert "ownership: " in recorded(owner, "answer")[2][0]
 
 
 def test_what_cannot_be_put_on_record_is_not_sent(owner):     # R77
