@@ -44,8 +44,6 @@ def batches(bench, seconds=lambda width: 0.0, then=lambda: None) -> list[tuple[s
     return found
 
 
-# The way
-
 @pytest.mark.parametrize("moments, ways", [
     ({id: OLD if id <= 5000 else 1 for id in range(1, 6001)}, {"range"}),
     ({id: OLD if id % 7 == 0 else 1 for id in range(1, 12_601)}, {"ids"}),      # two full pages
@@ -88,8 +86,6 @@ def test_no_batch_reads_all_that_is_old_by_the_time_index(bench):      # R16
     assert "PRIMARY" in (step.get("key") or step["detail"])
 
 
-# The pace
-
 @pytest.mark.parametrize("speed", [None, 2000, 1], ids=["fast", "medium", "slow"])
 def test_a_batch_and_its_pause_are_as_long_as_its_engine_allows(bench, speed):          # R16
     aim, least, most, pause, share = PACE[bench.db.dialect.name]
@@ -105,8 +101,6 @@ def test_a_batch_and_its_pause_are_as_long_as_its_engine_allows(bench, speed):  
     work = sum(width / speed for width in widths)
     assert bench.clock.seconds - begin - work == pytest.approx(sum(pauses), rel=0.01)
 
-
-# Giving way
 
 def take(other, first: int) -> None:
     """The app changes rows in a transaction that it leaves open."""
@@ -171,8 +165,6 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
     assert len(bench.ids("audit_logs")) == 4000 - counts["deleted"]
     assert bench.run(JOB) == {"deleted": 4000 - counts["deleted"]}
 
-
-# The end
 
 def test_rows_that_changed_after_they_were_found_stay(bench):
     audit(bench, {1: OLD, 2: OLD})

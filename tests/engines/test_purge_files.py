@@ -108,8 +108,6 @@ def test_a_spool_without_the_mark_of_this_database_stops_the_job(bench, job, mar
     assert [row["status"] for row in bench.rows("failed_emails")] == ["sent", "pending"]
 
 
-# The mark
-
 @pytest.mark.parametrize("is_there", [False, True])         # or a mount point without its disk
 def test_migrate_marks_no_folder_without_the_files_of_what_waits(tmp_path, engine_url, is_there):
     service = Shell(tmp_path, engine_url)

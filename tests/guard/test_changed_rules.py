@@ -142,8 +142,6 @@ def test_twice_the_limit_is_twice_the_one_that_counts(bench):                  #
     assert bench.ids("overflow_hold") == [*range(2, 14)]
 
 
-# Users' own retentions
-
 def users(bench, number: int, days) -> None:
     bench.table("users", [{"email": f"{days}-{at}@home.example", "log_retention_days": days}
                           for at in range(number)])

@@ -110,8 +110,6 @@ def test_nobody_is_touched_and_mended_all_is_as_in_a_twin(bench, pool, name):   
     assert service.picture(cause.different) == twin.picture(cause.different)
 
 
-# The limits, to the row
-
 LIMITS = {          # {kind: (job, what it does, (owners, most) twice, what makes them so)}
     "domains": ("check_domains", "{notifications}", (10, 2), (40, 8),
                 ("UPDATE domains SET failing_since = '2026-11-24 08:00:00', failures = 1, "

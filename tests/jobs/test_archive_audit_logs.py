@@ -64,8 +64,6 @@ def held(bench) -> list[dict]:
     return sorted(rows, key=lambda row: row["id"])
 
 
-# What an archive is
-
 def test_an_archive_is_json_lines_that_zcat_and_sha256sum_read(bench):       # R57
     bench.config(archive=STORE)
     young = {**ODD[0], "id": 11, "created_at": clock.text(bench.ago(days=365))}
@@ -92,8 +90,6 @@ def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R5
     check_none_is_lost(bench.db, bench.folder / "archives", before)
     assert [row["row_count"] for row in bench.rows("audit_archives")] == [10_000, 100]
 
-
-# What is not as it should be
 
 def test_a_row_that_changed_after_it_was_archived_goes_too(disk):
     before = old(disk, 3)
@@ -154,8 +150,6 @@ def test_a_store_that_was_lost_deletes_nothing_and_one_that_moved_is_followed(di
     assert disk.run(JOB)["deleted"] == 2
 
 
-# Two hosts
-
 @pytest.mark.parametrize("status, of_run, is_left", [
     ("writing", "running", True), ("verified", "running", True), ("writing", "vanished", False)])
 def test_an_unfinished_archive_is_left_to_a_living_run(bench, status, of_run, is_left):
@@ -185,8 +179,6 @@ def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):
     assert "was discarded by another run" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
 
-
-# Old archives
 
 def test_an_archive_without_a_name_takes_no_other_file_with_it(disk):
     """The store may be a folder that others use, too."""
@@ -221,8 +213,6 @@ def test_archives_go_after_their_time_where_they_are(disk):
     assert [os.path.basename(row["location"]) for row in disk.rows("audit_archives")] == files(disk)
     assert len(files(disk)) == 1
 
-
-# FTPS
 
 def test_rows_go_to_a_server_and_are_read_back_from_it(disk):
     before = old(disk, 500, details="x" * 300)

@@ -321,8 +321,6 @@ def test_what_is_not_configured_or_not_required_is_not_asked_for(owned):
     assert [len(text) for text in results(owned)["ownership"]["found"]] == [500] * 5
 
 
-# What changes meanwhile
-
 @pytest.mark.parametrize("change", [
     "UPDATE {domains} SET ownership_token = 'new'", "UPDATE {domains} SET name = 'new.example'",
     "UPDATE {domains} SET status = 'failed'", "DELETE FROM {domains}",
@@ -347,8 +345,6 @@ def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):      
     assert [one["status"] for one in owned.rows("domains")] == ["pending", "verified"]
     assert owned.run(JOB) == NOTHING                    # it is due again in ten minutes
 
-
-# Many of them
 
 def many(bench, number: int) -> None:
     """d0.example, due for the longest, d1.example ..."""

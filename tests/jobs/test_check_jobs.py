@@ -82,8 +82,6 @@ def check(bench) -> list[str]:
     return sent(bench)
 
 
-# One alert for each incident
-
 def test_an_incident_is_reported_once_then_daily_and_once_when_it_is_over(bench):       # R60
     for minutes, status in ((10, "timeout"), (5, "vanished")):
         ended(bench, "retry_forwards", status, ago=timedelta(minutes=minutes))
@@ -362,9 +360,6 @@ def test_a_test_alert_goes_out_by_each_channel(bench):
     assert "the webhook: it answered 404 no such hook" in bench.command("alerts", "test", code=1)
     setup(bench, alerts={"email": "", "webhook": ""})
     assert "set [alerts] email or webhook" in bench.command("alerts", "test", code=1)
-
-
-# Words
 
 
 def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):             # R61

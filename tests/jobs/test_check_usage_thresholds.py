@@ -103,8 +103,6 @@ def test_an_event_holds_what_a_dashboard_shows(bench):
                    "elapsed_percent": 32, "created_at": clock.text(bench.now)}
 
 
-# What comes later
-
 def test_a_raised_limit_takes_nothing_back_and_judges_what_comes(bench):
     bench.table("users", [user(emails=100)])
     bench.table("usage_daily", [used(75)])
@@ -141,8 +139,6 @@ def test_for_48_hours_a_cycle_that_has_ended_is_recorded_without_a_notice(bench,
         ("2026-10-15", percent, 100) for percent in found]
 
 
-# The notice
-
 def test_one_notice_names_both_limits_the_higher_first(bench):
     bench.table("users", [user(emails=5000, bytes=10 * GB)])
     bench.table("usage_daily", [used(4100, 7 * GB)])
@@ -172,8 +168,6 @@ def test_notices_can_be_switched_off(bench):
     assert bench.run(JOB) == NONE
 
 
-# The option
-
 @pytest.mark.parametrize(("value", "found"), [("90, 50:31", [90]), ("90, 50:32", [90]),
                                               ("90, 50 : 33", [50, 90]), ("1,100", [1, 100])])
 def test_thresholds_can_be_chosen(bench, value, found):
@@ -188,8 +182,6 @@ def test_a_threshold_that_is_none_is_refused(bench):
         with pytest.raises(ConfigError, match="thresholds"):
             bench.run(JOB, thresholds=value)
 
-
-# Many rows, several at once
 
 def test_all_pages_are_looked_at(bench, monkeypatch):
     """More than one of them, and the last one is full."""

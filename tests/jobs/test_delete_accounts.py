@@ -46,9 +46,6 @@ def config(bench) -> str:
     return str(bench.folder / "config.ini")
 
 
-# All of it
-
-
 def test_an_account_goes_with_every_kind_of_row_and_no_other_does(bench):     # R56
     jane = everything(bench, "jane", status="deleted", deleted_at=bench.ago(**LONG_AGO))
     assert {name for name in bench.db.tables() if columns(bench.db, name) & NAMES_A_ROW} <= {
@@ -237,8 +234,6 @@ def test_an_account_made_active_in_the_middle_loses_nothing_more(bench):
     assert len(bench.ids("domains")) == 1
     assert deletions(bench)[0]["completed_at"] is None
 
-
-# What goes with it and what stays
 
 def test_what_of_others_refers_to_it(bench):
     jane, sam = user(bench, deleted_at=bench.ago(**LONG_AGO)), user(bench, "active")

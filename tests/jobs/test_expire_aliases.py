@@ -39,8 +39,6 @@ def told(bench) -> list[str]:
     return [":".join(row["dedupe_key"].split(":")[:2]) for row in bench.rows("notifications")]
 
 
-# Ending
-
 def test_an_active_alias_past_its_end_is_deactivated(owned):
     owned.table("aliases", [
         alias(1, owned.ago(seconds=1)),
@@ -80,8 +78,6 @@ def test_of_many_at_once_each_counts_once_and_their_owner_hears_once(owned):    
     for dry_run in (True, False):
         assert owned.run(JOB, dry_run=dry_run) == {"expired": 500, "notices": 2}
 
-
-# The notices
 
 def test_three_days_before_its_end_an_alias_is_announced_once(owned):
     owned.table("aliases", [

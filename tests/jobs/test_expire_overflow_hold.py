@@ -44,8 +44,6 @@ def warning(bench) -> dict:
     return found
 
 
-# Warning
-
 def test_a_day_before_their_time_messages_are_warned_of_in_one_notice(hold):
     hold.table("overflow_hold", [
         message(hold, 1, timedelta(days=29, seconds=1)),
@@ -77,8 +75,6 @@ def test_there_is_one_warning_an_owner_and_day(hold):
         ("overflow-warning:2:2026-11-24", False), ("overflow-warning:1:2026-11-24", False),
         ("overflow-warning:1:2026-11-25", True)]
 
-
-# Deleting
 
 STAYS, DELETED = "stays", "deleted"
 # {what: (how long it was held, what became of its warning, how long ago, what becomes of it)}

@@ -17,8 +17,6 @@ def pair(bench, id: int, created_at, user_id: int = 1) -> None:
     bench.table("header_snapshots", [{"id": id, "message_log_id": id, "user_id": user_id}])
 
 
-# Which
-
 def test_what_has_no_log_row_goes_however_young_it_is(bench):
     pair(bench, 2, bench.ago(days=1))
     bench.table("header_snapshots", [{"id": 1, "message_log_id": 1}, {"id": 3, "message_log_id": 3},
@@ -36,8 +34,6 @@ def test_headers_are_kept_as_long_as_their_rows_or_shorter(bench, keep, gone):
     assert bench.ids("header_snapshots") == [days for days in (29, 30, 31) if days not in gone]
     assert bench.ids("message_logs") == [29, 30, 31]
 
-
-# How
 
 @pytest.mark.parametrize("rows", [0, 2000])
 def test_a_whole_page_goes_among_others_that_stay(bench, rows):

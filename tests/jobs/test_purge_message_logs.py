@@ -41,9 +41,6 @@ def random_rows(bench, chance: random.Random, number: int) -> None:
     bulk(bench.db, "message_logs", COLUMNS, rows)
 
 
-# Totals
-
-
 @on_mariadb
 def test_words_of_an_apps_own_table_fit_into_the_totals(bench):      # R58 R67
     bench.db.execute("ALTER TABLE {message_logs} MODIFY direction VARCHAR(200) CHARACTER "
@@ -74,8 +71,6 @@ def test_the_sum_is_the_same_before_and_after_any_purge(bench, seed):       # R5
     assert oldest >= str(bench.ago(hours=30))[:19]
 
 
-# Headers
-
 def test_the_headers_of_what_goes_go_too_and_no_others(bench):
     bulk(bench.db, "message_logs", COLUMNS,
          [(id, 1, None, "forward", "delivered", 1, bench.ago(days=91 if id % 3 else 1))
@@ -86,8 +81,6 @@ def test_the_headers_of_what_goes_go_too_and_no_others(bench):
     assert bench.run(JOB) == {"deleted": 2000}
     assert bench.ids("header_snapshots") == [*range(3, 3001, 3), *range(3001, 3301)]
 
-
-# Users' own retention
 
 @pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (2, 3), (0, 3), (90, 90),
                                         (91, 90), (-2 ** 31, 3), (2 ** 31 - 1, 90)])

@@ -145,8 +145,6 @@ def check_left(bench, case: Case, ids: list[int]) -> None:
     assert bench.spooled() == files(bench, case)
 
 
-# Which rows
-
 @by_job
 def test_what_is_past_its_limit_goes_and_what_is_at_it_stays(bench, name):      # R25
     case = CASES[name]

@@ -77,8 +77,6 @@ def paused_until(bench) -> str:
     return bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1")
 
 
-# The schedule
-
 def test_an_attempt_past_the_seventh_day_is_the_last(bench, forward):
     forward(1, created_at=bench.ago(days=7)), forward(2, created_at=bench.ago(days=6, hours=23))
     always(bench, BUSY)
@@ -276,8 +274,6 @@ def test_two_aliases_of_one_address_leave_marks_that_nobody_can_compare(bench, f
     assert {"sent": 1, "failed": 2}.items() <= bench.run("retry_forwards").items()
 
 
-# The envelope and the bytes
-
 def test_the_sender_is_rewritten_to_our_domain_and_back_again(bench, forward):     # R36
     bench.config(mail={"domain": "service.example", "srs_secret": SECRET})
     forward(1)
@@ -307,8 +303,6 @@ def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench
     assert seen[0].count(b"\r\n", 0, -len(content)) == 1
 
 
-# Whose mail it is
-
 @pytest.mark.parametrize("missing, why", [
     ("users", "the account is missing"), ("aliases", "the alias is missing"),
     ("destinations", "the destination is missing")])
@@ -334,8 +328,6 @@ def test_where_much_lacks_its_alias_it_waits_and_ends_past_the_seventh_day(bench
     assert bench.run("retry_forwards")["sent"] == 8
 
 
-# Notifying the owner
-
 @pytest.mark.parametrize("how", [{"envelope_from": ""},
                                  {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER
                                   % (1, 1)}])
@@ -360,8 +352,6 @@ def test_a_senders_words_add_no_line_and_no_header(bench, forward):     # R35
     assert "\r" not in notice["body_text"]
     assert not any(line.startswith(("Bcc", "X-Evil")) for line in notice["body_text"].splitlines())
 
-
-# Stopping, and going on
 
 def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, forward):     # R30
     forward(1), forward(2)
@@ -398,8 +388,6 @@ def told(bench, id: int) -> tuple:
     return bool(row["notified_at"] or row["notice_id"]), row["notice_id"]
 
 
-# When its owner is notified of a forward that has finally failed
-
 def test_there_is_one_notice_an_owner_and_day(bench, failed):       # R22, R84
     bench.table("users", [{"id": 2, "email": "ann@account.example"}])
     failed(1), failed(2, envelope_to=WORK), failed(3, user_id=2)
@@ -424,8 +412,6 @@ def test_of_very_many_fifty_are_shown_and_all_are_counted(bench, failed):       
     assert (text.count("From: "), "... and 1,150 more" in text) == (50, True)
     assert bench.ids("failed_emails", "notice_id IS NULL") == []
 
-
-# Where
 
 @pytest.mark.parametrize("address, others, reader", [
     ("jo@account.example", [WORK], "jo@account.example"),
@@ -457,8 +443,6 @@ def test_an_owner_is_notified_when_the_notice_was_sent_and_another_address_if_it
     assert bench.run("send_notifications")["sent"] == 1
     assert bench.rows("failed_emails")[0]["notified_at"] == clock.text(bench.now)
 
-
-# What
 
 @pytest.mark.parametrize("error, why", [
     ("the message has 40000000 octets, the relay takes at most 20000000",

@@ -64,8 +64,6 @@ def users(bench) -> list[int]:
     return found
 
 
-# What is added up
-
 @pytest.mark.parametrize("used", [2 ** 63 - 1, 2 ** 40 + 1, -1])
 # R67 R58: sums stopped three jobs
 def test_a_size_that_no_message_can_have_counts_as_0(usage, used):
@@ -140,8 +138,6 @@ def test_a_run_that_is_cut_short_is_continued_at_the_day_where_it_was(usage):   
     assert agrees(usage)
     assert usage.run(JOB)["days"] == 1                          # today
 
-
-# What has changed
 
 def test_what_changes_within_48_hours_is_seen(usage):
     logged(usage, 3, 2)
@@ -223,8 +219,6 @@ def test_a_rebuild_begins_with_the_day_asked_for(usage):
     assert "has not begun" in usage.fails(JOB, **{"from": "2026-11-25"})
 
 
-# Retention
-
 def test_whole_weeks_go_once_they_are_past_keep(usage):
     usage.config(rollup_usage={"keep": "14d"})
     logged(usage, *range(20))
@@ -243,8 +237,6 @@ def test_a_keep_that_is_suddenly_much_shorter_has_to_be_confirmed(usage):       
     assert usage.result["counts"]["held"] == 11
     assert usage.run(JOB, yes=True)["deleted"] == 11
 
-
-# Users who are deleted
 
 def test_users_who_are_missing_have_no_rows(usage):
     usage.table("message_logs", [log(usage.now, user_id=id) for id in (1, 2, 3, 4, 11)])
@@ -297,8 +289,6 @@ def run_and_strike(bench, at: str, act) -> None:
     bench.on_statement = None
     other.db.close()
 
-
-# Purges beside it
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at", ["INSERT INTO {meta}", "INSERT INTO {usage_daily}",

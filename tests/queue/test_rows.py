@@ -32,8 +32,6 @@ def due(bench, table: str, number: int) -> list[int]:
                        * number)
 
 
-# One bad row is one bad row
-
 def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
     due(bench, "failed_emails", 2)
     bench.db.execute("UPDATE {failed_emails} SET attempts = -100 WHERE id = 1")
@@ -166,8 +164,6 @@ def test_an_error_of_ours_fails_the_run_and_stops_no_other_row(bench, job):     
     assert "jo@home" not in str(bench.events(job))
 
 
-# A clock that was wrong
-
 @pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
 def test_what_a_wrong_clock_has_delayed_for_years_is_due(bench, job):     # R68
     table = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}[job]
@@ -209,8 +205,6 @@ def test_nothing_is_sent_where_a_trigger_would_have_it_sent_again(bench, job):  
     assert (len(bench.outbox), bench.rows("attempts")) == (0, [])
     assert bench.ids(table, "status = 'pending' AND attempts = 0") == [1, 2, 3]
 
-
-# What was handed over is stored
 
 @on_sqlite          # there writers do not wait for each other
 def test_a_message_that_was_taken_is_stored_although_another_writer_holds_the_file(bench):     # R70
