@@ -16,7 +16,7 @@ def hide_password(value: str) -> str:
     """A URL with everything but its password; where it is no URL, too little is shown rather than
     too much."""
     import re  # nothing is shown by most runs
-    scheme = r"^((?:\w+://|(?!\w+://))[^:@]*):"
+    scheme = r"^((?:\w+://|(?!\w+://))[^:]*):"
     if "@" in value:
         value = re.sub(f"{scheme}.*@", rf"\1:{STARS}@", value, flags=re.DOTALL)
     else:  # the host was forgotten: user:password

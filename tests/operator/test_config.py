@@ -182,6 +182,8 @@ def test_show_tells_every_value_and_what_set_it(here, tmp_path, shown):
     ("mysql://user:hunter2@t/e:r?2@host/name?unix_socket=/s",
      "mysql://user:********@host/name?unix_socket=/s"),
     ("mysql://user:x://hunter2@host/name", ":********@host/name"),
+    # as a shared host names those who may use FTP
+    ("mysql://me@a.example:hunter2@host/name", "mysql://me@a.example:********@host/name"),
     ("mysql://user:hunter2/name", "mysql://user:********"),                 # the host was forgotten
     ("mysql://user@host/name?password=hunter2", "mysql://user@host/name?********"),
     ("mysql://host:3306/name", "mysql://host:3306/name"),
