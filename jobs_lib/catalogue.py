@@ -18,7 +18,7 @@ LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")  # who runs it
 
 Job = namedtuple("Job", "schedule run priority budget enabled options sections sample tables name "
-                 "summary doc", defaults=("normal", "4m", True, {}, (), (), "", "", "", ""))
+                 "summary doc", defaults=("normal", "4m", "yes", {}, (), (), "", "", "", ""))
 Job.__doc__ = """One job.
 
 schedule     five-field cron expression

@@ -102,8 +102,7 @@ def _doc(doc: str) -> list[str]:
 
 
 def _when(job) -> str:
-    when = schedule.words(schedule.parse(job.schedule))
-    return when if job.enabled else f"off; once enabled, {when}"
+    return schedule.words(schedule.parse(job.schedule))
 
 
 def _cell(text: str) -> str:

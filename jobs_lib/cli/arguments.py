@@ -100,7 +100,7 @@ def job_options(parser) -> None:
 
 def _about(job) -> str:
     """A job's docstring, and when it runs."""
-    facts = [("when", job.schedule if job.enabled else "never, unless enabled = yes"),
+    facts = [("when", job.schedule),
              ("priority", job.priority), ("at most", f"{job.budget} a run")]
     return f"{job.doc}\n\n" + "\n".join(pairs(facts, width()))
 

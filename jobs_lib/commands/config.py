@@ -16,8 +16,8 @@ import sys
 from contextlib import suppress
 
 from jobs_lib import catalogue, folders
-from jobs_lib.config import DOTENV, ENVIRONMENT, FILE, option_named, options_of, settings
-from jobs_lib.config.files import parse_ini
+from jobs_lib.config import option_named, options_of, settings
+from jobs_lib.config.files import DOTENV, ENVIRONMENT, FILE, parse_ini
 from jobs_lib.config.secrets import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
@@ -201,7 +201,7 @@ def with_option(text: str, section: str, name: str, value: str) -> str:
     set_here = parse_ini("\n".join(lines), "", []).get(section, {})
     heads = [at for at, words in enumerate(lines, 1) if words.strip() == f"[{section}]"]
     if name in set_here:
-        lines[set_here[name][1] - 1] = line
+        lines[int(set_here[name].place.rpartition(" ")[2]) - 1] = line
     elif heads:
         at = heads[0]
         for number, words in enumerate(lines[at:], at + 1):

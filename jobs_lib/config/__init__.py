@@ -12,26 +12,18 @@ from types import SimpleNamespace
 from jobs_lib import catalogue
 from jobs_lib.catalogue import Job
 from jobs_lib.errors import ConfigError, UsageError
-from jobs_lib.records import namedtuple
 from jobs_lib.text import did_you_mean
 
-from . import option_types, settings
-from .files import parse_ini, read_dotenv, read_text, shown_name
+from . import files, option_types, settings
+from .files import DEFAULT, DOTENV, ENVIRONMENT, FILE, SET, Written, shown_name
 from .option_types import Option
 from .secrets import hide_password, secret_texts
 
 PREFIX = "JOBS_"  # of the variables that are read
 CONFIG_VARIABLE = "JOBS_CONFIG"
-SET, ENVIRONMENT, DOTENV, FILE, DEFAULT = "--set", "environment", ".env", "file", "default"
 STRAY = ""  # the section of what names none
 LONGEST_SHOWN = 60
 TABLE_NAME = Option(option_types.identifier, "", "")  # each option of [tables]
-
-Written = namedtuple("Written", "text origin place")
-Written.__doc__ = """What is set for an option: as text, by what, and where that is, in words.
-
-origin  SET, ENVIRONMENT, DOTENV, FILE or DEFAULT
-"""
 
 
 class Config:
@@ -224,11 +216,11 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     named = path or environ.get(CONFIG_VARIABLE)
     path = named or os.path.join(beside, "config.ini")
     problems: list[str] = []
-    text = read_text(path, problems)
+    text = files.read_text(path, problems)
     if text is None and named:
         raise ConfigError(f"there is no file {path}: name your config.ini by --config or "
                           f"{CONFIG_VARIABLE}")
-    ini = parse_ini(text or "", path, problems)
+    ini = files.parse_ini(text or "", path, problems)
     dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
     known = known_sections()
     problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} "
@@ -238,12 +230,8 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
         ENVIRONMENT: _by_section(known, {
             name: Written(text.strip(), ENVIRONMENT, f"environment variable {name}")
             for name, text in environ.items() if name.startswith(PREFIX)}),
-        DOTENV: _by_section(known, {
-            name: Written(text, DOTENV, f"{dotenv} line {line}")
-            for name, (text, line) in read_dotenv(dotenv, problems).items()}),
-        FILE: {section: {name: Written(text, FILE, f"{path} line {line}")
-                         for name, (text, line) in values.items()}
-               for section, values in ini.items() if values}}
+        DOTENV: _by_section(known, files.read_dotenv(dotenv, problems)),
+        FILE: {section: values for section, values in ini.items() if values}}
     return Config(path, layers, problems, text is not None)
 
 

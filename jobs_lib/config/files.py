@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import os
 
+from jobs_lib.records import namedtuple
+
+SET, ENVIRONMENT, DOTENV, FILE, DEFAULT = "--set", "environment", ".env", "file", "default"
 LONGEST_NAME, MOST_LINES = 60, 5  # that are shown
+
+Written = namedtuple("Written", "text origin place")
+Written.__doc__ = """What is set for an option, as text; by what, and where that is, in words."""
 
 
 def parse_ini(text: str, path: str, problems: list[str]) -> dict:
-    """{section: {option: (text, line)}}; `problems` gets a sentence for what makes no sense.
+    """{section: {option: Written}}; `problems` gets a sentence for what makes no sense.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
     stand in a password; a line that begins with a space goes on with the value before it.
@@ -26,8 +32,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
         if not words or words[0] in "#;":
             continue
         if line[0] in " \t" and option:  # a value goes on
-            value, first = values[option]
-            values[option] = (f"{value}\n{words}", first)
+            values[option] = Written(f"{values[option].text}\n{words}", *values[option][1:])
         elif words[0] == "[" and words[-1] == "]":
             section, option = words[1:-1].strip(), ""
             values = found.setdefault(section, {})
@@ -37,9 +42,9 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
         else:
             option = name.lower()
             if option in values:
-                problems.append(f"[{section}] {shown_name(option)} is set twice ({path} lines "
-                                f"{values[option][1]} and {number}): keep one")
-            values[option] = (value, number)
+                problems.append(f"[{section}] {shown_name(option)} is set twice "
+                                f"({values[option].place} and {number}): keep one")
+            values[option] = Written(value, FILE, f"{path} line {number}")
     if wrong:  # a whole page may have been pasted
         problems.append(f"{path} line {', '.join(wrong[:MOST_LINES])}: expected option = value, "
                         "below a [section]")
@@ -47,8 +52,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
 
 
 def read_dotenv(path: str, problems: list[str]) -> dict:
-    """{JOBS_...: (value, line number)} of a `.env` file. Adds to `problems`. Other variables are
-    left alone."""
+    """{JOBS_...: Written} of a `.env` file. Adds to `problems`. Other variables are left alone."""
     text = read_text(path, problems) if os.path.isfile(path) else None
     if text is None or "JOBS_" not in text:  # the web app's own: nothing in it is for us
         return {}
@@ -69,7 +73,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
             problems.append(f"{path} line {line}: expected NAME=value; put a value with spaces or "
                             "quotes into 'single quotes'")
         elif is_ours:
-            values[binding.key] = (binding.value, line)
+            values[binding.key] = Written(binding.value, DOTENV, f"{path} line {line}")
     return values
 
 

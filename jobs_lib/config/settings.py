@@ -230,24 +230,22 @@ MEANINGS = {
     "alerts": "When something needs you: who is alerted, and how.",
     "status": "Files that show the status (docs/monitoring.md).",
     "worker": "Where the workers of RQ or Celery get their work from.",
-    "tables": "For a database that exists already: our_table = its_table, a table or a view, a "
-    "line for each that has another name there (docs/adoption.md).",
+    "tables": "For a database that exists already (docs/adoption.md): our_table = its_table.",
 }
 # [tables] our_name = their_name: a database that exists
 TABLES = "tables"
 
 JOB_ALERTS = {
-    "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "Alert after this "
-                                   "many consecutive failures. Empty: [alerts] after_failures."),
-    "mode": Option(kind.or_empty(kind.choice(*MODES)), "",
-                   "Who runs this job. Empty: [core] mode."),
+    "alert_after_failures": Option(
+        kind.or_empty(kind.integer(1, 1000)), "", "This job's own [alerts] after_failures."),
+    "mode": Option(
+        kind.or_empty(kind.choice(*MODES)), "", "Who runs it. Empty: [core] mode."),
 }
-# The defaults of the first three are the job's own declaration.
+# the first three are the job's own declaration
 JOB_OPTIONS = {
-    "schedule": Option(kind.schedule, None, "When: minute, hour, day, month, weekday."),
-    "enabled": Option(kind.switch, None, "no: never due; by hand it still runs."),
-    "budget": Option(_BUDGET, None,
-                     "How long one run works before it leaves the rest to the next."),
+    "schedule": Option(kind.schedule, "", "When: minute, hour, day, month, weekday."),
+    "enabled": Option(kind.switch, "", "no: never due; by hand it still runs."),
+    "budget": Option(_BUDGET, "", "How long one run works before it leaves the rest to the next."),
     **JOB_ALERTS,
 }
 
@@ -266,10 +264,4 @@ def job_options(job) -> dict:
 
 def job_option(job, name: str) -> Option:
     """One of them. KeyError if there is none of this name."""
-    if name in job.options:
-        return job.options[name]
-    option = JOB_OPTIONS[name]
-    if option.default is not None:
-        return option
-    default = getattr(job, name)
-    return option._replace(default={True: "yes", False: "no"}.get(default, default))
+    return job.options.get(name) or JOB_OPTIONS[name]._replace(default=getattr(job, name, ""))

@@ -11,6 +11,6 @@ def ticking(module: str, priority: str):
         ctx.sleep(ctx.options.takes)
         return {"ticks": 1}
     work.__module__ = module
-    return declare(schedule="*/5 * * * *", priority=priority, enabled=False,
+    return declare(schedule="*/5 * * * *", priority=priority, enabled="no",
                    options={"takes": Option(kind.integer(0, 1000), "0",
                                             "Seconds, waited between items.")})(work)

@@ -8,7 +8,7 @@ from tests.support.product import Option, declare
 from tests.support.product import option_types as kind
 
 
-@declare(schedule="*/5 * * * *", enabled=False, options={
+@declare(schedule="*/5 * * * *", enabled="no", options={
     "items": Option(kind.integer(0, 100000), "3", "How many there are to do."),
     "pause": Option(kind.integer(0, 100000), "0", "Milliseconds of work for each."),
     "wait": Option(kind.switch, "no", "Work by ctx.sleep, as a job that waits between batches.")})

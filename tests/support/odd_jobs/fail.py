@@ -7,7 +7,7 @@ from tests.support.product import Busy, JobsError, Option, declare
 from tests.support.product import option_types as kind
 
 
-@declare(schedule="*/5 * * * *", enabled=False,
+@declare(schedule="*/5 * * * *", enabled="no",
          options={"how": Option(kind.text, "error", "error, defect, exit, busy or no.")})
 def job(ctx):
     """Two items, then the end."""

@@ -12,7 +12,7 @@ from tests.support.product import option_types as kind
 EVER = 10 ** 9
 
 
-@declare(schedule="17 3 * * *", enabled=False,
+@declare(schedule="17 3 * * *", enabled="no",
          options={"how": Option(kind.text, "sleep", "One of the functions below."),
                   "waits": Option(kind.integer(0, 100), "0", "Seconds first, with nothing to do."),
                   "after": Option(kind.switch, "yes", "An uncommitted row first.")})
