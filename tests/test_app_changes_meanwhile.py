@@ -87,26 +87,20 @@ def test_nothing_more_is_sent_for_an_account_that_is_not_active(bench, during, j
     assert bench.ids(table, f"status = '{done}'") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("change, outcome", [
-    ("UPDATE {webhooks} SET active = 0", SENT), ("UPDATE {webhooks} SET active = 0", FINAL),
-    ("DELETE FROM {webhooks}", SENT)])
+@pytest.mark.parametrize("change, outcome, to_the_new_one", [
+    ("UPDATE {webhooks} SET active = 0", SENT, [False]),
+    ("UPDATE {webhooks} SET active = 0", FINAL, [False]), ("DELETE FROM {webhooks}", SENT, [False]),
+    ("UPDATE {webhooks} SET url = 'https://new.example/'", SENT, [False, True, True])])
 # R21: up to 20 deliveries went to an endpoint that its owner had switched off
-def test_nothing_more_is_sent_to_an_endpoint_that_was_switched_off(bench, during, change, outcome):
+def test_what_follows_goes_where_the_owner_wants_it(bench, during, change, outcome, to_the_new_one):
     due(bench, "webhook_deliveries", 3)
     during(change, outcome=outcome)
     for _ in range(2):
         bench.run("retry_webhooks")
         bench.now = bench.ahead(minutes=5)
-    assert len(bench.web) == 1
+    assert [request.url == "https://new.example/" for request in bench.web] == to_the_new_one
     assert bench.ids("webhook_deliveries", "status = 'pending'") == []
     assert bench.rows("notifications") == []
-
-
-def test_what_follows_goes_to_the_new_url_of_an_endpoint(bench, during):     # R21
-    due(bench, "webhook_deliveries", 3)
-    during("UPDATE {webhooks} SET url = 'https://new.example/'")
-    bench.run("retry_webhooks")
-    assert [request.url == "https://new.example/" for request in bench.web] == [False, True, True]
 
 
 @pytest.mark.parametrize("failing, outcome, change", [
@@ -125,33 +119,20 @@ def test_an_endpoint_that_its_owner_changed_is_not_blamed(bench, during, failing
     assert bench.rows("notifications") == []
 
 
-@pytest.fixture
-def exporting(bench):
-    """`exporting(sql)`: a run that makes the export of account 1, while the app does that."""
+@pytest.mark.parametrize("change, status, notices", [
+    # R54: the new owner got what belongs to the old one
+    ("UPDATE {export_requests} SET user_id = 2", "ready", [(2, "export_ready")]),
+    ("UPDATE {users} SET status = 'suspended'", "queued", [])])     # R55
+def test_an_export_goes_to_its_owner_of_now(bench, change, status, notices):
     bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"})
     bench.table("users", [{"id": 1, "email": "jo@home.example"}, {"id": 2, "email": "a@b.example"}])
     bench.table("export_requests", [{"id": 1, "user_id": 1, "requested_at": bench.ago(minutes=1)}])
-
-    def exporting(sql: str) -> None:
-        bench.meanwhile("FROM {aliases}", sql)
-        assert bench.run("export_accounts")["exported"] == 0
-    return exporting
-
-
-# R54: the new owner got what belongs to the old one
-def test_an_export_that_has_another_owner_by_now_is_made_again(bench, exporting):
-    exporting("UPDATE {export_requests} SET user_id = 2")
-    assert bench.run("export_accounts")["exported"] == 1
-    notice, = bench.rows("notifications")
-    assert (notice["user_id"], notice["kind"]) == (2, "export_ready")
-
-
-def test_an_account_that_is_suspended_meanwhile_gets_no_export(bench, exporting):     # R55
-    exporting("UPDATE {users} SET status = 'suspended'")
+    bench.meanwhile("FROM {aliases}", change)
     assert bench.run("export_accounts")["exported"] == 0
-    assert [row["status"] for row in bench.rows("export_requests")] == ["queued"]
-    assert bench.rows("notifications") == []
-    assert [path.name for path in (bench.folder / "exports").glob("*.zip*")] == []
+    assert bench.run("export_accounts")["exported"] == len(notices)
+    assert [row["status"] for row in bench.rows("export_requests")] == [status]
+    assert [(row["user_id"], row["kind"]) for row in bench.rows("notifications")] == notices
+    assert len([*(bench.folder / "exports").glob("*.zip*")]) == len(notices)
 
 
 @pytest.mark.parametrize("change", ["status = 'pending'", "status = 'sent'", "status = 'by_app'",

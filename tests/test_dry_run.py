@@ -5,7 +5,6 @@ before and after, and the process may open no connection but the database's.
 """
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -16,19 +15,7 @@ import pytest
 
 from tests.support import databases
 from tests.support.databases import files
-from tests.support.product import (
-    Console,
-    Ports,
-    Session,
-    catalogue,
-    clock,
-    connect,
-    declare,
-    fill,
-    locks,
-    runner,
-    tables,
-)
+from tests.support.product import catalogue, clock, declare, fill, tables
 from tests.support.require import on_sqlite
 from tests.support.shell import LAUNCH
 
@@ -68,30 +55,18 @@ def run(service, report: Path, *words: str) -> tuple[str, list]:
     return done.stdout, json.loads(report.read_text())
 
 
-def watched(service, factory, *words: str) -> str:
-    """What `jobs.py WORDS` prints, which changes nothing and tries nothing."""
-    report = factory.mktemp("watched") / "report.json"
-    rows, before = databases.rows(service.db), files(service.folder)
-    printed, tried = run(service, report, *words)
-    assert files(service.folder) == before
-    assert tried == []
-    assert databases.rows(service.db) == rows
-    return printed
-
-
 # On MariaDB too, without a look from outside: tests/every_job/test_cut_short.py
 @on_sqlite
-@pytest.mark.parametrize("name", JOBS)
-def test_a_dry_run_changes_nothing(service, name, tmp_path_factory):            # R11
-    result = json.loads(watched(service, tmp_path_factory, name, "--dry-run", "--json"))
-    assert result["status"] == "ok", result["error"]
-    assert result["dry_run"] is True
+@pytest.mark.parametrize("words", [*(f"{name} --dry-run" for name in JOBS), "test retry_forwards"])
+def test_a_dry_run_changes_nothing_and_tries_nothing(service, words, tmp_path_factory):      # R11
+    report = tmp_path_factory.mktemp("watched") / "report.json"
+    rows, before = databases.rows(service.db), files(service.folder)
+    printed, tried = run(service, report, *words.split(), "--json")
+    assert (files(service.folder), databases.rows(service.db), tried) == (before, rows, [])
+    result = json.loads(printed)
+    assert (result["status"], result["dry_run"]) == ("ok", True), result["error"]
     # One that finds nothing to do proves nothing: give it rows in jobs_lib/demo/data.py.
-    assert any(result["counts"].values()), f"{name} found nothing to do among the sample rows"
-
-
-def test_trying_a_job_by_hand_changes_nothing(service, tmp_path_factory):       # R11
-    assert "retry_forwards" in watched(service, tmp_path_factory, "test", "retry_forwards")
+    assert any(result["counts"].values()), "it found nothing to do among the sample rows"
 
 
 def test_the_watch_holds(service, tmp_path_factory):
@@ -103,39 +78,14 @@ def test_the_watch_holds(service, tmp_path_factory):
     assert any(event == "open" and path.endswith("retry_forwards.lock") for event, path in tried)
 
 
-def dry(service, function, **request):
-    """The outcome of a job made of `function`, as a dry run on the real ports."""
-    job = declare(schedule="0 0 * * *", sections=("mail",))(function)
-    return service.attempt(job._replace(name="purge_everything"), dry_run=True, **request)
-
-
 def test_mail_refuses_too_and_no_key_is_made(service):                                  # R11
-    assert dry(service, lambda ctx: ctx.mail())["error"] == (
-        "a dry run opens no connection for mail, HTTP or DNS")
+    for work, key, value in (
+            (lambda ctx: ctx.mail(), "error", "a dry run opens no connection for mail, HTTP or DNS"),
+            (lambda ctx: {"bytes": len(ctx.secret("links"))}, "counts", {"bytes": 32})):
+        job = declare(schedule="0 0 * * *", sections=("mail",))(work)._replace(name="purge_everything")
+        assert service.attempt(job, dry_run=True)[key] == value
     assert service.outbox == []
-    assert dry(service, lambda ctx: {"bytes": len(ctx.secret("links"))})["counts"] == {"bytes": 32}
     assert not (service.folder / "not-there").exists()
-
-
-@pytest.mark.parametrize(("engine_url", "lock"), [
-    ("sqlite", "file"), ("sqlite", "writer"), ("mariadb", "database")], indirect=["engine_url"],
-    ids=["sqlite-file", "sqlite-writer", "mariadb-database"])
-def test_it_takes_no_lock(service, lock):                                               # R11
-    """Another run has the job's; SQLite has no lock but the file, and may have a writer beside
-    it."""
-    writer = service.db.transaction() if lock == "writer" else contextlib.nullcontext()
-    service.config(core={**ELSEWHERE, "state_dir": "state",
-                         "lock": "file" if lock == "writer" else lock})
-    held = locks.lock_for("retry_forwards", service._config.section("core"),
-                          lambda: connect(service.url), 300)
-    held.acquire("process 1 since now")
-    with writer:
-        before = files(service.folder)
-        session = Session(service._config, Ports(service._config), Console(-1))
-        result = runner.run(session, catalogue.load("retry_forwards"), runner.Request(dry_run=True))
-        assert result["status"] == "ok", result["error"]
-        assert files(service.folder) == before
-    held.release()
 
 
 def test_a_sample_never_shows_a_secret_even_if_a_job_declares_it(service):

@@ -31,6 +31,7 @@ VALUES = {
     "core.lock = fiel": "expected file or database",
     "core.lock = database": "this database has no locks of that kind; expected file",
     "core.timezone = Europe/Berln": "a zone such as Europe/Berlin, which the system's package",
+    "core.timezone = ../etc/passwd": "expected UTC or a zone such as Europe/Berlin",
     "retry_forwards.delays =": "expected at least 1, parted by commas",
     "retry_forwards.delays = 1h, soon": DURATION,
     "purge_sessions.schedule = 61 * * * *": "minute '61': expected 0-59, '*', a range",

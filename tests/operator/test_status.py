@@ -29,8 +29,8 @@ def jobs(service, *words: str, code: int | None = 0) -> dict[str, dict]:
 
 def of_job(service) -> tuple[dict, str]:
     """(its object in the JSON of `list`, its line without the name and with single spaces)."""
-    shown = next(line for line in service.run("list").splitlines() if line.startswith(f"{JOB} "))
-    return jobs(service, "list")[JOB], " ".join(shown.split()[1:])
+    shown, = re.findall(rf"(?m)^{JOB} (.*)", service.run("list"))
+    return jobs(service, "list")[JOB], " ".join(shown.split())
 
 
 def test_a_new_installation_has_no_incident_and_every_job_in_a_line(service):
@@ -48,11 +48,11 @@ def test_a_new_installation_has_no_incident_and_every_job_in_a_line(service):
     assert service.json("history")[0]["job"] == JOB
 
 
-def test_without_tables_they_say_what_to_do(line):
+@pytest.mark.parametrize("word", ["status", "list", "report", "metrics"])
+def test_without_tables_they_say_what_to_do(line, word):
     line.ini("[core]\ndatabase = sqlite:///none.db\n")
-    for word in ("status", "list", "report", "metrics"):
-        answer = line(word)
-        assert (answer.code, answer.out, "none.db" in answer.err) == (1, "", True)
+    answer = line(word)
+    assert (answer.code, answer.out, "none.db" in answer.err) == (1, "", True)
     assert not (line.folder / "none.db").exists()
 
 
