@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from tests.support.shell import killed
+
 # Before the lock, with it, after the sweep, after the row, in the job, between job and end, after
 # the end.
 POINTS = [
@@ -44,11 +46,10 @@ def test_a_kill_in_the_frame(request, lock, point, dead):                    # R
 def test_a_killed_run_is_shown_as_vanished_and_reported_by_the_next_one(any_site):  # R2 R59 R69
     site = any_site
     site.enable("dig")
-    worker = site.start("dig", "--set", "items=100000", "--set", "pause=50")
+    worker = site.digging()
     site.wait("SELECT progress FROM {job_runs} WHERE progress IS NOT NULL")
     assert site.json("history", "dig")[0]["status"] == "running"
-    worker.kill()
-    worker.communicate()
+    killed(worker)
     assert site.json("history", "dig")[0]["status"] == "vanished?"
     for words in ("list", "status", "report"):
         assert "vanished?" in site(words).out

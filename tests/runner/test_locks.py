@@ -7,7 +7,6 @@ import errno
 import fcntl
 import hashlib
 import json
-import os
 import re
 import sqlite3
 import time
@@ -15,7 +14,7 @@ import time
 import pytest
 
 from tests.support.product import JobsError
-from tests.support.shell import ended, until
+from tests.support.shell import ended, killed, until
 
 MANY = 50
 WHO = re.compile(r"process (\d+) on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
@@ -33,51 +32,48 @@ def locked_site(request, site):
 
 @pytest.mark.parametrize("locked_site", ["file", "database"], indirect=True)
 def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
-    began = time.monotonic()
-    processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000")
+    site, began = locked_site, time.monotonic()
+    processes = [site.start("dig", "--set", "items=200", "--set", "pause=1000")
                  for _ in range(MANY)]
-    until(lambda: locked_site.outcomes("dig").count("skipped") == MANY - 1, 150)    # a busy machine
-    worker, = (row for row in locked_site.runs("dig") if row["status"] == "running")
-    skipped = [row for row in locked_site.runs("dig") if row["status"] == "skipped"]
-    for row in skipped:
-        assert WHO.search(row["stop_reason"]) or "just starting" in row["stop_reason"]
-        assert row["slot"] is None
-    assert any(f"process {worker['pid']} " in row["stop_reason"] for row in skipped)
+    until(lambda: site.outcomes("dig").count("skipped") == MANY - 1, 150)       # a busy machine
+    worker = site.working("dig")
+    why = [row["stop_reason"] for row in site.runs("dig")
+           if (row["status"], row["slot"]) == ("skipped", None)]
+    assert len(why) == MANY - 1
+    assert [words for words in why if not WHO.search(words) and "just starting" not in words] == []
+    assert any(f"process {worker['pid']} " in words for words in why)
     next(process for process in processes if process.pid == worker["pid"]).terminate()
     results = [ended(process, began) for process in processes]
     assert sorted(result.code for result in results) == [0] * (MANY - 1) + [143]
-    assert all(result.out == "" for result in results)
-    pids = locked_site.db.query("SELECT DISTINCT user_id FROM {usage_events}")
+    assert {result.out for result in results} == {""}
+    pids = site.db.query("SELECT DISTINCT user_id FROM {usage_events}")
     assert [row["user_id"] for row in pids] == [worker["pid"]]
 
 
 @pytest.mark.parametrize("locked_site", [pytest.param("file", marks=pytest.mark.quick), "database"],
                          indirect=True)
 def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):          # R1
-    alone = locked_site("dig", "--dry-run").seconds          # it waits for no lock
-    worker = locked_site.start("dig", "--set", "items=100000", "--set", "pause=100")
-    locked_site.working("dig")
-    done = locked_site("dig")
-    assert (done.code, done.out) == (0, "")
+    site = locked_site
+    worker = site.digging(pause=100)
+    alone = site("dig", "--dry-run")            # it takes no lock (R11), and waits for none
+    assert alone.code == 0
+    done, failing = site("dig"), site("dig", "--fail-if-locked")
+    assert (done.code, done.out, failing.code) == (0, "", 75)
     assert done.err.startswith("dig: not started: the lock is held by process")
     assert WHO.search(done.err)[1] == str(worker.pid)
-    failing = locked_site("dig", "--fail-if-locked")
-    assert failing.code == 75
-    locked_site.configure("dig", enabled="yes")
-    locked_site.known("dig")
-    quiet = locked_site("dig", "--scheduled")
-    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
-    assert locked_site.outcomes("dig") == ["running", "skipped", "skipped", "skipped"]
+    site.enable("dig")
+    quiet = site("dig", "--scheduled")
+    assert quiet == (0, "", "")
+    assert site.outcomes("dig") == ["running", "skipped", "skipped", "skipped"]
     # Others use this machine too: what the run itself waits for would be in the shortest of many,
     # too.
     tries = [done.seconds, failing.seconds, quiet.seconds]
-    while min(tries) >= alone + 1 and len(tries) < 30:
-        tries.append(locked_site("dig").seconds)
-    assert min(tries) < alone + 1, (tries, alone)
-    assert locked_site.events("dig")[-1]["event"] == "run skipped"
-    worker.kill()
-    worker.communicate()
-    assert locked_site.job("dig", "--set", "items=1")["status"] == "ok"      # no hand was needed
+    while min(tries) >= alone.seconds + 1 and len(tries) < 30:
+        tries.append(site("dig").seconds)
+    assert min(tries) < alone.seconds + 1, (tries, alone.seconds)
+    assert site.events("dig")[-1]["event"] == "run skipped"
+    killed(worker)
+    assert site.job("dig", "--set", "items=1")["status"] == "ok"      # no hand was needed
 
 
 # Two hosts
@@ -89,37 +85,38 @@ def test_it_does_so_while_another_writer_has_the_database(site):             # R
         fcntl.flock(file, fcntl.LOCK_EX)
         other.execute("BEGIN IMMEDIATE")
         tries = [site("dig") for _ in range(3)]
+        assert site("dig", "--dry-run").code == 0                   # R11
     assert {each.code for each in tries} == {0}
     assert tries[0].err.startswith("dig: not started: the lock is held by ")
     assert min(each.seconds for each in tries) < alone + 2         # a busy machine
 
 
-def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R3
-    one, two = hosts
+@pytest.fixture
+def locked_hosts(hosts):
+    """Two with the lock in their database."""
     for host in hosts:
         host.configure(lock="database")
-    worker = one.start("dig", "--set", "items=100000", "--set", "pause=50")
-    row = one.working("dig")
-    done = two("dig")
+    return hosts
+
+
+def test_two_hosts_never_overlap_with_the_database_lock(locked_hosts):              # R3
+    one, two = locked_hosts
+    worker = one.digging()
+    row, done = one.working("dig"), two("dig")
     assert f"process {row['pid']} on {row['host']} since {row['started_at']} UTC" in done.err
-    worker.kill()
-    worker.communicate()
+    killed(worker)
     assert two.job("dig", "--set", "items=1")["status"] == "ok"
     assert [run["status"] for run in one.runs("dig")] == ["vanished", "skipped", "ok"]
 
 
-def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb):    # R3
-    one, two = hosts
-    for host in hosts:
-        host.configure(lock="database")
-    worker = one.start("dig", "--set", "items=100000", "--set", "pause=100", "--json")
-    name = one.working("dig")["lock_name"]
+def test_a_lost_lock_connection_stops_the_run_before_its_next_item(locked_hosts, mariadb):    # R3
+    one, two = locked_hosts
+    worker = one.digging("--json", pause=100)
     until(lambda: one.dug() >= 2)
-    connection = one.db.value("SELECT IS_USED_LOCK(:name)", name=name)
-    mariadb.root(f"KILL {connection}")
+    name = one.working("dig")["lock_name"]
+    mariadb.root(f"KILL {one.db.value('SELECT IS_USED_LOCK(:name)', name=name)}")
     at_the_loss = one.dug()
-    result = ended(worker, time.monotonic())
-    assert result.code == 0
+    assert ended(worker, 0).code == 0
     row, = one.runs("dig")
     assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
     # at most the item in hand
@@ -129,22 +126,18 @@ def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariad
 
 def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):        # R2, R6
     one, two = hosts
-    worker = one.start("dig", "--set", "items=100000", "--set", "pause=50")
-    first = one.working("dig")
-    # lock = file: they do not see each other
-    assert two.job("dig", "--set", "items=1")["status"] == "ok"
-    assert one.runs("dig")[0]["status"] == "running"
-    worker.kill()
-    worker.communicate()
-    two.job("dig", "--set", "items=1")
-    assert one.runs("dig")[0]["status"] == "running"                         # nobody can tell yet
-    late = "UPDATE {job_runs} SET heartbeat_at = :old, lease_until = :old WHERE id = :id"
-    one.db.execute(late, old="2026-01-01 00:00:00", id=first["id"])
-    two.job("dig", "--set", "items=1")
-    assert one.runs("dig")[0]["status"] == "vanished"
+    worker = one.digging()
 
-
-# The file
+    def judged() -> str:
+        """What becomes of that run when one of the other host comes."""
+        assert two.job("dig", "--set", "items=1")["status"] == "ok"
+        return one.runs("dig")[0]["status"]
+    assert judged() == "running"            # lock = file: they do not see each other
+    killed(worker)
+    assert judged() == "running"            # nobody can tell yet
+    one.db.execute("UPDATE {job_runs} SET heartbeat_at = :old, lease_until = :old WHERE id = :id",
+                   old="2026-01-01 00:00:00", id=one.runs("dig")[0]["id"])
+    assert judged() == "vanished"
 
 
 @pytest.mark.parametrize("kind, code", [("database", 0), ("file", None)])
@@ -164,17 +157,14 @@ def test_a_file_system_without_locks_is_one_clear_line(site, ticks, monkeypatch,
 @pytest.mark.parametrize("again", [False, True])
 def test_removing_a_held_lock_file_stops_the_run(site, again):               # R3
     """Operators remove lock files; the run under way must not go on beside a second one."""
-    worker = site.start("dig", "--set", "items=100000", "--set", "pause=50", "--json")
-    site.working("dig")
-    os.remove(site.folder / "state" / "locks" / "dig.lock")
+    worker, lock = site.digging("--json"), site.folder / "state" / "locks" / "dig.lock"
+    lock.unlink()
     if again:
-        (site.folder / "state" / "locks" / "dig.lock").touch()
+        lock.touch()
     assert ended(worker, 0).code == 0
     row, = site.runs("dig")
     assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
 
-
-# The lock in the database
 
 def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):          # R71
     maria_site.configure(lock="database")

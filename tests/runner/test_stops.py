@@ -29,30 +29,20 @@ def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R
 
 # Signals
 
-@pytest.mark.parametrize("number", [
-    pytest.param(signal.SIGTERM, marks=pytest.mark.quick), signal.SIGINT, signal.SIGHUP],
-    ids=lambda number: number.name)
-def test_a_signal_ends_the_run_after_the_item_in_hand(site, number):         # R5
-    worker = site.start("dig", "--set", "items=1000", "--set", "pause=200", "--json")
-    until(lambda: site.dug() >= 2)
+@pytest.mark.parametrize("number, pause, wait", [
+    pytest.param(signal.SIGTERM, 200, "no", marks=pytest.mark.quick), (signal.SIGINT, 200, "no"),
+    (signal.SIGHUP, 200, "no"), (signal.SIGTERM, 60_000, "yes")])        # a waiting job hears it
+def test_a_signal_ends_the_run_after_the_item_in_hand(site, number, pause, wait):         # R5
+    worker = site.digging("--set", f"wait={wait}", "--json", pause=pause)
+    until(lambda: site.dug() >= 1 or wait == "yes")
     sent = time.monotonic()
     worker.send_signal(number)
     done = ended(worker, sent)
-    assert done.code == 143
-    assert done.seconds < SOON
+    assert (done.code, done.seconds < SOON) == (143, True)
     row, = site.runs("dig")
     assert (row["status"], row["stop_reason"]) == ("interrupted", number.name)
     assert json.loads(row["counts"])["dug"] == site.dug()                    # nothing is lost
     assert site.job("dig", "--set", f"items={site.dug() + 1}")["counts"] == {"dug": 1}
-
-
-def test_a_waiting_job_hears_the_signal(site):                               # R5
-    worker = site.start("dig", "--set", "pause=60000", "--set", "wait=yes", "--json")
-    site.working("dig")
-    sent = time.monotonic()
-    worker.terminate()
-    done = ended(worker, sent)
-    assert (done.code, done.seconds < SOON) == (143, True)
 
 
 def test_a_signal_that_was_ignored_stays_ignored(site):

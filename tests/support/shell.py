@@ -220,6 +220,12 @@ class Shell:
         return until(lambda: next((row for row in self.runs(job) if row["status"] == "running"),
                                   None))
 
+    def digging(self, *words: str, pause: int = 50) -> subprocess.Popen:
+        """The odd job `dig` at work, which will not come to its end."""
+        process = self.start("dig", "--set", "items=100000", "--set", f"pause={pause}", *words)
+        self.working("dig")
+        return process
+
     # What is there before
 
     def enable(self, *jobs: str, since: datetime | None = LONG_AGO, **options: str) -> None:
@@ -318,6 +324,12 @@ def ended(process: subprocess.Popen, began: float, timeout: float = 120) -> Ende
     done = Ended(process.returncode, out, err)
     done.seconds = time.monotonic() - began
     return done
+
+
+def killed(process: subprocess.Popen) -> None:
+    """It ends by SIGKILL."""
+    process.kill()
+    process.communicate()
 
 
 def until(look, seconds: float = 60):
