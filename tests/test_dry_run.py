@@ -79,11 +79,13 @@ def test_the_watch_holds(service, tmp_path_factory):
 
 
 def test_mail_refuses_too_and_no_key_is_made(service):                                  # R11
+    refused = "a dry run opens no connection for mail, HTTP or DNS"
     for work, key, value in (
-            (lambda ctx: ctx.mail(), "error", "a dry run opens no connection for mail, HTTP or DNS"),
+            (lambda ctx: ctx.mail(), "error", refused),
             (lambda ctx: {"bytes": len(ctx.secret("links"))}, "counts", {"bytes": 32})):
-        job = declare(schedule="0 0 * * *", sections=("mail",))(work)._replace(name="purge_everything")
-        assert service.attempt(job, dry_run=True)[key] == value
+        job = declare(schedule="0 0 * * *", sections=("mail",))(work)
+        result = service.attempt(job._replace(name="purge_everything"), dry_run=True)
+        assert result[key] == value
     assert service.outbox == []
     assert not (service.folder / "not-there").exists()
 

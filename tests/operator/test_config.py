@@ -63,7 +63,7 @@ def test_a_value_is_all_that_follows_the_sign_and_may_go_on_in_the_next_lines(tm
 @pytest.mark.parametrize("name, text, said", [
     ("config.ini", "[m]\na = b\n".encode("utf-16"), "line 1 is not in UTF-8: save it as UTF-8"),
     ("config.ini", b"[mail]\nhost = a\nfrom = caf\xe9\n", "line 3 is not in UTF-8: save it as"),
-    (".env", b"\nJOBS_A\n", "line 2: expected NAME=value; put a value with spaces or quotes into '"),
+    (".env", b"\nJOBS_A\n", "line 2: expected NAME=value; put a value with spaces or quotes into"),
     (".env", b"JOBS_B=1\nJOBS_A='open\n", "line 2: expected NAME=value")])
 def test_a_file_that_cannot_be_read_is_reported_and_left(tmp_path, here, name, text, said):  # R63
     (tmp_path / name).write_bytes(text)
