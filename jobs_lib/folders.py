@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from .errors import JobsError, NoAccess
 
@@ -69,8 +70,8 @@ def refuse_web(folder: str) -> None:
 def owner_words(path: str) -> str:
     """Whose a file is that this user may not use, and how to get out of it, for the end of a
     sentence about it."""
-    there = path
-    while not os.path.lexists(there) and there != os.path.dirname(there):
+    there = path = os.path.abspath(path)
+    while not os.path.lexists(there):
         there = os.path.dirname(there)
     ours, owner = user_name(os.geteuid()), user_name(os.lstat(there).st_uid)
     if owner == ours:
@@ -126,12 +127,9 @@ def publish(draft: str, path: str) -> None:
     """Give a finished file its name, for good: also after a power cut."""
     os.rename(draft, path)
     handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with suppress(OSError):  # a file system that does this for files alone
         os.fsync(handle)
-    except OSError:  # a file system that does this for files alone
-        pass
-    finally:
-        os.close(handle)
+    os.close(handle)
 
 
 def write(path: str, text: str | bytes, mode: int = 0o600) -> None:

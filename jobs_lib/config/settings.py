@@ -58,8 +58,7 @@ SECTIONS = {
     "core": {
         "database": Option(
             kind.database, "sqlite:///var/jobs.db",
-            "Or sqlite:////absolute.db, or mysql://user:password@host:3306/name. "
-            "docs/install.md: signs in a password, sockets, TLS."),
+            "Or sqlite:////absolute.db, mysql://user:password@host:3306/name (docs/install.md)."),
         "prefix": Option(
             kind.identifier, "", "Before every table's name, in a database shared with others."),
         "state_dir": Option(
@@ -78,14 +77,13 @@ SECTIONS = {
             kind.span("1s", "1h"), "30s", "A run that hangs so long past its budget is ended."),
         "max_clock_jump": Option(
             kind.optional(kind.span("1h", "366d")), "1d",
-            "After a larger jump of the clock, or so long without a run, nothing ends by its "
-            "age for three days (docs/failures.md). off: always trusted."),
+            "After a larger jump, or so long without a run, nothing ends by its age for three "
+            "days (docs/failures.md). off: the clock is always trusted."),
         "app_url": Option(
             kind.or_empty(kind.url), "", "Base of links in mails, e.g. https://mail.example.org."),
         "secret_key": Option(
             kind.signing_key, "",
-            "Signs links and sender addresses: at least 32 characters. Empty: made once, in "
-            "state_dir/secret. Keep it when you move."),
+            "Signs links and senders, at least 32 characters. Empty: state_dir/secret, made once."),
     },
     "spool": {
         "dir": Option(kind.path, "var/spool", "Where the messages that `raw_path` names are."),
@@ -105,22 +103,18 @@ SECTIONS = {
         "ca_file": Option(kind.or_empty(kind.path), "", CA_FILE),
         "from": Option(
             kind.or_empty(kind.sender), "",
-            "Where alerts come from and bounces of notices go to, e.g. notices@example.org. As "
-            "Name <address>, personas that are not set have that name."),
+            "Sends alerts and takes bounces of notices: notices@example.org, or Name <address>."),
         "domain": Option(
             kind.host, LOCAL, "The service's own: forwards leave with a sender in it."),
         "srs_secret": Option(
             kind.signing_key, "",
-            "Signs rewritten senders (SRS), at least 32 characters: share it with the mail hook "
-            "that takes the bounces. Empty: from secret_key."),
+            "Signs senders (SRS); the hook that takes bounces needs it. Empty: from secret_key."),
         "per_minute": Option(_LIMIT, "off", "Recipients a minute; off: any number."),
         "per_hour": Option(
             _LIMIT, "80", "Recipients an hour: 80 % of what your host allows is safe."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
         "failures_per_hour": Option(
-            _LIMIT, "off",
-            "Failed deliveries an hour, where the host blocks a domain for them (cPanel: try 4). "
-            "Then only messages that failed before wait."),
+            _LIMIT, "off", "Failed deliveries an hour (cPanel: try 4): then only repeats wait."),
         "pause_patterns": Option(kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
             "What a refusal at the relay's own limit says: all mail is paused."),
     },
@@ -211,7 +205,8 @@ SECTIONS = {
         "redis": Option(
             kind.server_url("redis://", "rediss://", "unix://"), "redis://localhost:6379/0",
             "RQ's Redis: also redis://user:password@host:6379/0 or unix:///path/redis.sock."),
-        "broker": Option(kind.server_url("amqp://", "amqps://", "redis://", "rediss://"),
+        "broker": Option(
+            kind.server_url("amqp://", "amqps://", "redis://", "rediss://"),
             "amqp://guest:guest@localhost:5672//", "Celery's broker."),
         "queues": Option(
             kind.identifier, "jobs", "What the queues' names begin with on a shared broker."),
