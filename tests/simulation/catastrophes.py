@@ -10,6 +10,7 @@ import shutil
 
 from .acts import mail, web
 from .oracle import HOUR, Rule
+from .oracle.runs import OPERATOR
 
 FOLDERS = ("spool", "exports", "archive")
 APP = ("users", "aliases", "destinations", "domains", "message_logs", "audit_logs", "sessions",
@@ -149,7 +150,7 @@ class Restored(Catastrophe):
         if not self.is_restored:
             return
         for entry in step.journal:
-            if not entry["item"].startswith("alert-") and entry["what"] != "dns":
+            if entry.get("to") != OPERATOR and entry["what"] != "dns":
                 yield f"{entry['item']} was sent by a restored database"
         for table in APP:
             if lost := step.gone(table):

@@ -108,10 +108,12 @@ class Step(namedtuple("Step", "began ended before after journal struck quiet_sin
                    for row in self.new("job_runs").values())
 
     def is_held(self, job: str) -> bool:
-        """Whether the job's last run has held something back."""
-        counts = [row["counts"] for row in self.after["job_runs"].values()
-                  if row["job"] == job and row["status"] in ("ok", "partial")]
-        return bool(counts and '"held"' in str(counts[-1]))
+        """Whether the job's last run has held something back; of one that was struck nobody
+        knows."""
+        runs = [row for row in self.after["job_runs"].values()
+                if row["job"] == job and row["status"] != "skipped"]
+        return bool(runs) and runs[-1]["status"] in ("ok", "partial") and (
+            '"held"' in str(runs[-1]["counts"]))
 
 
 class Rule:
