@@ -215,9 +215,18 @@ def _held_back(last_options) -> dict:
 
 
 def _part(memory: dict, name: str) -> dict:
-    """A part of what is remembered; nothing where it cannot be read."""
+    """A part of what is remembered, without what cannot be read."""
     part = memory.get(name)
-    return part if isinstance(part, dict) else {}
+    if not isinstance(part, dict):
+        return {}
+    return {key: each for key, each in part.items()
+            if (_is_held(each) if name == "held" else isinstance(each, int))}
+
+
+def _is_held(value) -> bool:
+    return (isinstance(value, dict) and value.keys() == {*Held._fields[1:]}
+            and isinstance(value["count"], int) and isinstance(value["of"], int)
+            and clock.parse_any(value["since"]) is not None)
 
 
 def _confirmed(ctx, name: str) -> int:

@@ -210,9 +210,11 @@ def paused(db, now) -> str | None:
 
 def pause(db, now, reason: str, has_worked: bool) -> datetime:
     """Pause all mail for 5 minutes and as long as nothing has gone through by now, so for twice as
-    long each time, up to an hour. Until when."""
-    failing = None if has_worked else stored.time(
-        db.value("SELECT since FROM {relay_state} WHERE id = 1"))
+    long each time, up to an hour. Until when. Once nothing had to be sent for long, it begins
+    anew."""
+    failing = None if has_worked else stored.time(db.value(
+        "SELECT since FROM {relay_state} WHERE id = 1 AND paused_until > :recent",
+        recent=now - 2 * LONGEST_PAUSE))
     since = min(failing or now, now)        # a time ahead is of a clock that was wrong
     until = now + min(FIRST_PAUSE + (now - since), LONGEST_PAUSE)
     db.upsert("relay_state", {"id": 1}, {

@@ -189,8 +189,10 @@ class Archiver:
                               created_at=self.ctx.clock())
 
     def _delete(self, id: int, ids: list) -> None:
-        """Delete these rows, the newest last: while one is there, no other gets their ids."""
-        self.deleter.delete_ids(Selection(TABLE, "1 = 1", "id", {}), sorted(ids))
+        """Delete these rows. A younger one stays: some servers give an id again."""
+        still = ("created_at < (SELECT cutoff FROM {audit_archives} "
+                 "WHERE {audit_archives}.id = :archive)")
+        self.deleter.delete_ids(Selection(TABLE, still, "id", {"archive": id}), ids)
         if not self.ctx.stop_reason:
             self.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
                             "AND status = 'verified'", id=id)

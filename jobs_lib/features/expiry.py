@@ -40,13 +40,16 @@ OF_OWNER = ("SELECT id, user_id, address, expires_at FROM {aliases} WHERE user_i
 def expire_aliases(ctx) -> None:
     """Switch off what is past its end, an owner at a time, each with its audit rows and its notice
     in one commit; then announce what is about to end. A dry run shows it."""
-    if not guard.stops(ctx, "aliases"):
-        _switch_all_off(ctx)
+    are_many = not guard.stops(ctx, "aliases") and _switch_all_off(ctx)
     if ctx.options.warn_before is not None and not ctx.should_stop():
         remind(ctx, EXPIRING)
+    if are_many:
+        ctx.stop(f"one owner had {AT_ONCE} aliases past their end, or more")
 
 
-def _switch_all_off(ctx) -> None:
+def _switch_all_off(ctx) -> bool:
+    """Whether some of an owner may be left."""
+    are_many = False
     if number := ctx.db.value(NO_TIME, first=clock.FIRST):
         ctx.count(INVALID, number)
     past = {"first": clock.FIRST, "ended": ctx.now}
@@ -54,6 +57,7 @@ def _switch_all_off(ctx) -> None:
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
         with alone(ctx, user_id):
             rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
+            are_many = are_many or len(rows) == AT_ONCE
             sample += rows[:SAMPLE_ROWS - len(sample)]
         ctx.sleep(0 if ctx.dry_run else ctx.db.dialect.batches.pause)
         if ctx.should_stop(ctx.counts["expired"]):
@@ -61,6 +65,7 @@ def _switch_all_off(ctx) -> None:
     if ctx.dry_run:
         ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
                  f"{counted(ctx.counts['notices'], 'notice')}", sample)
+    return are_many
 
 
 def _switch_off(ctx, user_id, past: dict) -> list[dict]:

@@ -59,6 +59,17 @@ def test_the_others_go_and_an_incident_names_both_values_until_the_old_one_is_ba
     assert incidents(known) == []
 
 
+@pytest.mark.parametrize("damaged", [
+    {"held": {"rule:message_logs": 5}}, {"held": {"rule:message_logs": {"count": 20}}},
+    {"confirmed": {"rule:message_logs": "20"}}, {"options": {"keep": "9d"}}])
+def test_what_cannot_be_read_neither_stops_nor_releases_anything(known, damaged):      # R67
+    logs(known, 20, days=30)
+    known.db.execute("UPDATE {job_state} SET last_options = :text", text=json.dumps(damaged))
+    assert incidents(known) == []
+    set_keep(known, "9d")
+    assert known.run(JOB, yes=True) == {"deleted": 0, "held": 20}
+
+
 def test_yes_takes_the_new_value_once_and_for_good(known):
     logs(known, 20, days=30)
     set_keep(known, "9d")

@@ -132,8 +132,11 @@ def test_pauses_grow_from_5_minutes_to_an_hour_and_start_again_after_a_success(b
         bench.now = bench.ahead(minutes=pause)
     forward(3)
     answers(bench, TAKEN, AWAY)                                 # in one run
-    bench.fails("retry_forwards")
-    assert paused_until(bench) == clock.text(bench.ahead(minutes=5))
+    for days in (0, 1):                     # and a day later, when nothing was sent since
+        bench.now = bench.ahead(days=days)
+        bench.fails("retry_forwards")
+        assert paused_until(bench) == clock.text(bench.ahead(minutes=5))
+        always(bench, AWAY)
 
 
 def test_a_pause_written_by_a_clock_that_was_wrong_does_not_hold(bench, forward):     # R24
