@@ -4,9 +4,9 @@ table, on the day that its owner was given.
 Until that day nothing is beyond repair but the sessions and tokens, which the next sign-in makes
 again: an operator can make the account active again, and switch on its aliases and endpoints.
 
-All is done in short batches, in an order that a test compares with the schema's references. Queues
-come first, so that nothing more is sent; a table comes before those that its rows refer to; and
-`domains` and `destinations` come last, since an app's foreign keys often lead to them.
+All is done in short batches. Queues come first, so that nothing more is sent; a table comes before
+those that its rows refer to; and `domains` and `destinations` come last, since an app's foreign
+keys often lead to them.
 """
 from __future__ import annotations
 
