@@ -1,7 +1,7 @@
 """A threshold is recorded once in a cycle, and its user is notified once, of the highest."""
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 
 import pytest
 
@@ -28,14 +28,6 @@ def crossed(bench, metric="emails", id: int = 1) -> list[int]:
     """The thresholds of a user and metric."""
     return sorted(row["threshold"] for row in bench.rows("usage_events")
                   if (row["user_id"], row["metric"]) == (id, metric))
-
-
-def told(bench) -> list[str]:
-    return [row["dedupe_key"] for row in bench.rows("notifications")]
-
-
-def at(bench, *moment) -> None:
-    bench.now = datetime(*moment, tzinfo=timezone.utc)
 
 
 # What counts
@@ -79,20 +71,6 @@ def test_thresholds_that_are_reached_are_recorded_and_active_users_notified(benc
     assert bench.run(JOB) == NONE
 
 
-@pytest.mark.parametrize(("now", "found"), [
-    ((2026, 11, 15, 23, 59, 59), [60, 70, 80, 100]),        # of November: a second before its half
-    ((2026, 11, 16, 0, 0, 0), [70, 80, 100]),
-    ((2026, 11, 21, 23, 59, 59), [70, 80, 100]),            # a second before 70 %
-    ((2026, 11, 22, 0, 0, 0), [80, 100]),
-    ((2026, 11, 30, 23, 59, 59), [80, 100])])
-def test_an_early_share_counts_only_early(bench, now, found):
-    at(bench, *now)
-    bench.table("users", [user(emails=1000, anchor="2026-01-01")])
-    bench.table("usage_daily", [used(1000, day="2026-11-02")])
-    bench.run(JOB)
-    assert crossed(bench) == found
-
-
 def test_an_event_holds_what_a_dashboard_shows(bench):
     bench.table("users", [user(bytes=10 * GB)])
     bench.table("usage_daily", [used(5, 4 * GB), used(5, 3 * GB - 1, day="2026-11-21")])
@@ -103,34 +81,58 @@ def test_an_event_holds_what_a_dashboard_shows(bench):
                    "elapsed_percent": 32, "created_at": clock.text(bench.now)}
 
 
-def test_a_raised_limit_takes_nothing_back_and_judges_what_comes(bench):
-    bench.table("users", [user(emails=100)])
-    bench.table("usage_daily", [used(75)])
-    assert bench.run(JOB)["events"] == 2
-    bench.db.execute("UPDATE {users} SET email_limit = 1000")
-    bench.table("usage_daily", [used(700, day="2026-11-21")])
-    assert bench.run(JOB) == NONE       # 775 of 1000: 60 and 70 were recorded before
-    bench.table("usage_daily", [used(25, day="2026-11-22")])
-    assert bench.run(JOB) == {"users": 1, "events": 1, "notices": 1}
-    assert [(row["threshold"], row["limit_value"]) for row in bench.rows("usage_events")] == [
-        (60, 100), (70, 100), (80, 1000)]
+# {what: (the user, [(what is new: the time, usage, the limit, options of the run; the thresholds
+# that are recorded then; of which its user is notified)])}
+STORIES: dict = {
+    "as usage grows each threshold counts once": ({"emails": 100}, [
+        ({"used": used(number, day=f"2026-11-{day}")}, found, found) for day, number, found in (
+            (16, 50, []), (17, 10, [60]), (18, 5, []), (19, 5, [70]), (20, 9, []), (21, 1, [80]),
+            (22, 20, [100]), (23, 50, []))]),
+    "a raised limit takes nothing back and judges what comes": ({"emails": 100}, [
+        ({"used": used(75)}, [60, 70], [70]),
+        ({"limit": 1000, "used": used(700, day="2026-11-21")}, [], []),
+        ({"used": used(25, day="2026-11-22")}, [80], [80])]),
+    "the next cycle starts from zero": ({"emails": 100}, [
+        ({"used": used(100)}, [60, 70, 80, 100], [100]),
+        ({"now": "2026-12-18 00:00:00", "used": used(80, day="2026-12-16")}, [60, 70, 80], [80])]),
+    "notices can be switched off": ({"emails": 100}, [
+        ({"used": used(70), "notify": "no"}, [60, 70], []), ({}, [], [])]),
+    "thresholds can be chosen": ({"emails": 100}, [         # 32 % of the cycle have gone
+        ({"used": used(100), "thresholds": "90, 50:31"}, [90], [90]),
+        ({"thresholds": "90, 50:32"}, [], []), ({"thresholds": "90, 50 : 33"}, [50], None),
+        ({"thresholds": "1,100"}, [1, 100], None)]),
+    # of November: a second before its half, and before 70 %
+    "an early share counts only early": ({"emails": 1000, "anchor": "2026-01-01"}, [
+        ({"used": used(1000, day="2026-11-02"), "now": "2026-11-30 23:59:59"}, [80, 100], [100]),
+        ({"now": "2026-11-22 00:00:00"}, [], []), ({"now": "2026-11-21 23:59:59"}, [70], None),
+        ({"now": "2026-11-16 00:00:00"}, [], []), ({"now": "2026-11-15 23:59:59"}, [60], None)]),
+}
 
 
-def test_the_next_cycle_starts_from_zero(bench):
-    bench.table("users", [user(emails=100)])
-    bench.table("usage_daily", [used(100), used(80, day="2026-12-16")])
-    bench.run(JOB)
-    at(bench, 2026, 12, 18)
-    assert bench.run(JOB) == {"users": 1, "events": 3, "notices": 1}
-    assert told(bench) == ["usage-threshold:1:2026-11-15:emails:100",
-                           "usage-threshold:1:2026-12-15:emails:80"]
+@pytest.mark.parametrize("name", STORIES)
+def test_each_threshold_counts_once_in_a_cycle(bench, name):
+    values, steps = STORIES[name]
+    bench.table("users", [user(**values)])
+    for new, found, notices in steps:
+        options = dict(new)
+        bench.now = clock.parse(options.pop("now", clock.text(bench.now)))
+        bench.table("usage_daily", [options.pop("used")] if "used" in options else [])
+        bench.db.execute("UPDATE {users} SET email_limit = COALESCE(:limit, email_limit)",
+                         limit=options.pop("limit", None))
+        before, told = bench.ids("usage_events"), len(bench.rows("notifications"))
+        bench.run(JOB, **options)
+        assert sorted(row["threshold"] for row in bench.rows("usage_events")
+                      if row["id"] not in before) == found, new
+        if notices is not None:
+            assert [int(row["dedupe_key"].rpartition(":")[2])
+                    for row in bench.rows("notifications")[told:]] == notices, new
 
 
 @pytest.mark.parametrize(("now", "found"), [
-    ((2026, 11, 15, 0, 0, 0), [80, 100]), ((2026, 11, 16, 23, 59, 59), [80, 100]),
-    ((2026, 11, 17, 0, 0, 0), [])])
+    ("2026-11-15 00:00:00", [80, 100]), ("2026-11-16 23:59:59", [80, 100]),
+    ("2026-11-17 00:00:00", [])])
 def test_for_48_hours_a_cycle_that_has_ended_is_recorded_without_a_notice(bench, now, found):
-    at(bench, *now)
+    bench.now = clock.parse(now)
     bench.table("users", [user(emails=100)])
     bench.table("usage_daily", [used(100, day="2026-11-14")])
     assert bench.run(JOB) == {"users": bool(found), "events": len(found), "notices": 0}
@@ -150,33 +152,6 @@ def test_one_notice_names_both_limits_the_higher_first(bench):
         assert fact in text
 
 
-def test_as_usage_grows_each_threshold_is_told_once(bench):
-    bench.table("users", [user(emails=100)])
-    found = []
-    for number in (50, 60, 65, 70, 79, 80, 100, 150):
-        before = told(bench)
-        bench.db.upsert("usage_daily", {"user_id": 1, "day": "2026-11-20"}, {"email_count": number})
-        bench.run(JOB)
-        found.append([int(key.rpartition(":")[2]) for key in told(bench) if key not in before])
-    assert found == [[], [60], [], [70], [], [80], [100], []]
-
-
-def test_notices_can_be_switched_off(bench):
-    bench.table("users", [user(emails=100)])
-    bench.table("usage_daily", [used(70)])
-    assert bench.run(JOB, notify="no") == {"users": 1, "events": 2, "notices": 0}
-    assert bench.run(JOB) == NONE
-
-
-@pytest.mark.parametrize(("value", "found"), [("90, 50:31", [90]), ("90, 50:32", [90]),
-                                              ("90, 50 : 33", [50, 90]), ("1,100", [1, 100])])
-def test_thresholds_can_be_chosen(bench, value, found):
-    bench.table("users", [user(emails=100)])
-    bench.table("usage_daily", [used(100)])
-    bench.run(JOB, thresholds=value)                        # 32 % of the cycle have gone
-    assert crossed(bench) == found
-
-
 def test_a_threshold_that_is_none_is_refused(bench):
     for value in ("", "0", "101", "60%", "60:0", "60:50:40", "60, 60:50"):
         with pytest.raises(ConfigError, match="thresholds"):
@@ -191,15 +166,6 @@ def test_all_pages_are_looked_at(bench, monkeypatch):
     bench.bulk("usage_daily", [used(60, user_id=id) for id in ids])
     assert bench.run(JOB) == {"users": 28, "events": 28, "notices": 28}
     assert bench.run(JOB) == NONE                           # R12
-
-
-def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
-    bench.table("users", [user(1, emails=100), user(2, emails=100)])
-    bench.table("usage_daily", [used(70, user_id=1), used(70, user_id=2)])
-    # after the users were found, before the transaction
-    bench.meanwhile("BEGIN", "UPDATE {users} SET email_limit = 1000 WHERE id = 1")
-    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1}
-    assert crossed(bench, id=1) == [] != crossed(bench, id=2)
 
 
 # A billing cycle begins on its anchor day, or on the last day of a month that has no such day

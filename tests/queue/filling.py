@@ -10,7 +10,8 @@ BOTH = (FORWARDS, NOTICES)
 TABLE = {FORWARDS: "failed_emails", NOTICES: "notifications"}
 COLUMNS = {FORWARDS: ("user_id alias_id envelope_from envelope_to raw_path created_at "
                       "next_attempt_at attempts"),
-           NOTICES: "user_id kind to_email subject body_text created_at next_attempt_at priority"}
+           NOTICES: ("user_id kind to_email subject body_text created_at next_attempt_at "
+                     "attempts priority")}
 ROW = {"envelope_from": "", "raw_path": "one.eml", "kind": "overflow_warning", "subject": "Held",
        "body_text": "x\n", "attempts": 0, "priority": 1, "next_attempt_at": None}
 

@@ -7,6 +7,35 @@ import pytest
 from tests.queue.filling import BOTH, FORWARDS, NOTICES, TABLE, fill, owners
 
 COUNTS = ("sent", "failed", "cancelled", "invalid")
+OLDEST, OLD = ({"next_attempt_at": f"2026-11-24 0{hour}:00:00"} for hour in (5, 6))
+LOST = {"raw_path": "lost.eml", **OLDEST}
+TRIED = {"attempts": 2, **OLDEST}
+THREE = (range(1, 4), 1, {})
+FULL, FAILED = "[mail] per_hour = 3 is reached", "[mail] failures_per_hour = 3 is reached"
+MINUTE, PAUSED = {"per_minute": "3"}, "the relay is paused until"
+
+# {case: (job, [mail], what the three attempts of this hour were, rows: (owner, number, values),
+# options of the run, what it counts, what the dry run says)}
+CASES: dict = {
+    "what can only be cancelled needs no room, and what can only fail is not met behind it": (
+        FORWARDS, {"per_hour": "3"}, "sent", [(0, 1, OLDEST), (1, 2, OLDEST), (1, 1, LOST)], {},
+        {"cancelled": 1}, FULL),
+    "no room for notices": (NOTICES, {"per_hour": "3"}, "sent", [THREE], {}, {}, FULL),
+    "too many have failed": (FORWARDS, {"failures_per_hour": "3"}, "refused", [
+        (range(1, 4), 1, TRIED)], {}, {}, FAILED),
+    "then first attempts alone go": (NOTICES, {"failures_per_hour": "3"}, "refused", [
+        (1, 1, TRIED), (2, 1, {})], {}, {"sent": 1}, FAILED),
+    **{f"a minute's room is waited for within {budget}": (
+        FORWARDS, MINUTE, None, [(1, 8, {})], {"budget": budget}, {"sent": number}, "")
+       for budget, number in (("4m", 8), ("100s", 6), ("65s", 3))},
+    # two of them are for urgent mail
+    "urgent mail that its share has no room for goes in its turn": (
+        NOTICES, {"per_hour": "20"}, None, [(range(1, 4), 1, {"priority": 0}), THREE], {},
+        {"sent": 6}, None),
+    "a limit of items": (FORWARDS, {"per_hour": "80"}, None, [(1, 1, LOST), (1, 3, OLD)],
+                         {"limit": 2}, {"sent": 1, "failed": 1}, None),
+    **{f"a paused relay: {job}": (job, {}, "paused", [THREE], {}, {}, PAUSED) for job in BOTH},
+}
 
 
 @pytest.fixture
@@ -24,41 +53,19 @@ def both(bench, job: str, **options) -> dict:
     return {name: done[name] for name in COUNTS if done.get(name)}
 
 
-def tried(bench, outcome: str, number: int) -> None:
-    bench.table("attempts", [{"kind": "forward", "item_id": 9, "outcome": outcome,
-                              "began_at": bench.ago(minutes=20)} for _ in range(number)])
-
-
-@pytest.mark.parametrize("job", BOTH)
-def test_the_first_row_without_room_is_the_last_one_of_the_run(shared, job):       # R11 R37
-    """What can only be cancelled needs none; what can only fail does, and is not met behind it."""
-    shared.config(mail={"per_hour": "10"})
-    tried(shared, "sent", 10)
-    fill(shared, job, 99, next_attempt_at=shared.ago(hours=9))
-    fill(shared, job, 1, 2, next_attempt_at=shared.ago(hours=8))
-    if job == FORWARDS:
-        fill(shared, job, 1, raw_path="lost.eml", next_attempt_at=shared.ago(hours=7))
-    assert both(shared, job) in ({"cancelled": 1}, {})
-    assert "[mail] per_hour = 10 is reached" in shared.notes
-
-
-def test_where_too_many_have_failed_only_first_attempts_go(shared):        # R11 R37
-    shared.config(mail={"per_hour": "off", "failures_per_hour": "3"})
-    tried(shared, "refused", 3)
-    fill(shared, FORWARDS, range(1, 4))
-    assert both(shared, FORWARDS) == {}
-    assert "[mail] failures_per_hour = 3 is reached" in shared.notes
-    fill(shared, NOTICES, range(1, 3))
-    shared.db.execute("UPDATE {notifications} SET attempts = 2, last_attempt_at = :then "
-                      "WHERE user_id = 1", then=shared.ago(hours=3))
-    assert both(shared, NOTICES) == {"sent": 1}
-
-
-@pytest.mark.parametrize("budget, sent", [("4m", 8), ("100s", 6), ("65s", 3)])
-def test_a_minutes_room_is_waited_for_within_the_budget(shared, budget, sent):     # R11 R37
-    shared.config(mail={"per_minute": "3", "per_hour": "off"})
-    fill(shared, FORWARDS, 1, 8)
-    assert both(shared, FORWARDS, budget=budget) == {"sent": sent}
+@pytest.mark.parametrize("case", CASES)
+def test_a_dry_run_counts_what_the_run_does(shared, case):       # R11 R27 R37
+    job, options, before, rows, given, counts, note = CASES[case]
+    shared.config(mail={"per_minute": "off", "per_hour": "off", "per_day": "off", **options})
+    if before == "paused":
+        shared.table("relay_state", [{"id": 1, "paused_until": shared.ahead(minutes=20)}])
+    elif before:
+        shared.table("attempts", [{"kind": "forward", "item_id": 9, "outcome": before,
+                                   "began_at": shared.ago(minutes=20)}] * 3)
+    for whose, number, values in rows:
+        fill(shared, job, whose, number, **values)
+    assert both(shared, job, **given) == counts
+    assert "is reached" not in shared.notes if note is None else note in shared.notes
 
 
 @pytest.mark.parametrize("job", BOTH)
@@ -71,29 +78,3 @@ def test_bad_rows_end_beside_good_ones_and_alone_they_fail_the_run(shared, job):
     assert f"none of 5 due rows of {TABLE[job]} can be worked on" in said
     fill(shared, job, 2)
     assert both(shared, job) == {"sent": 1, "invalid": 5}
-
-
-def test_urgent_mail_that_its_share_has_no_room_for_goes_in_its_turn(shared):      # R11 R37
-    shared.config(mail={"per_hour": "20"})                  # two of them are for urgent mail
-    fill(shared, NOTICES, range(1, 4), priority=0)
-    fill(shared, NOTICES, range(1, 4))
-    assert both(shared, NOTICES) == {"sent": 6}
-    assert "is reached" not in shared.notes
-
-
-def test_a_limit_of_items_ends_it_where_it_ends_the_run(shared):       # R11
-    fill(shared, FORWARDS, 1, raw_path="lost.eml", next_attempt_at=shared.ago(hours=7))
-    fill(shared, FORWARDS, 1, 3, next_attempt_at=shared.ago(hours=1))
-    shared.config(mail={"per_hour": "80"})
-    said = shared.run(FORWARDS, dry_run=True, limit=2)
-    assert not any("is reached" in sample["note"] for sample in shared.samples)
-    done = shared.run(FORWARDS, limit=2)
-    assert (said["sent"], said["failed"]) == (done["sent"], done["failed"]) == (1, 1)
-
-
-@pytest.mark.parametrize("job", BOTH)
-def test_a_paused_relay_is_said_before(shared, job):       # R11 R27
-    fill(shared, job, 1, 3)
-    shared.table("relay_state", [{"id": 1, "paused_until": shared.ahead(minutes=20)}])
-    assert both(shared, job) == {}
-    assert "the relay is paused until" in shared.notes
