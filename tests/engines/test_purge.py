@@ -187,19 +187,3 @@ def test_progress_tells_how_many_were_deleted(bench):           # R2
     batches(bench, lambda width: 3)
     bench.run(JOB)
     assert '"done": 3000' in bench.rows("job_runs")[0]["progress"]
-
-
-@on_sqlite          # MariaDB refuses it
-@pytest.mark.parametrize("odd", ["''", "'0'", "1764000000"])
-def test_what_is_no_time_is_nobody_s_oldest_and_stops_nobody(bench, odd):       # R23
-    audit(bench, {1: OLD, 2: OLD, 3: 1})
-    bench.db.execute(f"UPDATE {{audit_logs}} SET created_at = {odd} WHERE id = 1")
-    assert bench.run(JOB) == {"deleted": 1, "invalid": 1}
-    assert bench.ids("audit_logs") == [1, 3]
-
-
-def test_what_a_rule_that_is_off_would_look_at_is_not_invalid(bench):        # R67
-    bench.table("sessions", [{"last_seen_at": "1970-01-01 00:00:00",
-                              "expires_at": bench.ahead(days=1)}])
-    assert bench.run("purge_sessions") == {"deleted": 0, "invalid": 1}
-    assert bench.run("purge_sessions", idle="off") == {"deleted": 0}

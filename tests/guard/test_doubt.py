@@ -147,13 +147,6 @@ def test_slots_taken_by_a_clock_that_was_ahead_are_due_again(known):            
     assert clock.text(known.ago(hours=24)) < begun[-1] < clock.text(known.now)
 
 
-@pytest.mark.parametrize("value", ["", "clock|x|y", "other|a|b", "restored|9999-99-99 00:00:00|1"])
-def test_an_unreadable_row_counts_as_none(known, value):                              # R67
-    for name in ("doubt", "accepted"):
-        known.db.upsert("meta", {"name": name}, {"value": value})
-    assert known.attempt(JOB)["status"] == "ok"
-
-
 # A restored backup
 
 TABLES = ("job_runs", "meta", "notifications", "sessions")
@@ -206,15 +199,12 @@ def test_a_restore_is_seen_by_a_second_host_whose_folder_was_not_restored(known)
     assert incidents(known) == ["doubt:restored"]
 
 
-def test_a_new_database_in_the_old_folder_is_none(known):                             # R81
+@pytest.mark.parametrize("days, change", [
+    (0, "UPDATE {meta} SET value = 'another' WHERE name = 'database_id'"),
+    (91, "DELETE FROM {job_runs}")])            # the history keeps them no longer
+def test_a_new_database_and_old_runs_that_are_gone_are_none(known, days, change):      # R81
+    pass_time(known, days=days)
     known.db.execute("DELETE FROM {job_runs}")
-    known.db.execute("UPDATE {meta} SET value = 'another' WHERE name = 'database_id'")
-    known.tick()
-    assert incidents(known) == []
-
-
-def test_runs_that_the_history_no_longer_has_are_not_missed(known):                   # R81
-    pass_time(known, days=91)
-    known.db.execute("DELETE FROM {job_runs}")
+    known.db.execute(change)
     known.attempt(JOB)
     assert incidents(known) == []

@@ -39,41 +39,23 @@ def warned(bench) -> dict:
     return {row["id"]: row["warning_id"] for row in bench.rows("overflow_hold") if row["warned_at"]}
 
 
-def warning(bench) -> dict:
-    found, = bench.rows("notifications")
-    return found
-
-
-def test_a_day_before_their_time_messages_are_warned_of_in_one_notice(hold):
+def test_a_day_before_their_time_an_owner_is_warned_of_all_once_a_day(hold):
+    hold.table("users", [{"id": 2, "email": "al@home.example", "status": "suspended"}])
     hold.table("overflow_hold", [
         message(hold, 1, timedelta(days=29, seconds=1)),
         message(hold, 2, timedelta(days=29)),                   # exactly at the limit: not yet
         message(hold, 3, timedelta(days=29, hours=3)),
         message(hold, 4, OLD, released_at=hold.ago(days=1)),
-    ])
-    assert hold.run(JOB) == {**NONE, "notices": 1}
-    assert warned(hold) == {1: 1, 3: 1}
-    row = warning(hold)
-    assert (row["persona"], row["dedupe_key"]) == ("overflow", "overflow-warning:1:2026-11-24")
-    for body in (row["body_text"], row["body_html"]):
-        assert [number for number in (1, 2, 3, 4) if f"Order {number}." in body] == [1, 3]
-
-
-def test_there_is_one_warning_an_owner_and_day(hold):
-    hold.table("users", [{"id": 2, "email": "al@home.example", "status": "suspended"}])
-    hold.table("overflow_hold", [message(hold, 1, timedelta(days=29, hours=1)),
-                                 message(hold, 2, timedelta(days=28, hours=23)),
-                                 message(hold, 3, timedelta(days=29, hours=2), user_id=2)])
-    assert hold.run(JOB)["notices"] == 2
-    hold.now += timedelta(hours=2)
-    assert hold.run(JOB)["notices"] == 0            # the second waits for tomorrow
-    assert sorted(warned(hold)) == [1, 3]
-    hold.now += timedelta(hours=8)
-    assert hold.run(JOB)["notices"] == 1
-    assert [(row["dedupe_key"], "Order 2." in row["body_text"])
-            for row in hold.rows("notifications")] == [
-        ("overflow-warning:2:2026-11-24", False), ("overflow-warning:1:2026-11-24", False),
-        ("overflow-warning:1:2026-11-25", True)]
+        message(hold, 5, timedelta(days=29, hours=2), user_id=2)])
+    for hours, notices, marked in ((0, 2, [1, 3, 5]), (2, 0, [1, 3, 5]), (8, 1, [1, 2, 3, 5])):
+        hold.now += timedelta(hours=hours)
+        assert hold.run(JOB) == {**NONE, "notices": notices}    # the second waits for tomorrow
+        assert [row["id"] for row in hold.rows("overflow_hold") if row["warned_at"]] == marked
+    assert [(row["persona"], row["dedupe_key"], *(
+        [number for number in range(1, 6) if f"Order {number}." in body]
+        for body in (row["body_text"], row["body_html"]))) for row in hold.rows("notifications")
+            ] == [("overflow", f"overflow-warning:{key}", orders, orders) for key, orders in (
+                ("1:2026-11-24", [1, 3]), ("2:2026-11-24", [5]), ("1:2026-11-25", [2]))]
 
 
 STAYS, DELETED = "stays", "deleted"
@@ -123,12 +105,12 @@ def test_a_warning_that_was_refused_is_sent_to_the_owners_next_address(hold):   
         {"user_id": 1, "email": "jo@work.example", "verified_at": hold.ago(days=8)}])
     hold.table("overflow_hold", [message(hold, 1, OLD)])
     hold.run(JOB)
-    seen = [warning(hold)["to_email"]]
+    seen = [hold.rows("notifications")[0]["to_email"]]
     for _ in range(2):                  # by the first; by all of them
         hold.db.execute("UPDATE {notifications} SET status = 'failed', attempts = 7, finished_at = "
                         ":now WHERE status = 'pending'", now=hold.now)
         assert hold.run(JOB) == NONE
-        row = warning(hold)
+        row, = hold.rows("notifications")
         seen.append((row["status"], row["attempts"], row["to_email"]))
     assert seen == ["jo@home.example", ("pending", 0, "jo@work.example"),
                     ("failed", 7, "jo@work.example")]

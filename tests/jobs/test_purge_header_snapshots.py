@@ -17,14 +17,6 @@ def pair(bench, id: int, created_at, user_id: int = 1) -> None:
     bench.table("header_snapshots", [{"id": id, "message_log_id": id, "user_id": user_id}])
 
 
-def test_what_has_no_log_row_goes_however_young_it_is(bench):
-    pair(bench, 2, bench.ago(days=1))
-    bench.table("header_snapshots", [{"id": 1, "message_log_id": 1}, {"id": 3, "message_log_id": 3},
-                                     {"id": 4, "message_log_id": 3}])
-    assert bench.run(JOB) == {"deleted": 3}
-    assert bench.ids("header_snapshots") == [2]
-
-
 @pytest.mark.parametrize("keep, gone", [("", []), ("off", []), ("30d", [31]), ("95d", [])])
 def test_headers_are_kept_as_long_as_their_rows_or_shorter(bench, keep, gone):
     for days in (29, 30, 31):                               # exactly at the limit stays

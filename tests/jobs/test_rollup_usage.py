@@ -194,20 +194,6 @@ def test_rows_without_detail_any_more_go(usage):
     assert [row[:2] for row in added(usage.db)] == [(1, "2026-11-24"), (2, "2026-11-23")]
 
 
-def test_a_time_that_is_none_stops_nothing(usage):
-    times = ["1000-01-01 00:00:00", "9999-12-26 00:00:00", "9999-12-27 00:00:00",
-             "9999-12-31 00:00:00", "0999-12-31 00:00:00"]
-    if usage.url.startswith("sqlite:"):
-        times += ["2026-13-45 10:00:00", "", "soon", "2026", "5373484.4"]
-    logged(usage, 0)
-    for _ in range(2):
-        usage.table("message_logs", [log(text) for text in times])
-        usage.run(JOB, keep="off")
-    assert added(usage.db) == [(1, "1000-01-01", 2, 20), (1, "2026-11-24", 1, 10),
-                               (1, "9999-12-26", 2, 20)]
-    assert usage.run(JOB, keep="off", **{"from": "2026-11-24"})["days"] == 2
-
-
 def test_a_rebuild_begins_with_the_day_asked_for(usage):
     logged(usage, *range(60))
     usage.run(JOB)

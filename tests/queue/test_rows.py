@@ -141,12 +141,6 @@ def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
     assert bench.ids("failed_emails", "status = 'sent'") == [1]
 
 
-def test_a_page_of_bad_deliveries_hides_no_good_one(bench):     # R67 R23
-    due(bench, "webhook_deliveries", 23)
-    bench.db.execute("UPDATE {webhook_deliveries} SET attempts = -100 WHERE id <= 20")
-    assert bench.run("retry_webhooks")["delivered"] == 3
-
-
 @pytest.mark.parametrize("job", QUEUES)
 def test_an_error_of_ours_fails_the_run_and_stops_no_other_row(bench, job):     # R73
     table, done = QUEUES[job]
