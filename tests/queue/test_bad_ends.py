@@ -10,12 +10,13 @@ from collections import Counter
 import pytest
 
 from tests.queue.filling import BOTH, fill, outcomes, owners, statuses
+from tests.queue.test_rows import QUEUES
+from tests.queue.test_rows import ROWS as OF_EACH
 from tests.support.forks import is_killed
 from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, RETRY, SENT, UNCERTAIN, Lost, Response, Result, clock
 
-TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
-          "retry_webhooks": "webhook_deliveries"}
+TABLES = {job: table for job, (table, _) in QUEUES.items()}
 TAKEN = Result(SENT, 250, "2.0.0", "taken")
 ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 8, "retry_webhooks": 5}
 
@@ -30,13 +31,12 @@ def queue(bench, request):
     bench.table("webhooks", [{"id": id, "user_id": id, "url": f"https://h{id}.example/",
                               "secret": SECRET} for id in (1, 2, 3)])
     bench.table(TABLES[job], [{
-        "retry_forwards": {"alias_id": 1 + id % 3, "envelope_to": f"r{id}@home.example",
-                           "raw_path": "one.eml"},
-        "send_notifications": {"to_email": f"r{id}@home.example", "subject": "Hello"},
-        "retry_webhooks": {"webhook_id": 1 + id % 3, "event_id": f"e{id}", "attempts": 1,
-                           "payload": "{}"},
-        }[job] | {"id": id, "user_id": 1 + id % 3, "created_at": bench.ago(hours=2),
-                  "next_attempt_at": bench.ago(minutes=id)} for id in range(1, ROWS + 1)])
+        **OF_EACH[TABLES[job]], "id": id, "user_id": 1 + id % 3, "created_at": bench.ago(hours=2),
+        "next_attempt_at": bench.ago(minutes=id), **{
+            "retry_forwards": {"alias_id": 1 + id % 3, "envelope_to": f"r{id}@home.example"},
+            "send_notifications": {"to_email": f"r{id}@home.example"},
+            "retry_webhooks": {"webhook_id": 1 + id % 3, "event_id": f"e{id}", "attempts": 1},
+        }[job]} for id in range(1, ROWS + 1)])
     bench.heard = lambda _id: None
 
     def hear(id: int) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 
 import pytest
 
+from tests.queue.test_rows import QUEUES
 from tests.servers import misbehaving, web
 from tests.servers.mariadb import ENCODED, USER, MariaDB
 from tests.servers.proxy import CutProxy
@@ -19,8 +20,7 @@ from tests.support.hooks import fill
 from tests.support.product import connect
 from tests.support.shell import Shell, at_sql
 
-TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
-          "retry_webhooks": "webhook_deliveries"}
+TABLES = {job: table for job, (table, _) in QUEUES.items()}
 WEBHOOKS = "retry_webhooks"
 STRUCK = 2                          # the message during which something happens
 # of each kill: 20 with JOBS_TEST_REPEATS=20

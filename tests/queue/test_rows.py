@@ -158,23 +158,21 @@ def test_an_error_of_ours_fails_the_run_and_stops_no_other_row(bench, job):     
     assert "jo@home" not in str(bench.events(job))
 
 
-@pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
-def test_what_a_wrong_clock_has_delayed_for_years_is_due(bench, job):     # R68
-    table = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}[job]
-    due(bench, "failed_emails", 3)
-    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later, attempts = 1 "
-                     "WHERE id = 1", later=bench.ahead(days=400))
-    bench.db.execute("UPDATE {failed_emails} SET created_at = :later WHERE id = 2",
-                     later=bench.ahead(days=400))
-    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 3",
-                     later=bench.ahead(hours=48))
-    bench.table("notifications", [{"user_id": 1, "kind": "k", "created_at": bench.now,
-                                   "attempts": 1, "next_attempt_at": time}
-                                  for time in (bench.ahead(days=400), bench.ahead(hours=24))])
-    assert bench.run(job, dry_run=True)["sent"] == (2 if table == "failed_emails" else 1)
-    assert bench.run(job)["sent"] == (2 if table == "failed_emails" else 1)
-    # waits as it should
-    assert bench.ids(table, "status = 'pending'") == [3 if table == "failed_emails" else 2]
+@pytest.mark.parametrize("job, rows", [     # {column: hours ahead}, and whether it is due
+    ("retry_forwards", [({"next_attempt_at": 9600}, 1, True), ({"created_at": 9600}, 0, True),
+                        ({"next_attempt_at": 48}, 1, False)]),
+    ("send_notifications", [({"next_attempt_at": 9600}, 1, True),
+                            ({"next_attempt_at": 24}, 1, False)])])
+def test_what_a_wrong_clock_has_delayed_for_years_is_due(bench, job, rows):     # R68
+    table = QUEUES[job][0]
+    due(bench, table, 0)
+    ids = [bench.table(table, [{"user_id": 1, "attempts": attempts, **ROWS[table], **{
+        name: bench.ahead(hours=hours) for name, hours in times.items()}}])[0]
+        for times, attempts, _ in rows]
+    waits = [id for id, (*_, is_due) in zip(ids, rows) if not is_due]
+    for dry_run in (True, False):
+        assert bench.run(job, dry_run=dry_run)["sent"] == len(ids) - len(waits)
+    assert bench.ids(table, "status = 'pending'") == waits
 
 
 AGAIN = {

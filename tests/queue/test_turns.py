@@ -143,14 +143,3 @@ def test_what_is_about_nobody_is_due_nowhere(shared, job):     # R66
     fill(shared, job, 1, 2)
     found = json.loads(shared.command("queue", "--json"))
     assert sum(each["due"] or 0 for each in found) == 2
-
-
-def test_a_backlog_without_times_is_not_looked_at_after_each_message(shared):      # R66
-    fill(shared, NOTICES, 1, 10_000)
-
-    def hear(sql: str, _values: dict) -> None:          # it takes longer than the time between two
-        shared.clock.seconds += 6 * sql.startswith("UPDATE {notifications} SET next_attempt_at")
-    shared.on_statement = hear
-    shared.outbox.answer = lambda _: shared.clock.sleep(1) or TAKEN
-    shared.run(NOTICES, limit=20)
-    assert sum("SET next_attempt_at" in sql for sql in shared.statements) <= 6
