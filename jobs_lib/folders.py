@@ -189,8 +189,7 @@ def mark_folder(folder: str, marker: str, owner: str, option: str) -> None:
 
 
 def installation(state_dir: str) -> str:
-    """The id of this installation, by which a run knows the rows of its own kind: never copy it to
-    another host."""
+    """The id of this installation: never copy it to another host."""
     return kept(os.path.join(state_dir, "installation"), lambda: os.urandom(8).hex())
 
 

@@ -72,7 +72,7 @@ def env_example(jobs: list) -> str:
     """The text of .env.example: the shared options that hold secrets or say how long, and each
     job's schedule and own options."""
     lines = [ENV_HEAD, *(_variable(section, name, option)
-                         for section, name, option in settings.shared_options()
+                         for section, name, option in settings.SHARED
                          if option.kind.mask or name == "keep")]
     for job in jobs:
         lines += ["", *(_variable(job.name, name, option)

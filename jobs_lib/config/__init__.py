@@ -92,7 +92,7 @@ class Config:
         if self._secrets is None:  # asked for each attempt that is recorded
             self._secrets = secret_texts([
                 (option.kind.mask, self.written(section, name, option).text)
-                for section, name, option in settings.shared_options() if option.kind.mask])
+                for section, name, option in settings.SHARED if option.kind.mask])
         return self._secrets
 
     def _default(self, section: str, option: Option) -> str:
@@ -155,7 +155,11 @@ class Config:
     def _typed(self, section: str, known: dict) -> SimpleNamespace:
         """A section's values by what is `known` of its options."""
         typed = SimpleNamespace()
-        problems = [*self.problems, *self._unknown_options(section, known)]
+        problems = [*self.problems, *(
+            f"[{section}] {shown_name(name)}: there is no such option"
+            f"{did_you_mean(name, known)} ({written.place})"
+            for layer in self.layers.values()
+            for name, written in layer.get(section, {}).items() if name not in known)]
         for name, option in known.items():
             try:
                 # `from` is a word of the language
@@ -182,12 +186,6 @@ class Config:
         except ValueError as error:
             raise ConfigError(f"[{section}] {name} = {_shown(text, option)}: "
                               f"{error} ({place})") from None
-
-    def _unknown_options(self, section: str, known: dict) -> list[str]:
-        return [f"[{section}] {shown_name(name)}: there is no such option"
-                f"{did_you_mean(name, known)} ({written.place})"
-                for layer in self.layers.values()
-                for name, written in layer.get(section, {}).items() if name not in known]
 
 
 class _Defaults:

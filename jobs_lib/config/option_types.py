@@ -1,13 +1,14 @@
 """The types of value an option may have: text in a file to a typed value.
 
-A type's `parse` raises ValueError with what was expected; the configuration adds which option it
-was and where it is set. Durations are `timedelta`, sizes are bytes, `off` is None.
+A type's `parse` raises ValueError with what was expected. Durations are `timedelta`, sizes are
+bytes, `off` is None.
 """
 from __future__ import annotations
 
 from datetime import date, timedelta
 
 from jobs_lib import schedule as schedules
+from jobs_lib.database import dialects
 from jobs_lib.records import namedtuple
 from jobs_lib.text import either
 
@@ -24,8 +25,7 @@ is_path  whether it counts from the folder of config.ini
 Option = namedtuple("Option", "kind default meaning argument", defaults=(False,))
 Option.__doc__ = """One setting: its type, its default as text, and what it means in a sentence.
 
-argument  whether it is about one run and given by --set alone (a domain to check, a day to begin
-          with): in a file or the environment it would hold for ever
+argument  whether it is about one run and given by --set alone: a domain to check
 """
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "w": 604800}
 BYTES = {"gb": 1024 ** 3, "mb": 1024 ** 2, "kb": 1024, "b": 1}
@@ -81,13 +81,6 @@ identifier = checked(lambda value: value.isascii() and f"x{value}".isidentifier(
 
 # Addresses and URLs
 
-def _database(value: str) -> str:
-    """Its form alone, reported with all other mistakes; the dialect reads it."""
-    from jobs_lib.database.dialects import parse
-    parse(value)
-    return value
-
-
 def _is_host(value: str) -> bool:
     labels = value.rstrip(".").replace("-", "").replace("_", "").split(".")
     is_ipv6 = value.count(":") >= 2 and set(value) <= set("0123456789abcdefABCDEF:.")
@@ -105,16 +98,15 @@ def _is_address(value: str) -> bool:
     return bool(check(value))
 
 
-def _nameserver(value: str) -> tuple:
+def _nameserver(value: str) -> tuple | None:
     """(address, port) of `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`."""
     from ipaddress import ip_address
 
     name, port = value, "53"
     if value.count(":") == 1 or "]:" in value:
         name, _, port = value.rpartition(":")
-    if not 0 < int(port) < 65536:
-        raise ValueError
-    return str(ip_address(name.strip("[]"))), int(port)
+    found = str(ip_address(name.strip("[]"))), int(port)
+    return found if 0 < found[1] < 65536 else None
 
 
 def _network(value: str):
@@ -133,7 +125,8 @@ def server_url(*schemes: str) -> Kind:
                    hide_password)
 
 
-database = Kind(_database, hide_password)
+# its form alone, reported with all other mistakes; the dialect reads it
+database = Kind(lambda value: dialects.parse(value) and value, hide_password)
 host = checked(
     _is_host, "a host name such as mail.example.org, without scheme or port")
 url = checked(

@@ -16,10 +16,9 @@ CA_FILE = "Who signs the other side's certificate, if the system does not know."
 _BUDGET = kind.span("1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
-# Replies that speak of the sending account's limit and not of this recipient: every further message
-# would get the same, so all mail is paused until it passes. Compared without case, anywhere in the
-# text. A recipient's full mailbox ("quota exceeded", 5.2.2) must never match, so each pattern holds
-# words that only a relay says to its customer.
+# Replies that speak of the sending account's limit: every further message would get the same. They
+# are found without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2)
+# must never match, so each is what only a relay says to its customer.
 PAUSE_PATTERNS = (
     "max emails per hour", "max defers and failures per hour",  # cPanel with Exim
     "error: too much mail from", "error: too many recipients from",  # Postfix
@@ -78,7 +77,7 @@ SECTIONS = {
         "max_clock_jump": Option(
             kind.optional(kind.span("1h", "366d")), "1d",
             "After a larger jump, or so long without a run, nothing ends by its age for three "
-            "days (docs/failures.md). off: the clock is always trusted."),
+            "days (docs/failures.md). off: always trusted."),
         "app_url": Option(
             kind.or_empty(kind.url), "", "Base of links in mails, e.g. https://mail.example.org."),
         "secret_key": Option(
@@ -227,6 +226,8 @@ MEANINGS = {
     "worker": "Where the workers of RQ or Celery get their work from.",
     "tables": "For a database that exists already (docs/adoption.md): our_table = its_table.",
 }
+# (section, name, Option) of each option that is no job's own
+SHARED = [(section, *each) for section, known in SECTIONS.items() for each in known.items()]
 # [tables] our_name = their_name: a database that exists
 TABLES = "tables"
 
@@ -243,13 +244,6 @@ JOB_OPTIONS = {
     "budget": Option(_BUDGET, "", "How long one run works before it leaves the rest to the next."),
     **JOB_ALERTS,
 }
-
-
-def shared_options():
-    """(section, name, Option) of each option that is no job's own."""
-    for section, known in SECTIONS.items():
-        for name, option in known.items():
-            yield section, name, option
 
 
 def job_options(job) -> dict:

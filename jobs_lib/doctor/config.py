@@ -108,7 +108,7 @@ def _set(config: Config, option: str, value: str) -> str:
 
 def _unknown_variables(config: Config):
     """JOBS_ variables of no section. (One of a section that has no such option is a mistake.)"""
-    known = [variable_name(section, name) for section, name, _ in settings.shared_options()]
+    known = [variable_name(section, name) for section, name, _ in settings.SHARED]
     for variable in config.strays():
         yield warning(f"{variable} sets no option{did_you_mean(variable, known)}",
                       "Nothing reads it.", "Correct its name, or remove it.")
