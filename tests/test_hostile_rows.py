@@ -155,7 +155,12 @@ def expected(tmp_path_factory, pool) -> dict:
     return found
 
 
-def hostile(bench, name: str, columns) -> int:
+def columns_of(name: str) -> list[str]:
+    """All but the number that the database gives by itself."""
+    return [column.name for column in table(name).columns if column.type != "id"]
+
+
+def hostile(bench, name: str) -> int:
     """Put a bad row for each column and value into the table; how many of them the engine takes.
 
     Each has an owner of its own, who is in order, so that none hides what another does. What the
@@ -164,7 +169,7 @@ def hostile(bench, name: str, columns) -> int:
     writer = databases.lax(bench.url)
     known, taken, number = {column.name for column in table(name).columns}, 0, 100_000
     with writer.transaction():
-        for column in columns:
+        for column in columns_of(name):
             before, owners = number, {}
             for value in HOSTILE:
                 owner = number + 1
@@ -178,16 +183,18 @@ def hostile(bench, name: str, columns) -> int:
                            "name": f"bad-{number}.example", "event_id": f"bad-{number}"}
                     row = {**bench._filling(name), **row,
                            **{key: own[key] for key in own if key in known}}
-                    taken += _insert(writer, name, {**row, column.name: value}, column.name)
+                    taken += _insert(writer, name, {**row, column: value}, column)
             if "id" in known:
-                kept = _distinct(writer, name, column.name, before, len(due(bench, MALLORY)[name]))
+                kept = _distinct(writer, name, column, before, len(due(bench, MALLORY)[name]))
                 owners = {id: owners[id] for id in kept}
             for owner in sorted(set(owners.values())):
                 if "user_id" in known:
                     writer.insert("users", **{**due(bench, owner)["users"][0],
                                               "bandwidth_limit_bytes": None, "email_limit": None})
-                else:
-                    _give_use(bench, writer, name, owner)
+                # what has jobs read an odd user, and write to them
+                for other in ("message_logs", "aliases") if name == "users" else ():
+                    for row in due(bench, owner)[other]:
+                        writer.insert(other, **row)
     writer.close()
     return taken
 
@@ -204,13 +211,6 @@ def _distinct(writer, name: str, column: str, before: int, each: int) -> list[in
     return kept
 
 
-def _give_use(bench, writer, name: str, owner: int) -> None:
-    """What has jobs read an odd user, and write to them."""
-    for other in ("message_logs", "aliases") if name == "users" else ():
-        for row in due(bench, owner)[other]:
-            writer.insert(other, **row)
-
-
 def _insert(writer, name: str, row: dict, column: str) -> bool:
     marks = {key: f":{key}" for key in row}
     if isinstance(row[column], Octets):
@@ -222,12 +222,6 @@ def _insert(writer, name: str, row: dict, column: str) -> bool:
                        f"VALUES ({', '.join(marks.values())})", **row)
         return True
     return False
-
-
-def fed(name: str) -> list:
-    """The columns of a table that are tried: all but the number that the database gives by
-    itself."""
-    return [column for column in table(name).columns if column.type != "id"]
 
 
 def all_run(bench, expected: dict) -> list:
@@ -279,7 +273,7 @@ def test_bad_rows_stop_no_job_no_neighbour_and_no_command(bench, name, expected)
         if other != name:
             bench.table(other, rows)
     healthy(bench)
-    assert hostile(bench, name, fed(name)) > 5
+    assert hostile(bench, name) > 5
     looked_at(bench)
     wrong = all_run(bench, expected)
     bench.now += timedelta(days=1)
@@ -341,23 +335,23 @@ def test_no_value_in_our_own_tables_stops_who_looks(bench):      # R67 R69 R77
                         "first_seen_at": at}}
     for name, row in sound.items():
         taken = 0
-        for number, (column, value) in enumerate(product(fed(name), HOSTILE)):
-            unique = {"job_runs": "run_id", "alerts": "alert_key"}.get(name)
-            taken += _insert(writer, name, {**bench._filling(name), **row, **(
-                {unique: f"it:{number}"} if unique else {}), column.name: value}, column.name)
+        unique = {"job_runs": "run_id", "alerts": "alert_key"}.get(name)
+        for number, (column, value) in enumerate(product(columns_of(name), HOSTILE)):
+            own = {unique: f"it:{number}"} if unique else {}
+            taken += _insert(writer, name, {**bench._filling(name), **row, **own, column: value},
+                             column)
         assert taken > 50, name
     looked_at(bench)
     bench.attempt("check_jobs")
     bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=9), "reason": "x"}])
     bench.table("job_state", [{"job": job} for job in JOBS])
-    for name, column in (("relay_state", "paused_until"), ("relay_state", "since"),
-                         ("relay_state", "reason"), ("job_state", "paused_at"),
-                         ("job_state", "due_after")):
-        for value in HOSTILE:
+    for command, name, columns in (("status", "relay_state", ("paused_until", "since", "reason")),
+                                   ("list", "job_state", ("paused_at", "due_after"))):
+        for column, value in product(columns, HOSTILE):
             value = value.stored if isinstance(value, Octets) else value
             with suppress(DatabaseError):
                 writer.execute(f"UPDATE {{{name}}} SET {column} = :value", value=value)
-            bench.command("list" if name == "job_state" else "status", code=None)
+            bench.command(command, code=None)
     writer.close()
     # a pause that is no time is none
     assert bench.run("send_notifications") == bench.result["counts"]

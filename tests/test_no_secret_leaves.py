@@ -63,56 +63,41 @@ class NameServer(Slow):
 
 
 @pytest.fixture
-def name_server():
-    """Its port."""
-    with NameServer() as server:
-        yield server.port
-
-
-@pytest.fixture
-def relay():
-    """Refuses what it is given first, in words that are marked."""
+def service(bench):
+    """The installation, `.relay` and `.web`, each of which says what is marked: the relay as it
+    refuses what it is given first, the web server as endpoints, the operator's alert hook and the
+    ping service."""
     words = (TEXT % LINK).encode()
     answers = [code + words for code in (b"550 5.1.1 ", b"451 4.2.0 ", b"550 5.7.1 ")]
-    with Relay(("PIPELINING", "SIZE 0", "8BITMIME", "AUTH PLAIN"), RCPT=answers) as server:
-        yield server
-
-
-@pytest.fixture
-def web():
-    """Endpoints, the operator's alert hook and the ping service: each says what is marked."""
-    body = (TEXT % LINK).encode()
-    head = b"HTTP/1.1 500 %s\r\nContent-Length: %d\r\n\r\n" % (body, len(body))
-    with Web(head + body) as server:
-        yield server
-
-
-@pytest.fixture
-def service(bench, relay, web, name_server):
-    """The installation."""
-    bench.now = clock.now()
-    at = f"http://127.0.0.1:{web.port}"
-    for name, rows in due(bench, OWNER).items():
-        bench.table(name, [marked(name, row, at) for row in rows])
-    for name in ("due", "held", "over", "spam"):
-        bench.spool(f"{name}{OWNER}.eml", b"From: marked.from@mark.example\r\n\r\n" + TEXT.encode())
-    made = Shell(bench.folder, bench.url,
-                   core={"secret_key": SECRETS["links"], "app_url": "https://mail.mark.example",
-                         "max_clock_jump": "off"},
-                   mail={"port": relay.port, "from": "marked.from@mark.example", "security": "none",
-                         "username": "marked.login@mark.example", "password": SECRETS["mail"],
-                         "srs_secret": SECRETS["srs"]},
-                   dns={"nameservers": f"127.0.0.1:{name_server}", "timeout": "1s",
-                        "mx_hosts": "mx.alias.example"},
-                   webhooks={"allow_networks": "127.0.0.0/8", "timeout": "2s"},
-                   archive={"store": "archive"}, export={"dir": "exports"},
-                   alerts={"email": "marked.operator@mark.example", "after_failures": 1,
-                           "timeout": "2s", "webhook": f"{at}/alert/{SECRETS['alert']}",
-                           "ping_url": f"{at}/ping/{SECRETS['ping']}"},
-                   status={"page": "status.html"})
-    with trigger(made.db):
-        yield made
-    made.db.close()
+    head = b"HTTP/1.1 500 %s\r\nContent-Length: %d\r\n\r\n" % (words, len(words))
+    with (Relay(("PIPELINING", "SIZE 0", "8BITMIME", "AUTH PLAIN"), RCPT=answers) as relay,
+          Web(head + words) as web, NameServer() as names):
+        bench.now = clock.now()
+        at = f"http://127.0.0.1:{web.port}"
+        for name, rows in due(bench, OWNER).items():
+            bench.table(name, [marked(name, row, at) for row in rows])
+        for name in ("due", "held", "over", "spam"):
+            bench.spool(f"{name}{OWNER}.eml",
+                        b"From: marked.from@mark.example\r\n\r\n" + TEXT.encode())
+        made = Shell(
+            bench.folder, bench.url,
+            core={"secret_key": SECRETS["links"], "app_url": "https://mail.mark.example",
+                  "max_clock_jump": "off"},
+            mail={"port": relay.port, "from": "marked.from@mark.example", "security": "none",
+                  "username": "marked.login@mark.example", "password": SECRETS["mail"],
+                  "srs_secret": SECRETS["srs"]},
+            dns={"nameservers": f"127.0.0.1:{names.port}", "timeout": "1s",
+                 "mx_hosts": "mx.alias.example"},
+            webhooks={"allow_networks": "127.0.0.0/8", "timeout": "2s"},
+            archive={"store": "archive"}, export={"dir": "exports"},
+            alerts={"email": "marked.operator@mark.example", "after_failures": 1,
+                    "timeout": "2s", "webhook": f"{at}/alert/{SECRETS['alert']}",
+                    "ping_url": f"{at}/ping/{SECRETS['ping']}"},
+            status={"page": "status.html"})
+        made.relay, made.web = relay, web
+        with trigger(made.db):
+            yield made
+        made.db.close()
 
 
 def marked(table: str, row: dict, at: str) -> dict:
@@ -143,7 +128,7 @@ def trigger(db):
 
 
 @pytest.mark.slow
-def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
+def test_no_address_and_no_secret_leaves(service):      # R72
     """On MariaDB, which has words of its own, the jobs; defects and commands on SQLite."""
     said: dict[str, str] = {}
     whole = service.db.is_sqlite
@@ -169,9 +154,9 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
             run(*words, "--json")
 
     assert any("unexpected error" in text for name, text in said.items() if name.startswith("bug"))
-    alerts = [content for content in relay.contents
+    alerts = [content for content in service.relay.contents
               if b"To: marked.operator@mark.example" in content]
-    posted = {path: [heard for heard in web.requests if f" /{path}" in heard.line]
+    posted = {path: [heard for heard in service.web.requests if f" /{path}" in heard.line]
               for path in ("ping", "alert", "in")}
     assert alerts
     assert all(posted.values())

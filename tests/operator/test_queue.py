@@ -102,25 +102,11 @@ def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):  
         6, 2, 2, clock.text(ago(hours=1))]
 
 
-def test_what_no_run_sends_says_why(service):                   # R77
-    forward(service, 20, user_id=77)        # came in late, for an account that is deleted
-    assert listed(service, "forwards", "--owner", "77") == [20]
-    forward(service, 30, alias_id=99)
-    forward(service, 31, status="held")
-    whys = {item["id"]: item["why"] for item in asked(service, "forwards", "--owner", "1")["items"]}
-    assert whys[30] == "the next run of retry_forwards cancels it: the alias is missing"
-    assert whys[31] == "no run takes it, and none deletes it: this status is unknown"
-    assert service.command("queue", "webhooks") == (
-        "There is nothing to list in webhooks.\n"
-        "`jobs.py queue webhooks --failed` lists what has failed for good.\n")
-
-
 def test_since_takes_natural_words_and_a_time_of_any_zone(service):      # R77
     """By the clock of who asks, which is ahead of a test's."""
-    now = clock.now()
-    for id, ago in ((1, timedelta(minutes=5)), (2, timedelta(hours=1.9)), (3, timedelta(days=3))):
-        forward(service, id, created_at=now - ago)
-    hour_ago = now - timedelta(hours=1)
+    hour_ago = clock.now() - timedelta(hours=1)
+    for id, later in ((1, timedelta(minutes=55)), (2, -timedelta(hours=0.9)), (3, -timedelta(3))):
+        forward(service, id, created_at=hour_ago + later)
     there = hour_ago.astimezone(timezone(timedelta(hours=5)))
     for words, seen in (("24h", [2, 1]), ("90m", [1]), ("4d", [3, 2, 1]),
                         (hour_ago.strftime("%Y-%m-%dT%H:%M:%SZ"), [1]),
@@ -128,19 +114,29 @@ def test_since_takes_natural_words_and_a_time_of_any_zone(service):      # R77
         assert listed(service, "forwards", "--owner", "1", "--since", words) == seen, words
 
 
-def test_what_holds_up_a_whole_queue_is_said_first(service):    # R77
+def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
     service.config(mail={"per_minute": "80"})       # which is reached too, and waited for
     service.table("job_state", [{"job": "retry_forwards", "paused_at": service.now}])
     service.table("relay_state", [{"id": 1, "paused_until": service.ahead(minutes=5),
                                    "reason": "no route for <jo@home.example>"}])
     service.table("attempts", [{"kind": "forward", "item_id": 1, "outcome": "sent",
                                 "began_at": service.now}] * 80)
-    forward(service, 1)
+    forward(service, 20, user_id=77)        # came in late, for an account that is deleted
+    forward(service, 30, alias_id=99)
+    forward(service, 31, status="held")
     assert asked(service, "forwards")["holds"] == [
         "retry_forwards is paused since 2026-11-24 14:30:05 UTC: `jobs.py resume retry_forwards`.",
         "The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>.",
         "[mail] per_hour = 80 is reached."]
     assert service.command("queue", "forwards").startswith("retry_forwards is paused since")
+    assert listed(service, "forwards", "--owner", "77") == [20]
+    assert {item["id"]: item["why"] for item in asked(service, "forwards", "--owner", "1")[
+        "items"]} == {
+        30: "the next run of retry_forwards cancels it: the alias is missing",
+        31: "no run takes it, and none deletes it: this status is unknown"}
+    assert service.command("queue", "webhooks") == (
+        "There is nothing to list in webhooks.\n"
+        "`jobs.py queue webhooks --failed` lists what has failed for good.\n")
 
 
 def test_the_other_queues_are_listed_too(service):              # R77

@@ -95,9 +95,9 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind,
     before = service.rows(TABLES[kind])[0]
     huge = 2 ** 63 - 1          # the largest that there can be
     found = replay(service, kind, id, 99, 10 ** 30, good, good, code=1)
-    assert (found["replayed"], set(refused(found))) == ([good], {id, 99, huge})
-    assert why in refused(found)[id]
-    assert (refused(found)[99], refused(found)[huge]) == (MISSING, MISSING)
+    reasons = refused(found)
+    assert why in reasons.pop(id)
+    assert (found["replayed"], reasons) == ([good], {99: MISSING, huge: MISSING})
     assert service.rows(TABLES[kind])[0] == before
     assert f"1 {kind} refused, {MISSING}: 99" in service.command("replay", kind, "99", code=1)
 
@@ -132,9 +132,8 @@ def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service
     service.command("cancel", "forward", str(mine))
     good, = rows(service, "forward", raw_path=b"one.eml")     # octets are as good
     found = replay(service, "forward", "--all")
-    assert found["replayed"] == [good]
     reasons = refused(found)
-    assert reasons.pop(bad)
+    assert (found["replayed"], bool(reasons.pop(bad))) == ([good], True)
     assert reasons == {
         lost: "its raw message is missing from the spool", gone: "the alias is missing",
         mine: "you have cancelled it; by its id it can be replayed"}
@@ -185,12 +184,11 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
 
 def test_cancel_all_ends_what_waits_of_an_owner_and_of_a_time(service):     # R77
     at = clock.text(service.ago(hours=24))
-    old = rows(service, "forward", 3, status="pending", created_at=service.ago(days=2))
+    rows(service, "forward", 3, status="pending", created_at=service.ago(days=2))
     rows(service, "forward", 1, status="pending")
     rows(service, "forward", 2, status="pending", user_id=BEN)
-    found = service.command("cancel", "forwards", "--all", "--json", "--before", at)
-    assert json.loads(found)["cancelled"] == old
-    for words, said in ((("--owner", "ben@home.example", "--since", at), "2 forwards"),
+    for words, said in ((("--before", at), "3 forwards"),
+                        (("--owner", "ben@home.example", "--since", at), "2 forwards"),
                         ((), "1 forward"), ((), "0 forwards")):
         assert service.command("cancel", "forwards", "--all", *words) == (
             f"{said} cancelled, nothing is sent\n")

@@ -53,9 +53,8 @@ def hostile(tmp_path_factory):
 
 def obeyed(text: str) -> set[str]:
     """The signs of a text that a terminal does not show."""
-    return {f"{sign!a}" for sign in text
-            if sign in "\u2028\u2029" or (sign not in "\n\t" and unicodedata.category(sign)[0]
-                                                == "C")}
+    return {ascii(sign) for sign in text if sign in "\u2028\u2029" or (
+        sign not in "\n\t" and unicodedata.category(sign)[0] == "C")}
 
 
 @pytest.mark.slow                   # a process for each

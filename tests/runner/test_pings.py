@@ -41,16 +41,15 @@ def test_each_tick_calls_also_with_nothing_due_and_writes_nothing_then(pinged, o
     assert pinged.db.value("PRAGMA data_version") == before
 
 
-@pytest.mark.parametrize("changes, how, code, called", [
-    ({"fail": {"enabled": "yes"}}, {}, 1, "/ping/abc"),          # a job's failure is not the tick's
-    ({"tick_last": {"schedule": "every monday"}}, {}, 78, "/ping/abc/fail"),
-    ({}, {"bug": "jobs_lib.launch.launch:show=DatabaseError:it is away"}, 1, "/ping/abc/fail"),
-], ids=["a job fails", "a job cannot be started", "the database goes away between two jobs"])
-def test_how_a_tick_with_problems_calls(pinged, outside, changes, how, code, called):
-    for section, options in changes.items():
-        pinged.configure(section, **options)
-    pinged.enable("tick_critical", "fail" if "fail" in changes else "tick_low")
-    assert pinged("run-due", **how).code == code
+@pytest.mark.parametrize("job, options, bug, code, called", [
+    ("fail", {}, None, 1, "/ping/abc"),          # a job's failure is not the tick's
+    ("tick_last", {"schedule": "every monday"}, None, 78, "/ping/abc/fail"),
+    ("tick_low", {}, "jobs_lib.launch.launch:show=DatabaseError:it is away", 1, "/ping/abc/fail")],
+    ids=["a job fails", "a job cannot be started", "the database goes away between two jobs"])
+def test_how_a_tick_with_problems_calls(pinged, outside, job, options, bug, code, called):
+    pinged.enable("tick_critical")
+    pinged.enable(job, **options)
+    assert pinged("run-due", bug=bug).code == code
     assert pinged.outcomes("tick_critical") == ["ok"]
     assert calls(outside) == [called]
 

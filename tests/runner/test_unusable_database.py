@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-from tests.support.product import SCHEMA_VERSION
-
 
 def newer(site) -> None:
     site.db.upsert("meta", {"name": "schema"}, {"value": "99"})
@@ -45,22 +43,20 @@ def test_a_database_that_cannot_be_used_is_one_line(site, words, break_, said): 
 
 def test_migrate_upgrades_an_older_schema_and_refuses_a_newer_one(any_site):         # R20
     older(any_site)
-    assert any_site("migrate", "--check").code == 1
-    assert any_site("migrate").code == any_site("migrate", "--check").code == 0
+    codes = [any_site("migrate", *how).code for how in (["--check"], [], ["--check"])]
+    assert codes == [1, 0, 0]
     assert any_site.job("dig")["status"] == "ok"
     newer(any_site)
     for how in ([], ["--check"], ["--dry-run"]):
         done = any_site("migrate", *how)
         assert (done.code, "newer than this bundle" in " ".join((done.out + done.err).split())) == (
             1, True)
-    any_site.db.upsert("meta", {"name": "schema"}, {"value": str(SCHEMA_VERSION)})
 
 
 def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
     """Between two items: the connection is reopened. With the lock in it, the run stops."""
     maria_site.configure(lock="database")
-    worker = maria_site.start("dig", "--set", "items=100000", "--set", "pause=100", "--json")
-    maria_site.working("dig")
+    worker = maria_site.digging("--json", pause=100)
     mariadb.stop()
     mariadb.start()
     out, err = worker.communicate(timeout=120)
