@@ -17,9 +17,9 @@ SENT, REFUSED, RETRY = "sent", "refused", "retry"
 UNCERTAIN = "uncertain"         # the connection was lost: it may have arrived
 # nothing was handed over: through a fault of ours or the relay's; through the item's own
 POSTPONED, UNUSABLE = "postponed", "unusable"
-NOT_COUNTED = (POSTPONED, UNUSABLE)
 BY_HAND = "mail"                # the kind of a message that is in no queue: an alert, a test
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
+NOT_COUNTED = (POSTPONED, UNUSABLE, REPLAYED, CANCELLED)
 LOST = "the run was killed in the middle of it"
 
 
