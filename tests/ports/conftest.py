@@ -1,4 +1,4 @@
-"""What the tests of the mail port share: a stored message, private relays, transports that get
+"""What the tests of the mail port share: stored messages, private relays, transports that get
 closed."""
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.servers.certificates import Authority
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
-from tests.support.mail import CONTENT, section
+from tests.support.mail import CONTENT, ENVELOPE, section, soon
 from tests.support.product import Message, open_transport
 
 
@@ -55,3 +55,17 @@ def opened():
             stack.callback(transport.close)
             return transport
         yield open_
+
+
+@pytest.fixture
+def send(opened, stored):
+    """Sends a message to a server and gives the result: `send(server)`, `send(server, NOTICE,
+    stored(b"..."), until=soon(9))`. Each server has one transport, which the first call opens, with
+    what else it is given."""
+    transports = {}
+
+    def send_(server, to=ENVELOPE, message=None, until=None, **how):
+        if server not in transports:
+            transports[server] = opened(port=server.port, **how)
+        return transports[server].send(to, message or stored(), until or soon(), 1)
+    return send_

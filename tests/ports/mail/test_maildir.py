@@ -26,30 +26,21 @@ def names(maildir: Path) -> dict:
     return {folder: sorted(os.listdir(maildir / folder)) for folder in ("tmp", "new", "cur")}
 
 
-def test_a_message_is_stored_with_its_envelope(transport, maildir, stored):
-    assert transport.send(ENVELOPE, stored(head=b"X-Trace: 1\r\n"), soon(),
-                          "forward-1").outcome == "sent"
-    assert names(maildir) == {"tmp": [], "new": ["forward-1.jobs"], "cur": []}
-    assert (maildir / "new" / "forward-1.jobs").read_bytes() == HEAD + b"X-Trace: 1\r\n" + CONTENT
-
-
-def test_a_repeat_replaces(transport, maildir, stored):     # R12
-    transport.send(ENVELOPE, stored(b"first\n"), soon(), "forward-1")
-    transport.send(ENVELOPE, stored(b"second\n"), soon(), "forward-1")
-    transport.send(ENVELOPE, stored(b"other\n"), soon(), "forward-2")
-    assert names(maildir)["new"] == ["forward-1.jobs", "forward-2.jobs"]
-    assert (maildir / "new" / "forward-1.jobs").read_bytes().endswith(b"second\n")
-
-
-def test_files_and_folders_are_private(transport, maildir, stored):
+def test_a_message_is_stored_with_its_envelope_and_a_repeat_replaces(transport, maildir,      # R12
+                                                                     stored):
     old = os.umask(0)
     try:
-        transport.send(ENVELOPE, stored(), soon(), 1)
+        for content, item in ((b"first\n", 1), (CONTENT, 1), (b"other\n", "forward-2")):
+            message = stored(content, head=b"X-Trace: 1\r\n")
+            assert transport.send(ENVELOPE, message, soon(), item).outcome == "sent"
     finally:
         os.umask(old)
+    assert names(maildir) == {"tmp": [], "new": ["1.jobs", "forward-2.jobs"], "cur": []}
+    assert (maildir / "new" / "1.jobs").read_bytes() == HEAD + b"X-Trace: 1\r\n" + CONTENT
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [maildir,
                                                                        *maildir.glob("**/*")]}
-    assert modes == {"mail": 0o700, "tmp": 0o700, "new": 0o700, "cur": 0o700, "1.jobs": 0o600}
+    assert modes == {**dict.fromkeys(("mail", "tmp", "new", "cur"), 0o700),
+                     **dict.fromkeys(("1.jobs", "forward-2.jobs"), 0o600)}
 
 
 @pytest.mark.parametrize("item", ["../../evil", "a/b", "a:2,S", "é\n", ".hidden", "..", ""])

@@ -1,6 +1,8 @@
 """One message after another over one connection, each content exactly as it was stored."""
 from __future__ import annotations
 
+import base64
+
 import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -12,28 +14,24 @@ from tests.support.product import Envelope
 
 
 @pytest.mark.parametrize("sender", ["bounces@service.example", ""])    # R27 R36
-def test_a_message_arrives_with_its_envelope_and_the_answer_is_kept(sink, opened, stored, sender):
-    result = opened(port=sink.port).send(Envelope(sender, "owner@home.example"),
-                                         stored(head=b"X-Trace: 1\r\n"), soon(), "forward-1")
+def test_a_message_arrives_with_its_envelope_and_the_answer_is_kept(sink, send, stored, sender):
+    result = send(sink, Envelope(sender, "owner@home.example"), stored(head=b"X-Trace: 1\r\n"))
     assert result == ("sent", 250, "2.0.0", "Ok")
-    [(heard, recipients, content)] = sink.messages()
-    assert (heard, recipients) == (sender, ["owner@home.example"])
-    assert content == (b"X-Trace: 1\r\n" + CONTENT).replace(b"\r\n", b"\n")
+    content = (b"X-Trace: 1\r\n" + CONTENT).replace(b"\r\n", b"\n")
+    assert sink.messages() == [(sender, ["owner@home.example"], content)]
 
 
-def test_each_attempt_sends_the_same_bytes(relay, opened, stored):     # R26
+def test_each_attempt_sends_the_same_bytes(relay, send, stored):     # R26
     server = relay(dot=[b"451 4.3.0 later", b"451 4.3.0 later"])
-    transport = opened(port=server.port)
     message = stored(b"Subject: x\r\nDate: Tue, 24 Nov 2026 10:00:00 "
                      b"+0000\r\n\r\n.\r\n..\r\n\xc3\xa9\r\n")
-    outcomes = [transport.send(ENVELOPE, message, soon(), 1).outcome for _ in range(3)]
+    outcomes = [send(server, message=message).outcome for _ in range(3)]
     assert outcomes == ["retry", "retry", "sent"]
-    assert len(server.contents) == 3
-    assert len(set(server.contents)) == 1
+    assert server.contents == server.contents[:1] * 3
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
-def test_the_senders_dkim_signature_still_verifies(sink, opened, stored, line_end):     # R26
+def test_the_senders_dkim_signature_still_verifies(sink, send, stored, line_end):     # R26
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     private = key.private_bytes(serialization.Encoding.PEM,
                                 serialization.PrivateFormat.TraditionalOpenSSL,
@@ -44,37 +42,32 @@ def test_the_senders_dkim_signature_still_verifies(sink, opened, stored, line_en
             b".one\r\n..two\r\n\r\n  three \xc3\xa9\r\n\r\n\r\n")
     signature = dkim.sign(body, b"s1", b"b.example", private, canonicalize=(b"simple", b"simple"))
     message = stored((signature + body).replace(b"\r\n", line_end), head=b"X-Trace: 1" + line_end)
-    assert opened(port=sink.port).send(ENVELOPE, message, soon(), 1).outcome == "sent"
+    assert send(sink, message=message).outcome == "sent"
     arrived = sink.messages()[0][2].replace(b"\n", b"\r\n")
-    import base64
     record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
     assert dkim.verify(arrived, dnsfunc=lambda *_, **__: record)
     assert not dkim.verify(arrived.replace(b"..two", b".two"), dnsfunc=lambda *_, **__: record)
 
 
 # R39
-def test_a_relay_that_ends_connections_after_100_messages_gets_them_all(relay, opened, stored):
-    answers = [b"", *[b""] * 99, b"421 4.7.0 too many messages on this connection"]
-    server = relay(MAIL=[answer or b"250 Ok" for answer in answers] * 9)
-    transport = opened(port=server.port)
+def test_a_relay_that_ends_connections_after_100_messages_gets_them_all(relay, send, stored):
+    server = relay(MAIL=[*[b"250 Ok"] * 100, b"421 4.7.0 too many messages on this connection"] * 9)
     message = stored()
-    assert {transport.send(ENVELOPE, message, soon(), n).outcome for n in range(1000)} == {"sent"}
+    assert {send(server, message=message).outcome for _ in range(1000)} == {"sent"}
     assert len(server.accepted) == 1000
     assert len(server.received) <= 12
 
 
 def test_the_greeting_names_the_service_and_asks_no_dns(relay, opened, stored):
     server = relay()
-    opened(port=server.port).send(ENVELOPE, stored(), soon(), 1)
-    opened(port=server.port, domain="").send(ENVELOPE, stored(), soon(), 1)
-    opened(port=server.port, domain="", from_="").send(ENVELOPE, stored(), soon(), 1)
-    opened(port=server.port, domain="büro.example").send(ENVELOPE, stored(), soon(), 1)
+    for how in ({}, {"domain": ""}, {"domain": "", "from_": ""}, {"domain": "büro.example"}):
+        opened(port=server.port, **how).send(ENVELOPE, stored(), soon(), 1)
     names = [bytes(stream).split(b"\r\n")[0] for stream in server.received]
     assert names == [b"ehlo service.example", b"ehlo service.example",
                      b"ehlo localhost.localdomain", b"ehlo xn--bro-hoa.example"]
 
 
-def test_a_relay_without_esmtp_is_served_too(opened, stored):
+def test_a_relay_without_esmtp_is_served_too(send):
     with Sink("-e") as sink:
-        assert opened(port=sink.port).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+        assert send(sink).outcome == "sent"
         assert len(sink.dumps()) == 1

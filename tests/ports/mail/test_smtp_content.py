@@ -67,10 +67,9 @@ def postfix():
     b"a: b\r\n\r\nx\n.\nMAIL FROM:<evil@x.example>\r\n",
     b"a: b\n\n" + b"." * 70_000, b"a: \xff\n\n\xfe", b"." * 3, b"a: b\n\n" + b"x\r" * 30_000,
 ])
-def test_only_whole_line_ends_reach_the_wire(postfix, opened, stored, raw):     # R32
+def test_only_whole_line_ends_reach_the_wire(postfix, send, stored, raw):     # R32
     before = len(postfix.delivered(0))
-    transport = opened(port=postfix.port)
-    results = [transport.send(ENVELOPE, stored(raw), soon(), n) for n in range(2)]
+    results = [send(postfix, message=stored(raw)) for _ in range(2)]
     assert [(result.outcome, result.enhanced) for result in results] == [("sent", "2.0.0")] * 2
     assert len(postfix.delivered(before + 2)) == before + 2
     assert "evil" not in postfix.log()
@@ -88,10 +87,10 @@ def test_the_judge_really_refuses_a_bare_line_end(postfix):     # R32
         assert b"bare <LF>" in file.readline()
 
 
-def test_a_large_message_arrives_whole(relay, opened, stored):     # R32
+def test_a_large_message_arrives_whole(relay, send, stored):     # R32
     raw = b"".join(b".%d line\n" % number for number in range(200_000)) + b"\r\r\n\n.\rend"
     server = relay()
-    assert opened(port=server.port).send(ENVELOPE, stored(raw), soon(), 1).outcome == "sent"
+    assert send(server, message=stored(raw)).outcome == "sent"
     assert server.contents == [reference(raw)]
 
 
@@ -141,22 +140,20 @@ def test_a_poisonous_file_is_a_result_with_a_reason(        # R23
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "raw/below"])     # others: what names them is refused
-def test_a_poisonous_path_is_a_result(opened, relay, tmp_path, path):     # R23
+def test_a_poisonous_path_is_a_result(relay, send, tmp_path, path):     # R23
     (tmp_path / "raw").write_bytes(b"x")
-    message = Message(f"{tmp_path}/{path}", b"")
-    assert opened(port=relay().port).send(ENVELOPE, message, soon(), 1).outcome == "final"
+    assert send(relay(), message=Message(f"{tmp_path}/{path}", b"")).outcome == "final"
 
 
-def test_a_file_we_may_not_read_is_tried_again(opened, relay, stored, tmp_path):     # R23
-    message = stored()
+def test_a_file_we_may_not_read_is_tried_again(relay, send, stored, tmp_path):     # R23
+    message, server = stored(), relay()
     os.chmod(tmp_path, 0o711)
     os.chmod(message.path, 0)
-    transport = opened(port=relay().port)
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
     try:
-        result = transport.send(ENVELOPE, message, soon(), 1)
+        result = send(server, message=message)
     finally:
         if root:
             os.seteuid(0)
@@ -164,12 +161,12 @@ def test_a_file_we_may_not_read_is_tried_again(opened, relay, stored, tmp_path):
         "unreadable", "the stored message cannot be read: Permission denied")
 
 
-def test_a_file_that_shrinks_meanwhile_is_never_ended_with_a_dot(relay, opened, stored):     # R23
+def test_a_file_that_shrinks_meanwhile_is_never_ended_with_a_dot(relay, send, stored):     # R23
     server = relay(DATA=Drip(b"354 go\r\n", 0.1))
     message = stored(CONTENT * 10_000)
     timer = threading.Timer(0.3, os.truncate, (message.path, 400_000))
     timer.start()
-    result = opened(port=server.port).send(ENVELOPE, message, soon(), 1)
+    result = send(server, message=message)
     timer.join()
     assert result == ("retry", None, "", "the stored message changed while it was sent")
     assert server.contents == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import time
 
 import pytest
 
@@ -21,13 +20,11 @@ BOTH = pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipeli
 @pytest.mark.parametrize("answer", [HANG, *BREAKS])
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA"])
 def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R29
-        relay, opened, stored, extensions, phase, answer):
+        relay, send, extensions, phase, answer):
     server = relay(extensions, **{phase: answer})
     limits = short(phase.lower()) if answer == HANG else None
-    result = opened(port=server.port, limits=limits).send(ENVELOPE, stored(), soon(), 1)
-    assert result.outcome == "lost"
-    assert len(server.received) == 1
-    assert server.accepted == []
+    assert send(server, limits=limits).outcome == "lost"
+    assert (len(server.received), server.accepted) == (1, [])
 
 
 @BOTH
@@ -36,38 +33,32 @@ def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R
     ("MAIL", Bye(b"421 4.4.2 idle")),          # to RCPT and DATA it is an answer to the message
     ("MAIL", b"451 4.7.0 too many messages in this session"),
 ])
-def test_a_dead_connection_is_opened_again(relay, opened, stored, extensions, phase, answer):  # R29
+def test_a_dead_connection_is_opened_again(relay, send, extensions, phase, answer):  # R29
     server = relay(extensions, **{phase: [b"", answer]})
     limits = short(phase.lower()) if answer == HANG else None
-    transport = opened(port=server.port, limits=limits)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",
-                                                                                         "sent"]
+    assert [send(server, limits=limits).outcome for _ in range(2)] == ["sent", "sent"]
     assert len(server.received) == 2
     assert [content for _, _, content in server.accepted] == [CONTENT, CONTENT]
 
 
-def test_a_goodbye_shortly_before_our_end_is_not_the_relays_failure(relay, opened, stored):  # R29
+def test_a_goodbye_shortly_before_our_end_is_not_the_relays_failure(relay, send):  # R29
     server = relay(MAIL=[b"", Bye(b"421 4.7.0 too many messages on this connection")])
-    transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), time.monotonic() + 9, n).outcome
-            for n in range(3)] == ["sent", "lost", "sent"]
+    assert [send(server, until=soon(9)).outcome for _ in range(3)] == ["sent", "lost", "sent"]
 
 
-def test_an_idle_goodbye_is_seen_before_the_next_message(relay, opened, stored):     # R29
+def test_an_idle_goodbye_is_seen_before_the_next_message(relay, send):     # R29
     server = relay()
-    transport = opened(port=server.port)
-    transport.send(ENVELOPE, stored(), soon(), 1)
+    send(server)
     server.say_goodbye(b"421 4.4.2 timeout exceeded\r\n")
-    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
+    assert send(server).outcome == "sent"
     assert server.commands().count("MAIL") == 2
 
 
 @pytest.mark.parametrize("answer", [HANG, Drip(b"250 2.0.0 Ok\r\n", 0.2), *BREAKS])
-def test_lost_after_the_final_dot_is_uncertain(relay, opened, stored, answer):     # R29
+def test_lost_after_the_final_dot_is_uncertain(relay, send, answer):     # R29
     server = relay(dot=[answer])
-    transport = opened(port=server.port, limits=None if answer in BREAKS else short("dot"))
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome
-            for n in range(2)] == ["uncertain", "sent"]
+    limits = None if answer in BREAKS else short("dot")
+    assert [send(server, limits=limits).outcome for _ in range(2)] == ["uncertain", "sent"]
     assert len(server.contents) == 2           # not sent again by itself
 
 
@@ -84,9 +75,8 @@ def test_without_a_file_handle_nothing_is_the_relays_failure(opened, stored, mon
     (Bye(b"451 4.3.0 disk full"), "retry", 451), (Bye(b"250 2.0.0 Ok"), "retry", 250),
     (Bye(b"421 4.3.2 bye"), "retry", 421)])
 def test_lost_while_sending_the_content_is_a_failed_attempt_and_an_answer_counts(    # R27
-        relay, opened, stored, answer, outcome, code):
+        relay, send, stored, answer, outcome, code):
     server = relay(content=answer, linger=True)
-    message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
-    result = opened(port=server.port).send(ENVELOPE, message, soon(), 1)
+    result = send(server, message=stored(b"x" * 78 + b"\r\n" * 8_000_000))
     assert (result.outcome, result.code) == (outcome, code)
     assert server.accepted == []
