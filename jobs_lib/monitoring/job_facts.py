@@ -53,6 +53,7 @@ class Cron:
     """Whether cron comes, by the latest runs of check_jobs.
 
     last_run   the start of the latest run of any job
+    newest     the same of the run that was written last; None where its clock was ahead
     every      the usual time between two ticks; one of more than an hour is not intended
     looked_at  the start of the last run of check_jobs that has ended, by which all others that were
                due had their turn; `now` where there is none
@@ -63,6 +64,8 @@ class Cron:
     def __init__(self, db, state: dict, now) -> None:
         self.last_run = stored.time(db.value(
             "SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+        self.newest = _past(db.value(
+            "SELECT started_at FROM {job_runs} ORDER BY id DESC LIMIT 1"), now)
         rows = [(began, row["status"]) for row in db.query(
             "SELECT started_at, status FROM {job_runs} WHERE job = :job ORDER BY id DESC "
             "LIMIT :most", job=WATCHER, most=TICKS) if (began := _past(row["started_at"], now))]
@@ -138,7 +141,7 @@ def look(facts, job) -> dict:
             found.update(_due(facts, job, when, state["due_after"], rows))
         after = _latest(last_ok, _past(state["due_after"], now))
         if after and state["due_after"] != slots.OFF:
-            found["late_since"] = _late(facts, when, after, every)
+            found["late_since"] = _late(facts, when, after, every, job.name == WATCHER)
     return {**found, "state": _state(found)}
 
 
@@ -190,8 +193,9 @@ def _due(facts, job, when, due_after: str | None, rows: list[dict]) -> dict:
     return {"due_since": since, "due": "overdue" if now - since > OVERDUE else "due now"}
 
 
-def _late(facts, when, after, every: timedelta):
-    """The first slot missed `after` the last success, if there was none for three intervals.
+def _late(facts, when, after, every: timedelta, is_watcher: bool):
+    """The first slot missed `after` the last success, if there was none for three intervals, by
+    the last look at all; at check_jobs nobody looks: by the newest run.
 
     Just after a time without any run no job is late yet: each is given its turn first.
     """
@@ -202,7 +206,8 @@ def _late(facts, when, after, every: timedelta):
     limit = max(limit, after + LATE_INTERVALS * every)
     if cron.gap and cron.gap[1] > after:
         limit = max(limit, cron.gap[1] + min(limit - after, DAY))
-    return first if cron.looked_at >= limit else None
+    judged_at = cron.newest if is_watcher else cron.looked_at
+    return first if judged_at and judged_at >= limit else None
 
 
 def _state(job: dict) -> str:

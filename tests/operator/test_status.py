@@ -141,6 +141,16 @@ def test_every_job_shows_its_outcome_lateness_failures_and_unreadable_rows(servi
         assert words in shown
 
 
+def test_a_check_jobs_that_is_not_started_is_late_too(service):       # R59
+    now = clock.now()
+    service.known("check_jobs", JOB)
+    for minutes in range(60, 30, -5):
+        service.began("check_jobs", now - timedelta(minutes=minutes))
+    service.began(JOB, now - timedelta(minutes=1))
+    incident, = service.json("status", code=1)["incidents"]
+    assert incident["key"] == "late:check_jobs"
+
+
 def test_page_and_metrics_are_replaced_as_a_whole_and_nothing_else_is(service, tmp_path):  # R62
     for words in ("report --output status.html", "metrics --output jobs.prom"):
         path = tmp_path / words.split()[-1]
