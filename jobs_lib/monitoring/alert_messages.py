@@ -112,6 +112,7 @@ def send(message: Alert, config, ports, names: list[str], seconds: float = SECON
 def _email(subject: str, text: str, _, config, ports, seconds: float) -> None:
     """To each address. One that accepts it is enough."""
     mail, now, errors = config.section("mail"), ports.now(), []
+    end = ports.monotonic() + seconds  # of all: the other channel has its turn, too
     addresses = config.section("alerts").email
     transport = ports.mail(mail)
     try:
@@ -121,7 +122,7 @@ def _email(subject: str, text: str, _, config, ports, seconds: float) -> None:
             content = mime.message(f"jobs.py <{sender}>", recipient, subject, now, name,
                                    mail.domain, text)
             result = transport.send(Envelope(sender, recipient), Message(IN_MEMORY, content),
-                                    ports.monotonic() + seconds, name)
+                                    end, name)
             # a message twice a minute would be worse than a late one
             if result.outcome not in (SENT, UNCERTAIN):
                 where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"

@@ -15,6 +15,7 @@ from jobs_lib.engines import relay, spool
 from jobs_lib.errors import ConfigError
 from jobs_lib.features.items import QUEUES
 from jobs_lib.text import COUNTED
+from jobs_lib.workers import dispatch
 
 from .incidents import Incident, short_error, short_time
 from .job_facts import NO_STATE, WATCHER, Cron, look, states, unknown
@@ -40,6 +41,7 @@ class Facts:
     jobs      {name: dict} (job_facts.unknown)       queues  [dict] (_queue)
     relay     row of `relay_state` while it is paused
     problems  incidents: what cannot be used at all, and which jobs do not run for it
+    engines   of the workers, by which some of the jobs are run
     """
 
     def __init__(self, config, db, now) -> None:
@@ -51,7 +53,10 @@ class Facts:
         self.relay = relay.pause_now(db, now)
         self.jobs: dict[str, dict] = {}
         self.problems: list[Incident] = []
-        able = self._missing(self._look())
+        usable = self._look()
+        able = self._missing(usable)
+        self.engines = dispatch.engines(config, [
+            job for job in usable if self.jobs[job.name]["enabled"]])
         self.queues = [_queue(self, kind) for kind in QUEUES.values() if kind.queue.job in able
                        # nobody waits for the next check of a domain while checks are disabled
                        and kind.done and (able[kind.queue.job]["enabled"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from jobs_lib.database import stored
 from jobs_lib.engines import guard, relay
+from jobs_lib.errors import JobsError
 from jobs_lib.runner import access, doubt, incident_files
 from jobs_lib.text import size, up_to
+from jobs_lib.workers import dispatch
 
 from .facts import disks
 from .incidents import DOUBTS, Incident, cause, of_file, short_error
@@ -119,6 +121,17 @@ def _unusable(facts, _):
     return facts.problems
 
 
+def _workers(facts, _):
+    """A broker that takes no messages, or an engine without its package."""
+    for mode in facts.engines:
+        try:
+            dispatch.engine(mode).enqueue(facts.config, [], True)
+        except JobsError as error:
+            yield Incident(f"installation:{mode}", "jobs cannot be handed to the workers",
+                           facts.now, "Cron runs these jobs itself meanwhile.", "doctor",
+                           short_error(str(error)))
+
+
 def _held(facts, _):
     """What the guard holds back (engines/guard.py); the job itself works and may fail besides."""
     for name, state in facts.states.items():
@@ -204,5 +217,5 @@ def _waiting(facts, explained):
                            f"history {name}", _last_problem(job), (name,))
 
 
-RULES = (_recorded, _cron, _doubt, _disks, _relay, _refusals, _unusable, _held, _failing, _late,
-         _waiting)
+RULES = (_recorded, _cron, _doubt, _disks, _relay, _refusals, _unusable, _workers, _held, _failing,
+         _late, _waiting)

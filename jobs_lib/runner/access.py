@@ -20,7 +20,8 @@ def unusable(config) -> list[str]:
         except ConfigError:  # reported elsewhere
             continue
         for path in _paths(folder, is_ours=section == "core"):
-            if not os.access(path, os.R_OK | os.W_OK) and os.path.lexists(path):
+            needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
+            if not os.access(path, needed) and os.path.lexists(path):
                 found.append(f"[{section}] {option}: {path} cannot be used: {owner_words(path)}")
                 break
     return found

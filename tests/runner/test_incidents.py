@@ -280,14 +280,17 @@ def test_one_run_as_another_user_is_said_once_alerted_and_said_when_over(site, o
     assert "no job could be started from 14:36 to 14:51 UTC" in back.err
 
 
-def test_where_nothing_can_be_remembered_each_tick_prints_and_some_alert(site, outside):  # R69
+@pytest.mark.parametrize("mode", [0, 0o600])    # R69
+def test_where_nothing_can_be_remembered_each_tick_prints_and_some_alert(site, outside, mode):
     alerts_by(outside, site)
     site.configure("alerts", ping_url=None)
     assert tick(site, 1, **UNPRIVILEGED).code == 0
-    (site.folder / "state").chmod(0)
+    (site.folder / "state").chmod(mode)
     done = [tick(site, minute, **UNPRIVILEGED) for minute in (6, 11, 16, 21)]
     assert [(each.code, each.err.count("\n")) for each in done] == [(1, 1)] * 4
     assert len(outside.requests) == 2
+    incident, = json.loads(tick(site, 22, "status", "--json", **UNPRIVILEGED).out)["incidents"]
+    assert incident["key"] == "installation:files"
     ours(site.folder / "state")
 
 
@@ -325,5 +328,7 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
     assert second == (1, "", "")
     assert [site.outcomes(job) for job in jobs] == [["ok", "ok"]] * 3
     assert called(outside, "/ping/fail") == [len(outside.requests)] == [2]
+    incident, = json.loads(tick(site, 37, "status", "--json", **BARE).out)["incidents"]
+    assert incident["key"] == f"installation:{mode}"
     site.configure("tick_low", mode="cron")
     assert tick(site, 41, **BARE) == (0, "", "")
