@@ -76,6 +76,15 @@ def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, 
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_root_makes_nothing_beside_a_configuration_of_another_user(tmp_path):      # R71
+    service = Shell(tmp_path)
+    service.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    os.chown(tmp_path / "config.ini", 65534, -1)
+    assert "config.ini belongs to nobody" in service("migrate").err
+    assert [path.name for path in tmp_path.iterdir()] == ["config.ini"]
+
+
 @pytest.mark.parametrize("call", ["os.makedirs", "os.fsync", "os.rename"])
 def test_nothing_is_in_a_private_folder_before_what_refuses_the_web(tmp_path, call):      # R65
     """Killed at any step of its making; the next process makes it whole."""

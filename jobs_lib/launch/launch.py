@@ -42,12 +42,13 @@ def _refuse_root(config) -> None:
     """UsageError where root would leave files that the user of this installation cannot use."""
     try:
         folder = config.section("core").state_dir
-        owner = os.stat(folder).st_uid
-    except (ConfigError, OSError):  # the command reports it; the folder is not there yet
+    except ConfigError:  # the command reports it
         return
-    if owner != 0:
+    # before the first `migrate` there is the file alone
+    place = next(filter(os.path.exists, (folder, config.path)), os.sep)
+    if owner := os.stat(place).st_uid:
         name = user_name(owner)
-        raise UsageError(f"this is root, and {folder} belongs to {name}: run it as that user: "
+        raise UsageError(f"this is root, and {place} belongs to {name}: run it as that user: "
                          f"`sudo -u {name} python3 jobs.py ...`")
 
 
