@@ -196,3 +196,14 @@ class _Tick:
             self.codes.append(outcome.exit_code(result))
             if is_last and result["status"] in ("failed", "timeout"):
                 self.failures.append(result["error"] or result["status"])
+            elif is_last and self._is_kept_out(due, result):
+                self.failures.append(outcome.outcome_words(result))
+                self._outages().print_daily(self.failures[-1:])
+
+    def _is_kept_out(self, due, result: dict) -> bool:
+        """Whether something has held the job's lock for very long: one that hangs, or a stranger
+        to the database."""
+        from jobs_lib.launch.order import VERY_LATE
+        from jobs_lib.runner.outcome import HELD
+        is_held = (result["stop_reason"] or "").startswith(HELD)
+        return is_held and due.since and self.ports.now() - due.since > VERY_LATE

@@ -54,11 +54,17 @@ def record_heartbeat(db, run_id: str, now, progress: dict) -> None:
 
 def finish(db, run: dict) -> None:
     """Store how the run ended. A run that was taken for dead meanwhile is put right."""
-    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
-               "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
-               "error = :error WHERE run_id = :run_id",
-               **{**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
-                  "error": run["error"] and run["error"][:ERROR_LENGTH]})
+    values = {**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
+              "error": run["error"] and run["error"][:ERROR_LENGTH]}
+    for is_last in (False, True):
+        try:
+            db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
+                       "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
+                       "error = :error WHERE run_id = :run_id", **values)
+            return
+        except (Busy, Lost):
+            if is_last:  # else once more: without it the run would count as dead
+                raise
 
 
 def host() -> str:

@@ -177,23 +177,32 @@ def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):     
         assert maria_site.job("dig")["status"] == "ok"
 
 
-def test_a_lock_that_is_held_while_no_run_lives_makes_its_job_late(maria_site, mariadb):  # R71
+def test_a_lock_that_is_held_while_no_run_lives_makes_its_job_late(  # R69, R71
+        maria_site, mariadb, outside):
+    """That of check_jobs, which would alert, makes the tick fail (`tick_last` is declared so)."""
     site = maria_site
     site.configure(lock="database")
-    site.enable("dig")
-    site.job("dig")
-    name = site.runs("dig")[-1]["lock_name"]
+    site.configure("alerts", ping_url=f"http://127.0.0.1:{outside.port}/ping")
+    site.enable("dig", "tick_last")
+    names = []
+    for job in ("dig", "tick_last"):
+        site.job(job)
+        names.append(site.runs(job)[-1]["lock_name"])
     site.db.execute("UPDATE {job_runs} SET started_at = '2026-11-24 14:00:00', finished_at = "
                     "started_at")
     with stranger(mariadb) as theirs:
-        assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
+        assert [theirs(f"SELECT GET_LOCK('{name}', 0)") for name in names] == [1, 1]
         for minute in range(31, 59, 5):
             assert site("run-due", now=f"2026-11-24 14:{minute}:00")[:3] == (0, "", "")
         status = site("status", "--json", now="2026-11-24 14:58:00")
         assert status.code == 1
         assert "late:dig" in [each["key"] for each in json.loads(status.out)["incidents"]]
-    site("run-due", now="2026-11-24 15:01:00")
-    assert site.outcomes("dig")[-1] == "ok"
+        late = [site("run-due", now=f"2026-11-24 15:{minute}:00") for minute in (51, 56)]
+        assert [(each.code, each.err.count("\n")) for each in late] == [(1, 1), (1, 0)]
+        assert "tick_last: not started: the lock is held by another run" in late[0].err
+    assert [each.line.split()[1] for each in outside.requests] == ["/ping"] * 6 + ["/ping/fail"] * 2
+    site("run-due", now="2026-11-24 16:01:00")
+    assert site.outcomes("dig")[-1] == site.outcomes("tick_last")[-1] == "ok"
 
 
 @contextlib.contextmanager

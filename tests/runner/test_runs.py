@@ -56,6 +56,17 @@ def test_a_busy_database_stops_the_run_and_is_no_failure(site):              # R
     assert (result["status"], result["stop_reason"]) == ("partial", "busy")
 
 
+def test_how_a_run_ended_is_stored_once_another_writer_is_done(bench):         # R16
+    def work(ctx):
+        def busy(*_, **__):
+            ctx.db.execute = execute
+            raise Conflict("a lock wait")
+        execute, ctx.db.execute = ctx.db.execute, busy
+        return {"done": 1}
+    assert bench.run(made(work)) == {"done": 1}
+    assert [row["status"] for row in bench.rows("job_runs")] == ["ok"]
+
+
 def test_a_run_that_cannot_begin_for_another_writer_is_reported_to_a_person_alone(site):     # R16
     site.enable("dig")
     with site.db.transaction():
