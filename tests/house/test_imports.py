@@ -13,7 +13,6 @@ LAYERS = (
     ("jobs_lib.commands",),
     ("jobs_lib.launch", "jobs_lib.demo"),
     ("jobs_lib.doctor",),
-    ("jobs_lib.workers",),
     ("jobs_lib.crontab",),
     ("jobs_lib.output",),
     ("jobs_lib.jobs",),
@@ -22,7 +21,7 @@ LAYERS = (
     ("jobs_lib.engines",),
     ("jobs_lib.runner",),
     ("jobs_lib.config",),
-    ("jobs_lib.database", "jobs_lib.ports"),
+    ("jobs_lib.database", "jobs_lib.ports", "jobs_lib.workers"),
     ("jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.errors", "jobs_lib.folders",
      "jobs_lib.quick_import", "jobs_lib.records", "jobs_lib.schedule", "jobs_lib.text"),
 )
