@@ -113,17 +113,13 @@ def did_you_mean(word: str, known) -> str:
     near."""
     from difflib import get_close_matches  # loaded only where something is wrong already
 
-    plain = {_plain(name): name for name in known}
-    wrong = _plain(word)[:LONGEST]
+    plain = {name.lower().replace("-", "_"): name for name in known}
+    wrong = word.strip().lower().replace("-", "_")[:LONGEST]
     # `purge` begins several
     near = sorted(name for name in plain if name.startswith(wrong) and len(wrong) >= 3)
     near = near[:MOST_SUGGESTED] or get_close_matches(wrong, plain, n=1, cutoff=0.65)
     words = [f"'{plain[name]}'" for name in near]
     return f"; did you mean {either(words)}?" if words else ""
-
-
-def _plain(word: str) -> str:
-    return word.strip().lower().replace("-", "_").strip("_")
 
 
 def either(words) -> str:
