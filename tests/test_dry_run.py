@@ -6,9 +6,6 @@ before and after, and the process may open no connection but the database's.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,7 @@ from tests.support import databases
 from tests.support.databases import files
 from tests.support.product import catalogue, clock, declare, fill, tables
 from tests.support.require import on_sqlite
-from tests.support.shell import LAUNCH
+from tests.support.shell import LAUNCH, Shell
 
 pytestmark = pytest.mark.slow
 JOBS = catalogue.names()
@@ -43,16 +40,10 @@ def service(bench):
 
 def run(service, report: Path, *words: str) -> tuple[str, list]:
     """(stdout, what it tried) of `jobs.py WORDS` in a process that is watched."""
-    target = service.db._target
-    allowed = getattr(target, "socket", None) or (
-        f"{target.host}:{target.port}" if hasattr(target, "host") else "")
-    done = subprocess.run(
-        [sys.executable, LAUNCH, *words, "--config", str(service.folder / "config.ini")],
-        text=True, timeout=60, capture_output=True, cwd=report.parent,
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1",
-             "LAUNCH_WATCHED": str(report), "LAUNCH_ALLOWED": allowed})
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout, json.loads(report.read_text())
+    done = Shell(service.folder, script=LAUNCH)(*words, LAUNCH_WATCHED=str(report),
+                                                PYTHONDONTWRITEBYTECODE="1")
+    assert done.code == 0, done
+    return done.out, json.loads(report.read_text())
 
 
 # On MariaDB too, without a look from outside: tests/every_job/test_cut_short.py
@@ -69,6 +60,7 @@ def test_a_dry_run_changes_nothing_and_tries_nothing(service, words, tmp_path_fa
     assert any(result["counts"].values()), "it found nothing to do among the sample rows"
 
 
+@on_sqlite
 def test_the_watch_holds(service, tmp_path_factory):
     report = tmp_path_factory.mktemp("watched") / "report.json"
     with pytest.raises(AssertionError, match="cannot be used"):

@@ -2,37 +2,31 @@
 count."""
 from __future__ import annotations
 
-import os
 import stat
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
 
-from tests.support.shell import copy_program, utc
+from tests.support.shell import Shell, copy_program, utc
 
 
 def test_a_fresh_upload_needs_nothing_but_migrate(tmp_path):            # R10 R20
     home = tmp_path / "upload"
     copy_program(home)
-    var = home / "var"
+    upload, var = Shell(home, script=home / "jobs.py"), home / "var"
 
-    def jobs_py(*words: str) -> tuple:
-        done = subprocess.run([sys.executable, str(home / "jobs.py"), *words], cwd=home,
-                              capture_output=True, text=True, env={
-                                  "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"})
-        return done.returncode, done.stderr
-    assert jobs_py("migrate") == (0, "")
+    def after_migrate() -> dict:
+        done = upload("migrate")
+        assert (done.code, done.err) == (0, "")
+        return {path: path.read_bytes() for path in var.rglob("*") if path.is_file()}
+    before = after_migrate()
     for folder in (var, var / "state", var / "log", var / "spool"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert "denied" in (folder / ".htaccess").read_text()
     for file in ("jobs.db", "state/installation", "spool/.jobs-spool"):
         assert stat.S_IMODE((var / file).stat().st_mode) == 0o600
-    before = {path: path.read_bytes() for path in var.rglob("*") if path.is_file()}
-    assert jobs_py("migrate") == (0, "")
-    assert {path: path.read_bytes() for path in var.rglob("*") if path.is_file()} == before
-    assert jobs_py("run-due")[0] == 0
+    assert after_migrate() == before
+    assert upload("run-due").code == 0
 
 
 def test_jobs_count_from_their_first_migrate_on(site):                       # R7
