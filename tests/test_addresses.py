@@ -81,8 +81,6 @@ def test_quotes_are_taken_off_and_put_on_again(local):
     assert split_local(check(address)) == (local, "b.example")
 
 
-# The names of domains
-
 @pytest.mark.parametrize("name, made", [
     ("Example.ORG.", "example.org"),
     ("grüße.example", "xn--gre-6ka8l.example"),

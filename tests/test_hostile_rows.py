@@ -322,8 +322,6 @@ def test_unreadable_memory_is_no_memory(bench, name, columns, jobs):      # R67
     assert wrong == []
 
 
-# They are shown, too
-
 @pytest.mark.slow
 def test_no_value_in_our_own_tables_stops_who_looks(bench):      # R67 R69 R77
     bench.table("users", [{"id": ANN}])

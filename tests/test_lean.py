@@ -28,8 +28,6 @@ def run(code: str, *options: str, folder=ROOT) -> str:
     return done.stdout
 
 
-# Named tuples
-
 def test_a_record_is_what_python_makes_of_it():
     for values, named in (((1, 2, 3), {}), ((1,), {}), ((), {"x": 1, "y": None}), ((1,), {"z": 4})):
         ours, theirs = Point(*values, **named), Theirs(*values, **named)
@@ -42,8 +40,6 @@ def test_a_record_is_what_python_makes_of_it():
     found = pickle.loads(pickle.dumps(ours))
     assert (found, type(found)) == (ours, Point)
 
-
-# JSON
 
 TEXTS = st.text() | st.sampled_from(['"', "\\", "\x7f", "é", "\u2028", "\ud800", "a\nb", ""])
 
@@ -62,11 +58,10 @@ def test_every_value_is_written_as_json_does_and_read_again(value, readable):   
 
 
 # near to what is read without `json`, and not of that form
-@pytest.mark.parametrize("text", [
-    "", "{", "{}", "[ ]", '{"a": 1, }', '{, "a": 1}', '{"a": 01}', '{"a": 0}', '{"a": 1, "a": 2}',
-    '{"a": 1,"b": 2}', '{a: 1}', "{'a': 1}", '{"a b": 1}', '{"a": -1}', '{"a": 1.5}', '{"a": ²}',
-    '{"ä": 1}', '{"a": true}', '{"a": "1"}', '{"a": 1}x', ' {"a": 1}', '{"a": {"b": 1}}', "NaN",
-    '{"a": 123456789012345678901}'])
+@given(st.text('{}[]:," 01a-.', max_size=12) | st.sampled_from([
+    "", '{"a": 1, }', '{, "a": 1}', '{"a": 01}', '{"a": 1, "a": 2}', '{"a": 1,"b": 2}', '{a: 1}',
+    "{'a': 1}", '{"a b": 1}', '{"a": ²}', '{"ä": 1}', '{"a": true}', '{"a": 1}x', ' {"a": 1}',
+    '{"a": {"b": 1}}', "NaN", '{"a": 123456789012345678901}']))
 def test_every_text_is_read_as_json_does(text):
     try:
         expected = json.loads(text)
@@ -76,8 +71,6 @@ def test_every_text_is_read_as_json_does(text):
     else:
         assert repr(loads(text)) == repr(expected)      # True is no 1
 
-
-# Modules
 
 SOURCE = "value = 1\n\n\ndef function():\n    pass\n"
 QUICK = "from jobs_lib import quick_import; quick_import.install(); "

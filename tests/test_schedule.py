@@ -19,8 +19,6 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-# What is read
-
 @pytest.mark.parametrize("expression, same", [
     ("  */5  *\t* * * ", "*/5 * * * *"),
     ("0 0 * * 7", "0 0 * * 0"), ("0 0 * * 5-7", "0 0 * * 0,5,6"),

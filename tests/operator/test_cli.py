@@ -74,8 +74,6 @@ def test_what_a_shell_does_to_the_streams_is_no_error(service, command, begins):
     assert run.stdout.startswith(begins)
 
 
-# An upload
-
 @pytest.fixture
 def upload(tmp_path):
     """The bundle as FTP in text mode leaves it: Windows line ends in every file, no run bits,

@@ -34,8 +34,6 @@ def shown(here):
     return show
 
 
-# What is read
-
 @pytest.mark.parametrize("text", [
     b"[mail]\nhost = a\nport = 26\n", b"[mail]\r\nhost = a\r\nport = 26\r\n",           # R65
     b"[mail]\rhost = a\rport = 26\r", b"\xef\xbb\xbf[mail]\nhost = a\nport = 26",
@@ -126,8 +124,6 @@ def test_each_place_wins_over_those_below_it(service):       # R63
     dotenv("soon")
     assert idle() == 78
 
-
-# show, check, example
 
 def test_show_tells_every_value_and_what_set_it(here, tmp_path, shown):
     (tmp_path / ".env").write_text("\nJOBS_MAIL_PORT=26\nJOBS_MAIL_PASSWORD=hunter2\n")
@@ -223,8 +219,6 @@ def test_the_example_is_valid_and_says_nothing_but_the_defaults(here):
             and not option["value"].startswith("/")] == []          # a path is shown in full
     assert sum(option["origin"] == "file" for option in options) > 80
 
-
-# set
 
 BEFORE = "# mine\n[core]\n\n# Where.\n#database = sqlite:///var/jobs.db\n[mail]\nhost = a\n"
 

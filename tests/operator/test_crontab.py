@@ -96,8 +96,6 @@ def test_what_is_disabled_has_no_line_and_a_changed_schedule_is_printed(line):
     assert (answer.code, answer.out) == (78, "")
 
 
-# Times
-
 SCHEDULES = st.one_of(
     st.builds("{} * * * *".format, st.sampled_from(["*/5", "*/15", "0,20", "7", "3-50/9", "*"])),
     st.builds("{} {} * * {}".format, st.sampled_from(["0", "17", "59", "*/20", "5,50"]),
@@ -142,8 +140,6 @@ def test_installations_are_spread_and_daily_jobs_keep_their_order():     # R64
         daily.add(first[0])
     assert (len(ticks) > 20, len(daily) > 15) == (True, True)
 
-
-# --install, --remove
 
 OTHERS = b"MAILTO=me@example.org\n# mine: gr\xfcn\n0 4 * * * /usr/bin/backup\n"
 

@@ -279,8 +279,6 @@ def test_half_an_upload_without_a_list_is_reported(upload):                     
     assert any(f"{path}: cut off" in each["what"] for each in upload.found())
 
 
-# Servers
-
 def test_the_relay_is_asked_to_sign_us_in(lite):
     with Relay(("AUTH PLAIN",), AUTH=b"535 5.7.8 no") as server:
         lite.configure("mail", port=server.port, username="us", password=SECRET)

@@ -65,8 +65,6 @@ def test_a_broken_template_of_ones_own_is_reported(line):
     assert (line.folder / "preview" / "forward_failed.eml").exists()
 
 
-# One message
-
 def at(service, relay, **mail):
     service.configure("mail", port=relay.port, **{"from": "notices@service.example", **mail})
 

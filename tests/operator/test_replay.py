@@ -103,8 +103,6 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind,
     assert f"1 {kind} refused, {MISSING}: 99" in service.command("replay", kind, "99", code=1)
 
 
-# All
-
 def test_all_that_failed_is_put_back_of_one_owner_or_of_a_time(service):         # R77
     old, = rows(service, "forward", created_at=service.ago(days=3), finished_at=service.ago(days=1))
     new, = rows(service, "forward")
@@ -153,8 +151,6 @@ def test_what_a_kill_leaves_is_put_back_by_the_same_again(tmp_path, sqlite_url):
     assert service.db.value("SELECT COUNT(*) FROM {attempts} WHERE outcome = 'replayed'") == 1200
     service.close()
 
-
-# Cancel
 
 def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     waits, = rows(service, "forward", status="pending", finished_at=None, last_error=None)

@@ -190,8 +190,6 @@ def test_check_jobs_replaces_the_page_though_a_job_could_not_run(service):
     assert "1 thing needs you" in service.run("status", code=1)
 
 
-# The page and the metrics
-
 def words(page: str) -> str:
     """What a person reads of it."""
     text = re.sub(r"(?s)<style>.*?</style>|<[^>]+>", " ", page)

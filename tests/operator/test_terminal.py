@@ -34,8 +34,6 @@ COMMANDS = (*JSON, "metrics", "queue forwards", "check_jobs --dry-run",
             f"replay forward {HOSTILE}")
 
 
-# Terminals
-
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     """An installation whose rows hold all of it in each text that somebody else may have

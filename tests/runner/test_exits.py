@@ -36,8 +36,6 @@ def test_a_tick_ends_with_the_code_of_the_first_job_that_went_wrong(site):
     assert site("run-due").code == 124
 
 
-# One sentence
-
 def assert_one_sentence(done) -> None:
     assert (done.code, done.err[:7], done.err.count("\n")) == (1, "jobs.py", 1), done
     assert "Traceback" not in done.err

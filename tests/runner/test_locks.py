@@ -76,8 +76,6 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
     assert site.job("dig", "--set", "items=1")["status"] == "ok"      # no hand was needed
 
 
-# Two hosts
-
 def test_it_does_so_while_another_writer_has_the_database(site):             # R1
     alone = site("dig").seconds
     with (open(site.folder / "state/locks/dig.lock") as file,

@@ -52,8 +52,6 @@ def test_a_failed_slot_is_tried_twice_more_after_15_minutes_and_an_hour(site, ti
     assert ticks.at(begin + DAY) == [("fail", "failed", "2026-11-25 03:17")]
 
 
-# The order
-
 def test_the_most_critical_goes_first_then_the_latest_and_check_jobs_last(site, ticks):  # R7, R9
     """What is over an hour late goes ahead of all others; `tick_last` is declared as check_jobs
     is."""
@@ -96,8 +94,6 @@ def test_a_job_that_hung_or_died_goes_last_once(site, ticks, status):           
     assert ticks.names("2026-11-24 14:36") == list(ALL)
 
 
-# The budget
-
 def test_one_budget_serves_all(site, ticks):                                 # R9
     site.enable(*ALL, takes="100", since=utc("2026-11-24 14:25"))
     ran = ticks.at("2026-11-24 14:31", budget=240)
@@ -126,8 +122,6 @@ def test_the_budget_of_a_tick_is_an_option(site):
     assert (result["status"], result["stop_reason"]) == ("partial", "budget")
     assert done.seconds < SOON
 
-
-# One job's trouble
 
 def test_a_failing_job_stops_no_other(site, ticks):                          # R9
     site.enable(*ALL)
@@ -173,8 +167,6 @@ def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(sit
     assert [row["job"] for row in site.runs() if row["trigger_type"] == "continue"] == ["tick_high"]
 
 
-# Processes
-
 def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R5
     site.enable("tick_critical", "tick_high")
     done = site("run-due", terminate="jobs_lib.launch.order:share:before:2")
@@ -205,8 +197,6 @@ def test_a_job_locked_by_hand_stays_due(site, ticks):                        # R
     site.configure("dig", items="1")
     assert ticks.at("2026-11-24 14:32") == [("dig", "ok", "2026-11-24 14:30")]
 
-
-# Nothing to do
 
 def written(folder) -> dict:
     """Every file below the folder, with its time of change; what SQLite shares between processes

@@ -27,8 +27,6 @@ def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R
     assert (result["status"], result["duration_ms"] < SOON * 1000) == ("partial", True)
 
 
-# Signals
-
 @pytest.mark.parametrize("number, pause, wait", [
     pytest.param(signal.SIGTERM, 200, "no", marks=pytest.mark.quick), (signal.SIGINT, 200, "no"),
     (signal.SIGHUP, 200, "no"), (signal.SIGTERM, 60_000, "yes")])        # a waiting job hears it
