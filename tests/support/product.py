@@ -30,7 +30,7 @@ INSIDE = {
               "UsageError",
     "features.archives": "open_store", "features.exports.writer": "KINDS",
     "features.forwards.srs": "SrsError forward reverse", "features.notifications": "SAMPLES",
-    "text.mustache": "TemplateError render",
+    "text.mustache": "render",
     "features.thresholds": ".", "folders": "mark_folder way_to .",
     "monitoring.incidents": "", "monitoring.overview": "", "output.console": "Console",
     "ports.http": "ANSWERED FAILED NOT_PUBLIC OURS Request Response UNSENDABLE",
