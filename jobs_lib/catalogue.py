@@ -33,8 +33,7 @@ tables       the app's tables that it works on: `users= audit_logs+ sessions-`; 
 name         the module's file name: command, lock, log, config section, docs, test
 summary      the first line of the module's docstring; doc: all of it
 """
-# What several jobs work on: those that notify owners, those that write audit rows, and those that
-# look up which rows name a file of the spool.
+# What several jobs work on: to notify owners, to write audit rows, to see which rows name a file
 NOTIFIES = "users "
 AUDITS = "audit_logs+ "
 NAMES_FILES = "failed_emails overflow_hold spam_quarantine "

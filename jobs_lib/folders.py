@@ -19,19 +19,15 @@ HTACCESS = "Require all denied\n"
 # The program
 
 def python() -> str:
-    """For the lines of cron: the Python that install.sh gave the packages to, whichever is asked;
-    else this one."""
+    """For lines of cron: the Python that has the packages, else this one."""
     own = os.path.join(HOME, ".venv", "bin", "python")
     return own if os.access(own, os.X_OK) else sys.executable
 
 
 def way_to(package: str, word: str) -> str:
-    """What to do for a package that is missing, for the end of a sentence. Never pip for the
-    system's own Python, which Debian refuses. `word`: of `./install.sh --with`."""
-    if sys.prefix == sys.base_prefix:
-        return f"run `./install.sh --with {word}` in {HOME}"
-    # in .venv, in a panel's environment, a worker's
-    return f"run `{sys.executable} -m pip install {package}`"
+    """What to do for a package that is missing."""
+    return (f"run `./install.sh --with {word}` in {HOME}, or `pip install {package}` in the "
+            "environment that runs the jobs")
 
 
 def program(config_path: str) -> str:
@@ -68,8 +64,7 @@ def refuse_web(folder: str) -> None:
 
 
 def owner_words(path: str) -> str:
-    """Whose a file is that this user may not use, and how to get out of it, for the end of a
-    sentence about it."""
+    """Whose a file is that this user may not use, and how to get out of it."""
     there = path = os.path.abspath(path)
     while not os.path.lexists(there):
         there = os.path.dirname(there)
@@ -84,8 +79,7 @@ def owner_words(path: str) -> str:
 
 
 def no_access(error: Exception) -> Exception:
-    """The same error; an OSError as the one kind of error that says what keeps the jobs from their
-    files, and what to do where another user is the reason."""
+    """The same error; an OSError as NoAccess, which says what to do."""
     if not isinstance(error, OSError):
         return error
     name = error.filename

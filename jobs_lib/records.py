@@ -54,10 +54,6 @@ class _Record(tuple):
         """{field: value}."""
         return dict(zip(self._fields, self))
 
-    def __repr__(self) -> str:
-        values = ", ".join(f"{each}={value!r}" for each, value in self._asdict().items())
-        return f"{type(self).__name__}({values})"
-
     def __getnewargs__(self) -> tuple:
         return tuple(self)
 

@@ -9,9 +9,9 @@ not count as restricted: in `0 3 */2 * 1` both must hold.
 
 A slot is a moment at which a schedule is due. Where the clock changes:
 
-- A schedule for certain hours (`17 2 * * *`, `*/10 2 * * *`, `0 */2 * * *`) has each local time
-  exactly once. Times that the clock skips are due at the first moment after the gap, together: they
-  are one slot. Of a time that comes twice, the first counts.
+- A schedule for certain hours (`17 2 * * *`, `0 */2 * * *`) has each local time exactly once. Times
+  that the clock skips are due at the first moment after the gap, as one slot. Of a time that comes
+  twice, the first counts.
 - A schedule for every hour (`*/5 * * * *`, `17 * * * *`) keeps its rhythm, as in Vixie cron: it is
   due in each minute that really passes and whose local time fits, so in both of two equal hours,
   and nothing is made up for a skipped one.

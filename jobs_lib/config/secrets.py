@@ -13,8 +13,7 @@ def hide_all(value: str) -> str:
 
 
 def hide_password(value: str) -> str:
-    """A URL with everything but its password; where it is no URL, too little is shown rather than
-    too much."""
+    """A URL with all but its password; where it is none, too little rather than too much."""
     import re  # nothing is shown by most runs
     scheme = r"^((?:\w+://|(?!\w+://))[^:]*):"
     if "@" in value:

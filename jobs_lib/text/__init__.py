@@ -109,8 +109,7 @@ def size(number, base: int = 1024) -> str:
 
 
 def did_you_mean(word: str, known) -> str:
-    """`; did you mean 'retry_forwards'?`, up to three of them, or nothing when no known word is
-    near."""
+    """`; did you mean 'retry_forwards'?`, up to three, or nothing when no known word is near."""
     from difflib import get_close_matches  # loaded only where something is wrong already
 
     plain = {name.lower().replace("-", "_"): name for name in known}

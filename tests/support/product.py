@@ -31,7 +31,7 @@ INSIDE = {
     "features.archives": "open_store", "features.exports.writer": "KINDS",
     "features.forwards.srs": "SrsError forward reverse", "features.notifications": "SAMPLES",
     "text.mustache": "render",
-    "features.thresholds": ".", "folders": "mark_folder way_to .",
+    "features.thresholds": ".", "folders": "mark_folder .",
     "monitoring.incidents": "", "monitoring.overview": "", "output.console": "Console",
     "ports.http": "ANSWERED FAILED NOT_PUBLIC OURS Request Response UNSENDABLE",
     "ports.http.client": "Poster", "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",
