@@ -45,20 +45,6 @@ def test_after_14_days_without_cron_deletions_wait_72_hours_and_all_goes_on_alon
     assert away.sent_twice() == []
 
 
-@pytest.mark.slow
-def test_one_agencys_60_domains_among_30_owners_are_warned_of_and_lost(bench):     # R79
-    service = Service(bench, "check_domains", owners=30)
-    service.bench.bulk("domains", [{
-        "user_id": 1, "name": f"agency{number}.test", "ownership_token": "x", "status": "verified",
-        "verified_at": service.bench.ago(days=20), "next_check_at": service.bench.now}
-        for number in range(60)])
-    service.pass_time(24, step=2)
-    assert service.number("{domains} WHERE warned_at IS NOT NULL") == 60
-    service.pass_time(6 * 24, step=4)
-    assert service.number("{domains} WHERE status = 'failed'") == 60
-    assert service.held == service.alerts == {}
-
-
 @pytest.mark.parametrize("owners", [3, 300, pytest.param(3_000, marks=pytest.mark.slow)])
 def test_a_day_of_honest_work_of_a_service_of_any_size(bench, owners):     # R79
     service = Service(bench, *ALL, owners=owners)
