@@ -93,7 +93,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
                            str(tmp_path / "archives")], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].endswith(
         f"ArchiveError: [archive] store {tmp_path}/archives: [Errno 27] File too large: "
-        f"'{tmp_path}/archives/a.gz.part'")
+        f"'{tmp_path}/archives/a.gz'")
     assert not (tmp_path / "archives/a.gz").exists()
 
 
