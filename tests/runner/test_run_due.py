@@ -17,16 +17,11 @@ ALL = ("tick_critical", "tick_high", "tick_normal", "tick_low")
 DAY = timedelta(days=1)
 
 
-def test_a_job_missed_for_days_runs_once(site, ticks):                       # R7
-    site.enable("tick_normal")
-    site.began("tick_normal", utc("2026-11-20 14:30"))
-    assert ticks.at("2026-11-24 14:31") == [("tick_normal", "ok", "2026-11-24 14:30")]
-    assert ticks.at("2026-11-24 14:32") == []
-
-
 @pytest.mark.parametrize("step", [5, 15, 60])
-def test_a_rare_cron_still_runs_jobs_whose_minute_it_never_hits(site, ticks, step):          # R7
+def test_a_rare_cron_runs_what_was_missed_for_days_once_and_minutes_it_never_hits(
+        site, ticks, step):          # R7
     site.enable("tick_normal", schedule="17 3 * * *")
+    site.began("tick_normal", utc("2026-11-20 03:17"))
     ran = [run for minute in range(0, 24 * 60, step)
            for run in ticks.at(utc("2026-11-24 00:00") + timedelta(minutes=minute))]
     assert ran == [("tick_normal", "ok", "2026-11-23 03:17"),
@@ -58,7 +53,7 @@ def test_the_most_critical_goes_first_then_the_latest_and_check_jobs_last(site, 
     site.enable(*ALL, "tick_last", since=utc("2026-11-24 14:25"))
     site.enable("tick_normal", "dig")
     site.enable("fail", how="no")
-    site.known("tick_low", since=utc("2026-11-20 14:25"))
+    site.known("tick_low", "tick_last", since=utc("2026-11-20 14:25"))
     for job, last in (("tick_last", "20 14:30"), ("dig", "24 14:20"), ("tick_normal", "24 14:10"),
                       ("fail", "24 14:15")):
         site.began(job, utc(f"2026-11-{last}"))

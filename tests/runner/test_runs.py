@@ -143,14 +143,3 @@ def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_wor
     assert [(line["level"], line["item"]) for line in lines] == [("error", "forward 7"),
                                                                  ("error", "domain 8")]
     assert "TypeError: no number" in lines[0]["traceback"]
-
-
-def test_the_last_progress_is_in_the_row_of_the_run(bench):                     # R2
-    def job(ctx):
-        for done in (100, 400):
-            ctx.progress(done, 1000, notices=2)
-            ctx.sleep(10)
-        return {}
-    bench.run(made(job))
-    assert json.loads(bench.rows("job_runs")[-1]["progress"]) == {
-        "done": 400, "total": 1000, "notices": 2}
