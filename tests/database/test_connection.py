@@ -2,28 +2,25 @@
 (R14)."""
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
 from tests.support.databases import NOW, migrated, rows, transact
-from tests.support.product import Busy, DatabaseError, Duplicate, Lost, ReadOnly, connect
+from tests.support.product import Busy, DatabaseError, Duplicate, Lost, ReadOnly
 
 
 @pytest.fixture
-def db(engine_url):
-    database = migrated(engine_url)
-    yield database
-    database.close()
+def db(engine_url, opened):
+    return opened(engine_url, migrated)
 
 
 @pytest.fixture
-def other(db, engine_url):
+def other(db, engine_url, opened):
     """A second connection: what it sees is committed."""
-    database = connect(engine_url, timeout=1)
-    yield database
-    database.close()
+    return opened(engine_url, timeout=1)
 
 
 def alias(db, address, **values):
@@ -42,10 +39,10 @@ def test_pages_by_several_columns_pass_over_no_row_with_an_equal_first_one(db):
         alias(db, name, expires_at=NOW + timedelta(days=days), user_id=user)
     sql = "SELECT id, user_id, address, expires_at FROM {aliases} WHERE id > 0"
     for size in (1, 2, 3, 7, 8):
-        assert [row["address"] for page in db.pages(sql, key=("expires_at", "id"), size=size)
-                for row in page] == list("bcefadg")
-        assert [row["address"] for page in db.pages(sql, key=("expires_at", "user_id", "id"),
-                                                    size=size) for row in page] == list("cfbeadg")
+        for key, order in ((("expires_at", "id"), "bcefadg"),
+                           (("expires_at", "user_id", "id"), "cfbeadg")):
+            pages = db.pages(sql, key=key, size=size)
+            assert "".join(row["address"] for page in pages for row in page) == order
 
 
 @pytest.mark.parametrize("table, row, column, given", [
@@ -123,15 +120,13 @@ def test_a_second_row_with_a_unique_key_is_a_duplicate_and_its_value_is_not_show
 def test_a_created_at_that_is_left_out_is_the_present_second_in_utc(db, request):
     # The server's own zone is -05:00: a writer that leaves it out must not shift the first retry by
     # hours.
+    sql = "INSERT INTO {}users (email) VALUES ('a@example.org')"
     if db.dialect.name == "sqlite":
-        theirs = sqlite3.connect(db._target.path)
-        theirs.execute("INSERT INTO users (email) VALUES ('a@example.org')")
-        theirs.commit()
-        theirs.close()
+        with contextlib.closing(sqlite3.connect(db._target.path)) as theirs, theirs:
+            theirs.execute(sql.format(""))
     else:
         name = db.value("SELECT DATABASE()")
-        request.getfixturevalue("mariadb").root(
-            f"INSERT INTO `{name}`.users (email) VALUES ('a@example.org')")
+        request.getfixturevalue("mariadb").root(sql.format(f"`{name}`."))
     written = datetime.fromisoformat(db.value("SELECT created_at FROM {users}"))
     age = datetime.now(timezone.utc) - written.replace(tzinfo=timezone.utc)
     assert abs(age) < timedelta(minutes=5)
@@ -151,8 +146,8 @@ def test_a_transaction_is_seen_by_others_as_a_whole_or_not_at_all(db, other, err
     assert addresses(db) == addresses(other) == ["a@example.org"]
 
 
-def test_a_snapshot_sees_one_moment_while_others_write(db, other, engine_url):
-    reader = connect(engine_url, readonly=True)
+def test_a_snapshot_sees_one_moment_while_others_write(db, other, engine_url, opened):
+    reader = opened(engine_url, readonly=True)
     alias(db, "before@example.org")
     with reader.snapshot():
         assert addresses(reader) == ["before@example.org"]
@@ -164,7 +159,6 @@ def test_a_snapshot_sees_one_moment_while_others_write(db, other, engine_url):
         with pytest.raises(ReadOnly):
             reader.execute("DELETE FROM {aliases}")
     assert addresses(reader) == ["after@example.org"]
-    reader.close()
 
 
 def test_a_connection_thrown_away_within_a_transaction_stores_nothing_of_it(db, other):
@@ -210,10 +204,10 @@ WRITES = ["INSERT INTO {meta} (name, value) VALUES ('x', 'y')", "UPDATE {meta} S
           "CREATE INDEX stray ON {meta} (value)"]
 
 
-def test_the_database_itself_refuses_to_write_in_a_dry_run(db, engine_url):        # R11
+def test_the_database_itself_refuses_to_write_in_a_dry_run(db, engine_url, opened):        # R11
     before = rows(db)
     db.close()
-    dry = connect(engine_url, readonly=True)
+    dry = opened(engine_url, readonly=True)
     for sql in WRITES:
         with pytest.raises(ReadOnly, match=r"READ ONLY|a readonly database"):
             dry.execute(sql)
@@ -223,4 +217,3 @@ def test_the_database_itself_refuses_to_write_in_a_dry_run(db, engine_url):     
     with pytest.raises(ReadOnly):
         dry.execute(WRITES[0])
     assert rows(dry) == before
-    dry.close()

@@ -22,12 +22,11 @@ def url(blank_mariadb_url):
 
 
 @pytest.fixture
-def db(url):
-    database = migrated(url)
+def db(url, opened):
+    database = opened(url, migrated)
     for id in (1, 2):
         database.insert("users", id=id, email_limit=0, created_at=NOW)
-    yield database
-    database.close()
+    return database
 
 
 def name_in(url: str) -> str:
@@ -35,9 +34,9 @@ def name_in(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
 
 
-def through(proxy, url: str):
-    """A connection by way of the proxy."""
-    return connect(f"mysql://{USER}:{ENCODED}@127.0.0.1:{proxy.port}/{name_in(url)}")
+def through(proxy, url: str) -> str:
+    """The URL by way of the proxy."""
+    return f"mysql://{USER}:{ENCODED}@127.0.0.1:{proxy.port}/{name_in(url)}"
 
 
 def add(db, id, amount=1):
@@ -79,11 +78,11 @@ ODD = ("NAMES latin1, completion_type = 1, autocommit = 0, sql_safe_updates = 1,
 
 
 @pytest.fixture
-def odd(mariadb, url):
+def odd(mariadb, url, opened):
     """A server whose defaults change what statements mean."""
-    migrated(url).close()
+    opened(url, migrated)
     mariadb.root(f"SET GLOBAL init_connect = 'SET {ODD}'")
-    yield connect(url)
+    yield opened(url)
     mariadb.root("SET GLOBAL init_connect = ''")
 
 
@@ -101,32 +100,29 @@ def test_no_setting_of_the_server_changes_what_a_statement_means(odd, url, maria
     assert odd.value("SELECT SLEEP(0.5)") == 0
     assert odd.row("SELECT @@foreign_key_checks AS keys_, @@unique_checks AS unique_, @@autocommit "
                    "AS auto") == {"keys_": 1, "unique_": 1, "auto": 1}
-    odd.close()
 
 
-def test_a_text_in_a_view_of_the_apps_has_any_collation(db, url):                  # R75
+def test_a_text_in_a_view_of_the_apps_has_any_collation(db, url, opened):                  # R75
     """As its creator's connection had it."""
     for number, names in enumerate(("latin1 COLLATE latin1_german1_ci", "utf8mb3",
                                     "utf8mb4 COLLATE utf8mb4_unicode_ci")):
         db.execute(f"SET NAMES {names}")
         db.execute(f"CREATE VIEW never_{number} AS SELECT COALESCE(expires_at, '9999-12-31') AS "
                    "ends FROM {sessions}")
-    other = connect(url)
+    other = opened(url)
     for number in range(3):
         assert other.query(f"SELECT ends FROM never_{number} WHERE ends < '2026-11-24' OR "
                            "ends > :now", now=NOW) == []
-    other.close()
 
 
 # Deadlocks and lock waits
 
-def test_a_deadlock_is_done_again_as_a_whole(db, url):
+def test_a_deadlock_is_done_again_as_a_whole(db, url, opened):
     # R16: two real connections take two rows in opposite order, both holding one before either goes
     # on
     meet, tries = threading.Barrier(2), []
 
-    def cross(first, second):
-        mine = connect(url)
+    def cross(first, second, mine):
         met = []
 
         def work():
@@ -137,9 +133,9 @@ def test_a_deadlock_is_done_again_as_a_whole(db, url):
             add(mine, second)
 
         mine.batch(work)
-        mine.close()
 
-    threads = [threading.Thread(target=cross, args=pair) for pair in ((1, 2), (2, 1))]
+    threads = [threading.Thread(target=cross, args=(*pair, opened(url)))
+               for pair in ((1, 2), (2, 1))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,18 +144,17 @@ def test_a_deadlock_is_done_again_as_a_whole(db, url):
     assert limits(db) == [2, 2]
 
 
-def test_a_statement_that_is_ended_by_a_time_limit_is_a_conflict(url):     # R16
-    db = connect(url)
+def test_a_statement_that_is_ended_by_a_time_limit_is_a_conflict(url, opened):     # R16
+    db = opened(url)
     db.execute("SET SESSION max_statement_time = 1")
     with pytest.raises(Conflict, match="max_statement_time exceeded"):
         db.value("SELECT SLEEP(30)")
     assert db.value("SELECT 1") == 1
-    db.close()
 
 
-def test_after_a_lost_lock_the_rest_of_a_transaction_is_refused(db, url):
+def test_after_a_lost_lock_the_rest_of_a_transaction_is_refused(db, url, opened):
     # a deadlock has rolled back all of it: what follows would be stored at once, alone
-    other, mine = connect(url), connect(url, timeout=1)
+    other, mine = opened(url), opened(url, timeout=1)
 
     def go_on():
         for id in (2, 1):
@@ -171,16 +166,14 @@ def test_after_a_lost_lock_the_rest_of_a_transaction_is_refused(db, url):
         with pytest.raises(Conflict):
             transact(mine, lambda: add(mine, 1), go_on)
     assert limits(db) == [0, 1]
-    for database in (other, mine):
-        database.close()
 
 
 # Connections that are lost
 
-def test_a_snapshot_whose_connection_is_lost_as_it_begins_is_none(db, url, mariadb):
+def test_a_snapshot_whose_connection_is_lost_as_it_begins_is_none(db, url, opened, mariadb):
     # R14: never half of one, in which each statement would see a moment of its own
     with CutProxy(mariadb.port, b"CONSISTENT SNAPSHOT", before=True) as proxy:
-        reader = through(proxy, url)
+        reader = opened(through(proxy, url))
         with pytest.raises(Lost), reader.snapshot():
             pytest.fail("it has begun")
         assert proxy.cuts == 1
@@ -189,7 +182,6 @@ def test_a_snapshot_whose_connection_is_lost_as_it_begins_is_none(db, url, maria
             assert limits(reader) == [0, 0]
             add(db, 1)
             assert limits(reader) == [0, 0]
-        reader.close()
 
 
 def test_a_batch_whose_connection_is_killed_is_done_again_as_a_whole(db, mariadb):    # R16
@@ -220,8 +212,9 @@ def test_a_transaction_whose_connection_is_killed_stores_nothing_and_says_so(db,
 
 
 @pytest.mark.parametrize("tcp", [False, True])
-def test_what_follows_a_connection_killed_while_idle_is_done_on_a_new_one(url, db, mariadb, tcp):
-    mine = connect(mariadb.url(name_in(url), tcp))
+def test_what_follows_a_connection_killed_while_idle_is_done_on_a_new_one(url, db, opened, mariadb,
+                                                                          tcp):
+    mine = opened(mariadb.url(name_in(url), tcp))
     for use in (lambda: limits(mine), lambda: add(mine, 1)):
         kill(mariadb, number(mine))
         use()
@@ -229,7 +222,6 @@ def test_what_follows_a_connection_killed_while_idle_is_done_on_a_new_one(url, d
     with mine.transaction():
         add(mine, 2)
     assert limits(db) == [1, 1]
-    mine.close()
 
 
 def test_a_statement_killed_while_it_runs_is_not_repeated(db, mariadb):
@@ -243,10 +235,10 @@ def test_a_statement_killed_while_it_runs_is_not_repeated(db, mariadb):
     assert limits(db) == [0, 0]
 
 
-def test_a_connection_lost_in_the_commit_is_told_and_never_repeated(db, url, mariadb):
+def test_a_connection_lost_in_the_commit_is_told_and_never_repeated(db, url, opened, mariadb):
     # It may be stored, and here it is: done again, an increment would count twice.
     with CutProxy(mariadb.port, b"\x03COMMIT") as proxy:
-        mine, tries = through(proxy, url), []
+        mine, tries = opened(through(proxy, url)), []
         with pytest.raises(DatabaseError, match="may be stored or not"):
             mine.batch(lambda: tries.append(1) or add(mine, 1))
         assert len(tries) == proxy.cuts == 1
@@ -255,7 +247,6 @@ def test_a_connection_lost_in_the_commit_is_told_and_never_repeated(db, url, mar
         proxy.word = b""
         mine.batch(lambda: add(mine, 1))
         assert limits(db) == [2, 0]
-        mine.close()
 
 
 def _raise_stopped(*_):
@@ -322,16 +313,15 @@ def test_a_database_that_cannot_be_used_is_one_sentence_without_a_secret(mariadb
 
 
 @pytest.mark.slow
-def test_tls_is_verified_by_the_ca_and_by_name(tmp_path):
+def test_tls_is_verified_by_the_ca_and_by_name(opened, tmp_path):
     (tmp_path / "other").mkdir()
     authority, stranger = Authority(tmp_path), Authority(tmp_path / "other")
     chain = authority.chain("localhost")
     with MariaDB(f"--ssl-cert={chain}", f"--ssl-key={chain}") as server:
         name = server.database().partition("?")[0].rpartition("/")[2]
         url = f"mysql://{USER}:{ENCODED}@localhost:{server.port}/{name}?ssl_ca="
-        db = connect(url + authority.ca_file)
+        db = opened(url + authority.ca_file)
         assert db.row("SHOW STATUS LIKE 'Ssl_version'")["Value"].startswith("TLS")
-        db.close()
         for wrong in (url + stranger.ca_file,
                       (url + authority.ca_file).replace("@localhost", "@127.0.0.1")):
             assert "CERTIFICATE_VERIFY_FAILED" in told(wrong)

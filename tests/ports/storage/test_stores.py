@@ -43,44 +43,35 @@ def store(request, tmp_path):
     return made
 
 
-def test_what_was_put_is_read_back(store):
+def test_what_was_put_is_read_back_and_removed_alone(store):
     assert not store.has("a.gz")
     store.put("a.gz", DATA)
-    assert store.has("a.gz")
-    assert not store.has("a.gz.part")
-    assert store.read("a.gz") == DATA
-    store.put("b.gz", b"small")
-    assert (store.read("b.gz"), store.read("a.gz")) == (b"small", DATA)
-    store.put("a.gz.part", DATA)
+    assert (store.has("a.gz"), store.has("a.gz.part")) == (True, False)
+    stay = ["b.gz", "a.gz.asc", "a.gz.sha256", "a.gz.parts"]    # an operator's, some of them
+    for name in ("a.gz.part", *stay):
+        store.put(name, name.encode())
+    assert (store.read("b.gz"), store.read("a.gz")) == (b"b.gz", DATA)
     for _ in range(2):                          # what is not there is no error
         store.remove("a.gz")
-    assert [name for name in ("a.gz", "a.gz.part", "b.gz") if store.has(name)] == ["b.gz"]
+    assert [name for name in ("a.gz", "a.gz.part", *stay) if store.has(name)] == stay
     with pytest.raises(ArchiveError, match=r"\[archive\] store .*(No such file|: 550 )"):
         store.read("a.gz")
-
-
-def test_what_an_operator_has_put_beside_an_archive_stays(store):
-    others = {"a.gz.asc", "a.gz.sha256", "a.gz.parts"}
-    for name in ("a.gz", *others):
-        store.put(name, b"x")
-    store.remove("a.gz")
-    assert {name for name in ("a.gz", *others) if store.has(name)} == others
 
 
 # A folder
 
 def test_files_and_folder_are_private(tmp_path):
-    store = open_store(section(tmp_path / "new" / "archives"), make=True)
+    folder = tmp_path / "new" / "archives"
+    store = open_store(section(folder), make=True)
     store.put("a.gz", DATA)
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new/archives",
-                                                                         "new/archives/a.gz")]
-    assert modes == [0o700, 0o600]
-    access = tmp_path / "new/archives/.htaccess"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "a.gz")] == [
+        0o700, 0o600]
+    access = folder / ".htaccess"
     assert "Require all denied" in access.read_text()
     access.write_text("Deny from all")                      # what it says stays
     store.put("b.gz", DATA)
     assert access.read_text() == "Deny from all"
-    assert store.place == f"{tmp_path}/new/archives"
+    assert store.place == str(folder)
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
@@ -110,19 +101,12 @@ def test_what_the_system_refuses_is_one_sentence_with_the_place(tmp_path):
 # FTPS
 
 def test_each_file_of_the_server_is_private_and_its_place_shows_no_login(server):
-    for path in server.archive.iterdir():
-        path.unlink()
     store = open_store(section(server.url(), server.ca_file))
     store.put("a.gz", DATA)
-    assert server.names() == ["a.gz"]
     assert stat.S_IMODE((server.archive / "a.gz").stat().st_mode) == 0o600
     assert store.place == f"ftps://localhost:{server.port}/audit"
     assert place_of(section(server.url())) == store.place
-
-
-def test_what_the_server_does_not_remove_is_reported(server):
-    store = open_store(section(server.url(), server.ca_file))
-    store.put("a.gz", b"x")
+    # what it does not remove, is reported
     server.archive.chmod(0o500)
     with pytest.raises(ArchiveError, match=": 550 "):
         store.remove("a.gz")
@@ -130,30 +114,25 @@ def test_what_the_server_does_not_remove_is_reported(server):
     assert store.has("a.gz")
 
 
-@pytest.mark.parametrize("change, said", [
-    ({"password": "wrong"}, ": 530 "),
-    ({"folder": "nowhere"}, ": 550 "),
-    ({"host": "127.0.0.1"}, "the certificate is not accepted: IP address mismatch"),
-])
-def test_what_the_server_refuses_is_one_sentence_without_the_password(server, change, said):
-    store = open_store(section(server.url(**change), server.ca_file))
-    with pytest.raises(ArchiveError) as caught:
-        store.put("a.gz", b"x")
-    assert said in str(caught.value)
-    assert str(caught.value).startswith("[archive] store "
-                                        f"ftps://{change.get('host', 'localhost')}:{server.port}/")
-    assert PASSWORD not in str(caught.value)
-    assert ENCODED not in str(caught.value)
+UNKNOWN = "the certificate is not accepted: "
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(server, tmp_path):
-    other = Authority(tmp_path).ca_file
-    for ca_file, said in ((other, "the certificate is not accepted: "),
-                          ("", "the certificate is not accepted: "),
-                          (f"{tmp_path}/none.pem",
-                           r"\[archive\] ca_file = .*none.pem: No such file")):
-        with pytest.raises(JobsError, match=said):
-            open_store(section(server.url(), ca_file)).has("a.gz")
+@pytest.mark.parametrize("change, ca_file, said", [
+    ({"password": "wrong"}, None, ": 530 "), ({"folder": "nowhere"}, None, ": 550 "),
+    ({"host": "127.0.0.1"}, None, UNKNOWN + "IP address mismatch"),
+    ({}, "ca.pem", UNKNOWN), ({}, "", UNKNOWN),
+    ({}, "none.pem", "[archive] ca_file = none.pem: No such file")])
+def test_what_is_refused_is_one_sentence_without_the_password(server, tmp_path, monkeypatch,
+                                                              change, ca_file, said):
+    monkeypatch.chdir(tmp_path)
+    Authority(tmp_path)                         # another one's
+    ca_file = server.ca_file if ca_file is None else ca_file
+    with pytest.raises(JobsError) as caught:
+        open_store(section(server.url(**change), ca_file)).put("a.gz", b"x")
+    told, host = str(caught.value), change.get("host", "localhost")
+    assert said in told
+    assert told.startswith((f"[archive] store ftps://{host}:{server.port}/", "[archive] ca_file"))
+    assert [word for word in (PASSWORD, ENCODED) if word in told] == []
 
 
 def test_a_server_that_ends_or_offers_no_tls_is_reported():
