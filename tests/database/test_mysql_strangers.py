@@ -28,7 +28,7 @@ def refused(url: str) -> str:
 def test_a_stranger_on_the_port_is_sent_no_password(how):       # R71
     with RogueMySQL(how) as rogue:
         words = refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail")
-        assert not rogue.learned(PASSWORD)
+        assert rogue.answers() == []
     assert "asks for the password itself" in words
     assert "?unix_socket=/path" in words
 
@@ -38,7 +38,7 @@ def test_not_even_the_right_server_is_sent_it_in_clear(tmp_path, how):      # R7
     authority = Authority(tmp_path)
     with RogueMySQL(how, tls=authority.context("localhost")) as rogue:
         refused(f"mysql://jobs:{PASSWORD}@localhost:{rogue.port}/mail?ssl_ca={authority.ca_file}")
-        assert not rogue.learned(PASSWORD)
+        assert rogue.answers() == []
 
 
 def test_a_verified_server_is_sent_it_by_tls(tmp_path):
@@ -51,7 +51,7 @@ def test_a_verified_server_is_sent_it_by_tls(tmp_path):
         context.load_cert_chain(chain)
         with RogueMySQL("caching", tls=context) as server:
             refused(f"mysql://jobs:{PASSWORD}@localhost:{server.port}/mail?ssl_ca={known}")
-            assert server.learned(PASSWORD)
+            assert server.answers() == [PASSWORD.encode() + b"\x00"]
 
 
 def test_a_server_to_be_verified_is_sent_nothing_without_tls_or_by_a_stranger(tmp_path):  # R71
@@ -76,7 +76,7 @@ def test_a_file_of_this_machine_is_never_given():                            # R
     with RogueMySQL("file") as rogue:
         url = f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail"
         assert refused(url) == "the connection to the database server was lost"
-        assert b"A stranger in the database server's place" not in rogue.got
+        assert rogue.answers() == []
 
 
 def test_no_socket_of_a_folder_for_all_is_taken_by_itself():                 # R71
