@@ -9,9 +9,8 @@ import os
 import sys
 
 from docs.generate import data_model, docs, drawing, measured, simulated
-from jobs_lib import catalogue, schedule
+from jobs_lib import catalogue, crontab, schedule
 from jobs_lib.commands import _config_example as config_example
-from jobs_lib.commands import crontab
 from jobs_lib.config import settings, variable_name
 from jobs_lib.config.settings import SECTIONS
 

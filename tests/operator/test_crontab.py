@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs_lib.commands import crontab
+from jobs_lib import crontab
 from tests.support.product import catalogue, schedule
 from tests.support.require import program
 from tests.support.shell import ROOT, Shell
