@@ -514,21 +514,8 @@ def test_who_has_the_slots(bench, case):     # R44 R66
     assert {*silent.values()} <= {1}
 
 
-def test_failing_endpoints_take_turns_over_the_runs(bench):     # R66
-    """However many of one owner are silent: the one tried longest ago is next."""
+def test_failing_endpoints_take_turns_and_a_run_is_one_time_limit_longer_at_most(bench):   # R44 R66
     flood(bench, 8, 12, 3, url=SILENT, failing_since=bench.ago(hours=1))
-    bench.web.answer = lambda _: TIMED_OUT
-    tried = []
-    for _ in range(3):
-        bench.web.clear()
-        bench.run(JOB, limit=4)
-        tried += [sent.url for sent in bench.web]
-        bench.now = bench.ahead(minutes=2)                      # the pause of each is over
-    assert (len(tried), len(set(tried))) == (12, 12)
-
-
-def test_failing_endpoints_make_a_run_one_time_limit_longer_at_most(bench):     # R44
-    flood(bench, 8, 12, 1, url=SILENT, failing_since=bench.ago(hours=1))
 
     def answer(_) -> Response:
         bench.clock.seconds += 16                               # a second longer than the limit
@@ -536,7 +523,8 @@ def test_failing_endpoints_make_a_run_one_time_limit_longer_at_most(bench):     
     bench.web.answer = answer
     bench.run(JOB)
     assert (len(bench.web), bench.result["status"]) == (8, "ok")
-    bench.run(JOB)
+    bench.now = bench.ahead(minutes=2)                          # the pause of each is over
+    bench.run(JOB, limit=4)
     assert len({sent.url for sent in bench.web}) == 12
 
 
