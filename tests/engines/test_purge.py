@@ -70,6 +70,13 @@ def test_rows_of_a_day_that_is_none_go_and_so_do_those_after_them(bench, none): 
     assert none not in asked            # as a value of a statement MySQL 8 refuses it
 
 
+def test_what_a_rule_that_is_off_would_look_at_is_not_invalid(bench):        # R67
+    bench.table("sessions", [{"last_seen_at": "1970-01-01 00:00:00",
+                              "expires_at": bench.ahead(days=1)}])
+    assert bench.run("purge_sessions") == {"deleted": 0, "invalid": 1}
+    assert bench.run("purge_sessions", idle="off") == {"deleted": 0}
+
+
 def test_no_batch_reads_all_that_is_old_by_the_time_index(bench):      # R16
     audit(bench, dict.fromkeys(range(1, 30_001), OLD))
     if bench.db.dialect.name == "mysql":
@@ -100,6 +107,26 @@ def test_a_batch_and_its_pause_are_as_long_as_its_engine_allows(bench, speed):  
     pauses = [max(pause, share * width / speed) for width in widths]
     work = sum(width / speed for width in widths)
     assert bench.clock.seconds - begin - work == pytest.approx(sum(pauses), rel=0.01)
+
+
+def test_a_few_rows_call_for_a_short_pause(bench):                  # R16: of 100,000 users each
+    _, least, _, pause, _ = PACE[bench.db.dialect.name]
+    for id, severity in enumerate(("info", "warning", "critical"), 1):
+        audit(bench, {id: 3000}, severity=severity)
+    begin = bench.clock.seconds
+    assert bench.run(JOB) == {"deleted": 3}
+    assert bench.clock.seconds - begin == pytest.approx(3 * pause / least)
+
+
+@on_sqlite
+def test_its_log_is_copied_before_another_writer_would_have_to(bench):      # R16
+    audit(bench, dict.fromkeys(range(1, 60_001), OLD))
+    bench.db.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    bench.run(JOB)
+    deletes, copies = (sum(part in sql for sql in bench.statements)
+                       for part in ("DELETE", "wal_checkpoint"))
+    assert 1 < copies < deletes                 # each waits for the disk
+    assert (bench.folder / "jobs.db-wal").stat().st_size < 1000 * 4200
 
 
 def take(other, first: int) -> None:

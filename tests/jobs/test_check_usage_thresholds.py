@@ -96,7 +96,7 @@ STORIES: dict = {
         {"emails": 100, "anchor": "2026-01-31"}, [
             ({"used": used(100, day="2026-02-27"), "now": "2026-02-27 23:59:59"}, [80, 100], [100]),
             ({"used": used(70, day="2026-02-28"), "now": "2026-02-28 00:00:00"}, [60, 70], [70]),
-            ({"used": used(20, day="2026-03-30"), "now": "2026-03-30 23:59:59"}, [100], [100]),
+            ({"used": used(20, day="2026-03-30"), "now": "2026-03-30 23:59:59"}, [80], [80]),
             ({"used": used(60, day="2026-03-31"), "now": "2026-03-31 00:00:00"}, [60], [60])]),
     "notices can be switched off": ({"emails": 100}, [
         ({"used": used(70), "notify": "no"}, [60, 70], []), ({}, [], [])]),
@@ -142,6 +142,14 @@ def test_for_48_hours_a_cycle_that_has_ended_is_recorded_without_a_notice(bench,
     assert [(row["cycle_start"], row["threshold"], row["elapsed_percent"])
             for row in bench.rows("usage_events")] == [
         ("2026-10-15", percent, 100) for percent in found]
+
+
+def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
+    bench.table("users", [user(id, emails=100) for id in (1, 2)])
+    bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2)])
+    bench.meanwhile("BEGIN", "UPDATE {users} SET email_limit = 1000 WHERE id = 1")
+    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1}
+    assert crossed(bench, id=2) == [60, 70]
 
 
 def test_one_notice_names_both_limits_the_higher_first(bench):
