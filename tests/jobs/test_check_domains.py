@@ -261,6 +261,15 @@ def test_a_look_is_on_record_before_it_is_made_and_settled_later(owned):     # R
     assert [one["outcome"] for one in owned.rows("attempts")] == ["uncertain", "pass"]
 
 
+def test_what_another_run_has_begun_meanwhile_is_not_begun_again(owned):       # R21
+    domain(owned, next_check_at=owned.ago(minutes=1))
+    # once the row was read
+    owned.meanwhile("FROM {domains} WHERE id IN", lambda: owned.meanwhile(
+        "BEGIN", "UPDATE {domains} SET next_check_at = '2026-11-24 14:40:00'"))
+    assert owned.run(JOB) == NOTHING
+    assert (owned.dns.asked, owned.rows("attempts")) == ([], [])
+
+
 # On demand
 
 def test_an_owner_may_ask_for_a_look_at_any_time_and_again_while_we_ask(owned):

@@ -129,6 +129,11 @@ def test_several_new_ones_are_one_message_and_a_full_disk_explains_jobs_that_cou
     setup(bench, alerts={"disk_free": "10000GB"})
     assert check(bench) == [
         "new failing:purge_sessions, new failing:retry_forwards, new disk:state"]
+    later(bench, minutes=5)
+    bench.statements.clear()
+    assert check(bench) == []           # nothing new: then it writes nothing but its run
+    assert [sql for sql in bench.statements if not sql.startswith("SELECT")
+            and "job_runs" not in sql] == []
 
 
 def test_a_relay_that_is_paused_again_explains_the_jobs_and_queues_behind_it(bench):

@@ -407,6 +407,20 @@ def test_an_endpoint_whose_secret_is_unusable_fails_like_any_other(bench, hook, 
     assert bench.web == []
 
 
+def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
+    bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"})
+    ids = [delivery(bench) for _ in range(5)]
+
+    def answer(_):
+        bench.clock.seconds += 12
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    # at 0 and 12 seconds; at 24, 16 are left, and 20 are needed
+    assert bench.run(JOB)["delivered"] == 2
+    assert bench.result["stop_reason"] == "budget"
+    assert column(bench, ids) == ["delivered"] * 2 + ["pending"] * 3
+
+
 def test_an_answer_in_hand_is_stored_although_the_database_fails_meanwhile(bench, hook):     # R70
     id, failed = delivery(bench), threading.Event()
 

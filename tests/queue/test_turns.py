@@ -137,6 +137,17 @@ def test_an_urgent_notice_that_comes_in_during_a_long_run_goes_ahead(shared):   
     assert "u2" in order(shared)[:6]
 
 
+def test_a_backlog_without_times_is_not_looked_at_after_each_message(shared):      # R66
+    fill(shared, NOTICES, 1, 10_000)
+
+    def hear(sql: str, _values: dict) -> None:          # it takes longer than the time between two
+        shared.clock.seconds += 6 * sql.startswith("UPDATE {notifications} SET next_attempt_at")
+    shared.on_statement = hear
+    shared.outbox.answer = lambda _: shared.clock.sleep(1) or TAKEN
+    shared.run(NOTICES, limit=20)
+    assert sum("SET next_attempt_at" in sql for sql in shared.statements) <= 6
+
+
 @both
 def test_what_is_about_nobody_is_due_nowhere(shared, job):     # R66
     fill(shared, job, 99, 9)                            # many are held, and nobody is to be alerted
