@@ -94,7 +94,7 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
-        for check_job in (_required_records, _both_day_fields, _no_archive, _too_short):
+        for check_job in CHECKS_OF_JOBS:
             with suppress(ConfigError):
                 if (options := config.job(job)).enabled:
                     found += check_job(config, job, options)
@@ -183,21 +183,26 @@ def _no_archive(config: Config, job, options):
 
 
 def _too_short(config: Config, job, options):
-    """Runs in which nothing is begun: none is so close to the hard limit."""
-    from jobs_lib.features.webhooks.deliveries import MARGIN
-    from jobs_lib.ports.mail import MESSAGE_MINIMUM
+    """Runs so short that they begin nothing."""
+    from jobs_lib.features.webhooks import deliveries
+    from jobs_lib.ports import mail
 
     core, least = config.section("core"), 0.0
     if "mail" in job.sections:
-        least = MESSAGE_MINIMUM
+        least = mail.MESSAGE_MINIMUM
     elif "webhooks" in job.sections:
-        least = config.section("webhooks").timeout.total_seconds() + MARGIN
-    longest = (min(options.budget, core.budget) + core.grace).total_seconds()
+        timeout = config.section("webhooks").timeout
+        least = timeout.total_seconds() + deliveries.MARGIN
+    budget = min(options.budget, core.budget)
+    longest = (budget + core.grace).total_seconds()
     if longest <= least:
-        yield warning(f"[{job.name}] or [core] budget, and grace, are {longest:g} seconds "
-                      "together: it sends nothing",
-                      f"Nothing is begun with less than {least:g} seconds left.",
-                      "Set a longer budget, or a longer grace.")
+        yield warning(
+            f"[{job.name}] or [core] budget, and grace, are "
+            f"{longest:g} seconds together: it sends nothing",
+            "Nothing is begun with less than "
+            f"{least:g} seconds left.",
+            "Set a longer budget, or grace.")
 
 
+CHECKS_OF_JOBS = (_required_records, _both_day_fields, _no_archive, _too_short)
 CHECKS = (values, alerts)
