@@ -65,7 +65,7 @@ class Cron:
         self.last_run = stored.time(db.value(
             "SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
         self.newest = _past(db.value(
-            "SELECT started_at FROM {job_runs} ORDER BY id DESC LIMIT 1"), now)
+            "SELECT started_at FROM {job_runs} WHERE id = (SELECT MAX(id) FROM {job_runs})"), now)
         rows = [(began, row["status"]) for row in db.query(
             "SELECT started_at, status FROM {job_runs} WHERE job = :job ORDER BY id DESC "
             "LIMIT :most", job=WATCHER, most=TICKS) if (began := _past(row["started_at"], now))]

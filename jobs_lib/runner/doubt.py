@@ -39,8 +39,10 @@ Seen = namedtuple("Seen", "run_id at database")
 Seen.__doc__ = "What the witness says: a run that was in this database, and when it began."
 
 FIND = """SELECT
-    (SELECT run_id FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest_run,
-    (SELECT started_at FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest,
+    (SELECT run_id FROM {job_runs} WHERE id > 0 AND run_id <> :run ORDER BY id DESC LIMIT 1)
+     AS newest_run,
+    (SELECT started_at FROM {job_runs} WHERE id > 0 AND run_id <> :run ORDER BY id DESC LIMIT 1)
+     AS newest,
     (SELECT MAX(started_at) FROM {job_runs} WHERE started_at < :before) AS earlier,
     (SELECT started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped' AND run_id <> :run
      ORDER BY id DESC LIMIT 1) AS last_start,

@@ -37,7 +37,6 @@ class FileLock:
         if not (self._lock() or self._lock(after=LOOK_SECONDS)) or not self.check():
             self.release()
             raise LockHeld(self.name)
-        os.utime(self._file)  # `doctor` says when it was taken
 
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment. Nothing is written."""
