@@ -2,10 +2,12 @@
 
     minute 0-59   hour 0-23   day 1-31   month 1-12   weekday 0-7 (0 and 7: Sunday)
 
-Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these. When
-both day fields are restricted, either one is enough, as in cron: `0 3 1 * 1` is the first of the
-month and every Monday (`Schedule.either_day`). As in cron, a day field that begins with `*` does
-not count as restricted: in `0 3 */2 * 1` both must hold.
+Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these.
+Months and days have names, too (`mon-fri`). `@daily` and the like are short for five fields.
+
+When both day fields are restricted, either one is enough, as in cron: `0 3 1 * 1` is the first of
+the month and every Monday (`Schedule.either_day`). As in cron, a day field that begins with `*`
+does not count as restricted: in `0 3 */2 * 1` both must hold.
 
 A slot is a moment at which a schedule is due. Where the clock changes:
 
@@ -24,6 +26,10 @@ from types import SimpleNamespace
 UTC = timezone.utc
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
+NAMES = {"month": "jan feb mar apr may jun jul aug sep oct nov dec".split(),
+         "weekday": "sun mon tue wed thu fri sat".split()}
+SHORT = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0",
+         "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *"}
 # name, lowest and highest number
 _FIELDS = ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7)
 # days of each month, in a leap year
@@ -31,7 +37,7 @@ _LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class Schedule(SimpleNamespace):
-    """`text`: as it was given. `minutes`, `hours`, `days`, `months`, `weekdays`: the numbers of
+    """`text`: the five fields. `minutes`, `hours`, `days`, `months`, `weekdays`: the numbers of
     each field, rising; Sunday is 0. `either_day`: one of the two day fields is enough.
     `every_hour`: it keeps its rhythm."""
 
@@ -41,6 +47,7 @@ class Schedule(SimpleNamespace):
 def parse(text: str) -> Schedule:
     """The schedule behind a cron expression. ValueError says what is expected in which field; also
     for one that never comes (30 February)."""
+    text = SHORT.get(text.strip().lower(), text)
     parts = text.split()
     if len(parts) != len(_FIELDS):
         raise ValueError("expected five fields (minute hour day month weekday)")
@@ -64,8 +71,10 @@ def _span(part: str, name: str, least: int, most: int) -> range:
     try:
         low, high, width = least, most, _number(step) if slash else 1
         if span != "*":
-            low = _number(first)
-            high = _number(last) if dash else low
+            low = _number(first, name, least)
+            high = _number(last, name, least) if dash else low
+            if name == "weekday" and high == 0 < low:  # fri-sun
+                high = most
         is_range = least <= low <= high <= most
         if is_range and 1 <= width <= most and (dash or span == "*" or not slash):
             return range(low, high + 1, width)
@@ -75,8 +84,11 @@ def _span(part: str, name: str, least: int, most: int) -> range:
                         "list, or a step such as */5 or 10-40/10")
 
 
-def _number(word: str) -> int:
-    """ValueError for what is not one or two digits."""
+def _number(word: str, name: str = "", least: int = 0) -> int:
+    """What the word stands for in the field of that name. ValueError for what is neither one or
+    two digits nor a name."""
+    if word.lower() in NAMES.get(name, ()):
+        return NAMES[name].index(word.lower()) + least
     if not word.isascii() or len(word) > 2 or not word.isdecimal():
         raise ValueError(word)
     return int(word)

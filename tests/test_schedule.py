@@ -21,7 +21,9 @@ def utc(text: str) -> datetime:
 
 @pytest.mark.parametrize("expression, same", [
     ("  */5  *\t* * * ", "*/5 * * * *"),
+    ("@daily", "0 0 * * *"), ("@Weekly", "0 0 * * 0"), ("0 0 * jan,Dec mon-FRI", "0 0 * 1,12 1-5"),
     ("0 0 * * 7", "0 0 * * 0"), ("0 0 * * 5-7", "0 0 * * 0,5,6"),
+    ("0 0 * * fri-sun", "0 0 * * 0,5,6"), ("0 0 * * sun-tue/2", "0 0 * * 0,2"),
     ("10-40/10,5 * * * *", "5,10,20,30,40 * * * *"),
 ])
 def test_different_spellings_are_the_same_schedule(expression, same):
@@ -30,12 +32,12 @@ def test_different_spellings_are_the_same_schedule(expression, same):
 
 @pytest.mark.parametrize("expression, says", [
     ("", "expected five fields (minute hour day month weekday)"),
-    ("* * * * * *", "expected five fields"), ("@daily", "expected five fields"),
+    ("* * * * * *", "expected five fields"), ("@reboot", "expected five fields"),
     ("60 * * * *", "minute '60': expected 0-59"), ("* 24 * * *", "hour '24': expected 0-23"),
     ("* * 0 * *", "day '0': expected 1-31"), ("* * * * 8", "weekday '8': expected 0-7"),
     ("1,,2 * * * *", "minute '': expected 0-59"), ("٣ * * * *", "minute '٣': expected 0-59"),
     ("1-99 * * * *", "minute '1-99': expected 0-59"), ("*/+5 * * * *", "'*/+5': expected 0-59"),
-    ("0 0 * jan *", "month 'jan': expected 1-12"),
+    ("0 0 * foo *", "month 'foo': expected 1-12"), ("0 0 jan * *", "day 'jan': expected 1-31"),
     ("0 5-3 * * *", "hour '5-3': expected 0-23, '*', a range that rises"),
     ("*/0 * * * *", "minute '*/0': expected 0-59, '*', a range"), ("*/jan * * * *", "'*/jan'"),
     ("5/10 * * * *", "a step such as */5 or 10-40/10"),
