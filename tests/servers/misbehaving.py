@@ -35,13 +35,14 @@ class Relay(Listener):
     """latency: seconds a round trip; eager: 354 though every RCPT failed.
 
     linger: after a Bye read on until the other side closes.
+    tls: a server's TLS context; with STARTTLS among the extensions it waits for that.
     """
 
     def __init__(self, extensions=("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8",
                                    "ENHANCEDSTATUSCODES"), latency: float = 0, eager: bool = False,
-                 linger: bool = False, **answers) -> None:
+                 linger: bool = False, tls=None, **answers) -> None:
         self.extensions, self.latency, self.eager, self.linger = extensions, latency, eager, linger
-        self.answers = answers
+        self.answers, self.tls = answers, tls
         self.received = []                 # the bytes of each connection
         self.contents = []                 # the bytes from DATA to the end of the dot, each time
         self.accepted = []                 # (sender, recipients, content as the relay keeps it)
@@ -105,12 +106,19 @@ class Conversation:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self) -> None:
-        with self.connection, contextlib.suppress(Gone, OSError):
+        with contextlib.suppress(Gone, OSError), contextlib.ExitStack() as stack:
+            stack.callback(lambda: self.connection.close())
+            if self.relay.tls and "STARTTLS" not in self.relay.extensions:
+                self.secure()
             self.say("greeting")
             while True:
                 line = self.read_until(b"\r\n")
                 verb = line.split(b" ")[0].split(b":")[0].upper().decode("ascii", "replace")
                 getattr(self, "on_" + verb.lower(), self.on_other)(line, verb)
+
+    def secure(self) -> None:
+        self.connection = self.relay.tls.wrap_socket(self.connection, server_side=True)
+        self.buffer = b""
 
     def read_until(self, end: bytes) -> bytes:
         while end not in self.buffer:
@@ -214,6 +222,16 @@ class Conversation:
     def on_quit(self, line: bytes, verb: str) -> None:
         self.say("QUIT")
         raise Gone
+
+    def on_starttls(self, line: bytes, verb: str) -> None:
+        if self.say("STARTTLS") and self.relay.tls:
+            self.secure()
+
+    def on_auth(self, line: bytes, verb: str) -> None:
+        if b" LOGIN " in line:                      # the password comes in a line of its own
+            self.connection.sendall(b"334 UGFzc3dvcmQ6\r\n")
+            self.read_until(b"\r\n")
+        self.say("AUTH")
 
     def on_other(self, line: bytes, verb: str) -> None:
         self.say(verb, USUAL.get(verb, b"502 5.5.2 not known"))

@@ -20,36 +20,26 @@ def database_id(db):
     return db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
 
 
-def test_a_statement_may_take_as_long_as_a_large_table_needs(tmp_path):
-    db, seen = connect(f"sqlite:///{tmp_path}/new.db", create=True), []
+def test_a_statement_may_take_as_long_as_a_large_table_needs(opened, tmp_path):
+    db, seen = opened(f"sqlite:///{tmp_path}/new.db", create=True), []
     listen(db, lambda sql, values: seen.append(db.left()))
     migrate(db, NOW)
     assert min(seen) > 3600
-    db.close()
 
 
 # Other tests may have left idle threads behind, which hold no lock that a child would wait for.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 
-@pytest.fixture
-def fresh(request, engine, tmp_path):
-    """`fresh()` gives a new empty database on the engine of `engine`."""
-    server = request.getfixturevalue("mariadb") if engine == "mariadb" else None
-    made = []
-
-    def new():
-        made.append(server.database() if server else f"sqlite:///{tmp_path}/{len(made)}.db")
-        return made[-1]
-
-    yield new
+@pytest.fixture(params=["sqlite", "mariadb"])
+def fresh(request, tmp_path):
+    """`fresh()` gives the URL of a new empty database."""
+    server = request.param == "mariadb" and request.getfixturevalue("mariadb")
+    made: list = []
+    yield lambda: made.append(server.database() if server else
+                              f"sqlite:///{tmp_path}/{len(made)}.db") or made[-1]
     for url in made if server else ():
         server.drop(url)
-
-
-@pytest.fixture(params=["sqlite", "mariadb"])
-def engine(request):
-    return request.param
 
 
 READS = ("SELECT", "SHOW", "EXPLAIN")
@@ -83,8 +73,8 @@ def age(db) -> None:
     db.execute("DROP TABLE {failed_emails}")
 
 
-def test_it_can_be_repeated_and_makes_what_tables_of_ours_lack(blank_url):    # R20
-    db = migrated(blank_url)
+def test_it_can_be_repeated_and_makes_what_tables_of_ours_lack(blank_url, opened):    # R20
+    db = opened(blank_url, migrated)
     before, id = shape(db), database_id(db)
     assert len(id) == 32
     assert migrate(db, NOW) == ([], False)
@@ -93,21 +83,19 @@ def test_it_can_be_repeated_and_makes_what_tables_of_ours_lack(blank_url):    # 
     check(db)
     assert (shape(db), database_id(db)) == (before, id)
     assert db.row("SELECT kind, last_code FROM {notifications}") == {"kind": "k", "last_code": None}
-    db.close()
 
 
 @pytest.mark.slow
-def test_a_kill_does_no_harm(engine, fresh):
+def test_a_kill_does_no_harm(fresh, opened):
     # R20, proven by kill: as it begins, where a database becomes ours, and, on SQLite, now and then
     # later on; MariaDB, between any two: the next test
-    whole = migrated(fresh())
+    whole = opened(fresh(), migrated)
     expected = shape(whole)
-    whole.close()
-    later = range(8, 200, 20) if engine == "sqlite" else ()
+    later = range(8, 200, 20) if whole.dialect.name == "sqlite" else ()
     for at in (*range(8), *later):
         url = fresh()
         ended = in_a_process(url, at)
-        db = connect(url, create=True)
+        db = opened(url, create=True)
         if not ended and not found(db):
             # else all was made, and only what was found of an app's tables not yet noted
             with pytest.raises(DatabaseError, match=r"run `jobs\.py migrate`"):
@@ -116,34 +104,28 @@ def test_a_kill_does_no_harm(engine, fresh):
         check(db)
         assert shape(db) == expected
         assert len(database_id(db)) == 32
-        db.close()
         if ended:
             break
     assert at > 40 or not later
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["mariadb"])        # SQLite makes all or nothing
+@pytest.mark.parametrize("fresh", ["mariadb"], indirect=True)        # SQLite makes all or nothing
 @pytest.mark.parametrize("is_old", [False, True])
-def test_it_ends_although_each_try_is_killed_once_it_has_made_something(fresh, engine, is_old):
+def test_it_ends_although_each_try_is_killed_once_it_has_made_something(fresh, opened, is_old):
     # R20: so between any two
-    whole = migrated(fresh())
-    expected, url, tries = shape(whole), fresh(), 0
-    whole.close()
+    expected, url, tries = shape(opened(fresh(), migrated)), fresh(), 0
     if is_old:
-        old = migrated(url)
-        age(old)
-        old.close()
+        age(opened(url, migrated))
     while not in_a_process(url):
         tries += 1
-    db = connect(url)
+    db = opened(url)
     check(db)
     assert shape(db) == expected
     assert tries >= (2 if is_old else len(expected))
-    db.close()
 
 
-def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):    # R11
+def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, opened, tmp_path):    # R11
     connect(blank_url, create=True).close()
     before = files(tmp_path)
     dry = connect(blank_url, readonly=True)
@@ -153,34 +135,31 @@ def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):   
     assert files(tmp_path) == before
     # it can be pasted into phpMyAdmin, which is all that many hosts offer
     assert [sql for sql in planned if "{" in sql or ":" in sql] == []
-    db = connect(blank_url)
+    db = opened(blank_url)
     assert migrate(db, NOW) == (planned, False)
     assert plan(db) == []
     check(db)
-    db.close()
 
 
 @pytest.mark.parametrize("ours, theirs, names, advice", [
     ("notifications", "notifications", {}, r"\[core\] prefix"),
     ("alerts", "theirs", {"alerts": "theirs"}, r"\[tables\] alerts")])
-def test_a_table_of_our_name_that_is_not_ours_is_refused(blank_url, ours, theirs, names, advice):
-    db = connect(blank_url, create=True, tables=names)
+def test_a_table_of_our_name_that_is_not_ours_is_refused(blank_url, opened, ours, theirs, names,
+                                                         advice):
+    db = opened(blank_url, create=True, tables=names)
     db.execute(f"CREATE TABLE {theirs} (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
     for look in (plan, lambda db: migrate(db, NOW)):
         with pytest.raises(DatabaseError,
                            match=f"{theirs} is there already and is not ours .*{advice}"):
             look(db)
     assert set(db.tables()) == {theirs}
-    prefixed = migrated(blank_url, prefix="bj_")
-    check(prefixed)
+    check(opened(blank_url, migrated, prefix="bj_"))
     assert columns(db, ours) == {"id", "badge"}
-    for database in (db, prefixed):
-        database.close()
 
 
-def test_an_apps_table_is_found_in_any_case_where_the_database_tells_none(tmp_path):   # R75
+def test_an_apps_table_is_found_in_any_case_where_the_database_tells_none(opened, tmp_path):   # R75
     """On a server with lower_case_table_names: tests/apps/test_mariadb_matrix.py."""
-    db = connect(f"sqlite:///{tmp_path}/app.db", create=True, tables={"users": "AppUsers"})
+    db = opened(f"sqlite:///{tmp_path}/app.db", create=True, tables={"users": "AppUsers"})
     for name, theirs in (("users", "appusers"), ("audit_logs", "Audit_Logs")):
         for sql in ddl.create_table(db, table(name)._replace(indexes=())):
             db.execute(sql.replace(db.name(name), theirs))
@@ -188,4 +167,3 @@ def test_an_apps_table_is_found_in_any_case_where_the_database_tells_none(tmp_pa
     assert {"appusers", "audit_logs"} <= db.tables().keys()
     assert "aliases" not in db.tables()
     check(db)
-    db.close()

@@ -99,10 +99,8 @@ def public() -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def db(engine_url):
-    database = migrated(engine_url)
-    yield database
-    database.close()
+def db(engine_url, opened):
+    return opened(engine_url, migrated)
 
 
 def nullable(db, name: str) -> set[str]:
@@ -167,8 +165,8 @@ def test_no_name_needs_quotes_long_text_has_no_default_and_keys_are_ascii():
             assert type_ == "VARCHAR(254)", (table, name)
 
 
-def test_every_table_is_innodb_and_compares_bytes(mariadb_url):
-    db = migrated(mariadb_url)
+def test_every_table_is_innodb_and_compares_bytes(mariadb_url, opened):
+    db = opened(mariadb_url, migrated)
     ours = "WHERE table_schema = DATABASE()"
     engines = db.query(f"SELECT engine AS e FROM information_schema.tables {ours} "
                        "AND table_type = 'BASE TABLE'")
@@ -176,4 +174,3 @@ def test_every_table_is_innodb_and_compares_bytes(mariadb_url):
                           "AND collation_name IS NOT NULL")
     assert {row["e"] for row in engines} == {"InnoDB"}
     assert {row["c"] for row in collations} == {"utf8mb4_bin", "ascii_bin"}
-    db.close()
