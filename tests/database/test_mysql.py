@@ -336,15 +336,12 @@ def test_without_a_pymysql_that_keeps_to_tls_one_sentence_tells_the_command(tmp_
     assert "needs PyMySQL 1.2 or newer, which is not installed: run " in done.stderr
 
 
-@pytest.mark.parametrize("address, is_socket", [("localhost", True), ("localhost:3306", False),
-                                                ("127.0.0.1", False)])
-def test_localhost_prefers_the_socket(monkeypatch, tmp_path, mariadb, address, is_socket):
+def test_localhost_prefers_the_socket_and_a_password_may_hold_anything(monkeypatch, tmp_path,
+                                                                       mariadb):
     monkeypatch.setattr(dialects, "SOCKETS", (str(tmp_path / "none"), mariadb.socket))
-    found = dialects.parse(f"mysql://u@{address}/x").socket
-    assert found == (mariadb.socket if is_socket else "")
-
-
-@pytest.mark.parametrize("written, password", [
-    *((word, word) for word in ("p@ss", "a/b", "a:b", "a?b", "100%", "%zz")), ("%40%2F", "@/")])
-def test_a_password_may_hold_anything(written, password):
-    assert dialects.parse(f"mysql://u:{written}@h:1/x").password == password
+    sockets = [dialects.parse(f"mysql://u@{address}/x").socket
+               for address in ("localhost", "localhost:3306", "127.0.0.1")]
+    assert sockets == [mariadb.socket, "", ""]
+    for word in ("p@ss", "a/b", "a:b", "a?b", "100%", "%zz", "%40%2F"):
+        found = dialects.parse(f"mysql://u:{word}@h:1/x").password
+        assert found == ("@/" if word == "%40%2F" else word)

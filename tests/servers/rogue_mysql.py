@@ -81,20 +81,13 @@ class RogueMySQL(Listener):
                 self._answers.append(payload)
 
     def _receive(self, connection) -> tuple[int, bytes]:
-        head = self._exactly(connection, 4)
-        payload = self._exactly(connection, int.from_bytes(head[:3], "little"))
+        with connection.makefile("rb", buffering=0) as stream:
+            head = stream.read(4)
+            if not head:
+                raise OSError("closed")
+            payload = stream.read(int.from_bytes(head[:3], "little"))
         self.got += payload
         return head[3], payload
-
-    @staticmethod
-    def _exactly(connection, length: int) -> bytes:
-        data = b""
-        while len(data) < length:
-            more = connection.recv(length - len(data))
-            if not more:
-                raise OSError("closed")
-            data += more
-        return data
 
     @staticmethod
     def _send(connection, number: int, payload: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -73,18 +72,6 @@ def test_only_whole_line_ends_reach_the_wire(postfix, send, stored, raw):     # 
     assert [(result.outcome, result.enhanced) for result in results] == [("sent", "2.0.0")] * 2
     assert len(postfix.delivered(before + 2)) == before + 2
     assert "evil" not in postfix.log()
-
-
-@pytest.mark.slow
-def test_the_judge_really_refuses_a_bare_line_end(postfix):     # R32
-    with socket.create_connection(("127.0.0.1", postfix.port), 5) as sock:
-        file = sock.makefile("rwb", buffering=0)
-        file.readline()
-        for line in (b"HELO x", b"MAIL FROM:<>", b"RCPT TO:<a@b.example>", b"DATA"):
-            file.write(line + b"\r\n")
-            file.readline()
-        file.write(b"a: b\n\r\n.\r\n")
-        assert b"bare <LF>" in file.readline()
 
 
 def test_a_large_message_arrives_whole(relay, send, stored):     # R32
