@@ -345,6 +345,20 @@ def test_it_is_retired_whatever_its_letters_and_no_other_address_is(bench):
     assert "shop" not in str(bench.rows("retired_addresses"))
 
 
+def test_many_rows_go_in_batches_in_one_run(bench):     # R16
+    jane = user(bench, deleted_at=bench.ago(**LONG_AGO))
+    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"}] * 3000)
+    bench.bulk("message_stats", [{"user_id": jane, "alias_id": n // 2, "day": "2026-01-01",
+                                  "status": "spam", "direction": ("reply", "send")[n % 2]}
+                                 for n in range(3000)])
+    bench.run(JOB)
+    assert (bench.rows("message_logs"), bench.rows("message_stats"), bench.ids("users")) == (
+        [], [], [])
+    assert sum("DELETE FROM {message_stats}" in sql for sql in bench.statements) > 1
+    assert deletions(bench)[0]["counts"] == {"message_logs": 3000, "message_stats": 3000,
+                                             "users": 1}
+
+
 # Mistakes: how many are too many, and `--yes`, is in tests/guard/test_mass_change.py
 
 def test_many_at_once_wait_and_make_the_run_fail_after_a_week(bench):     # R79: deletion is owed
