@@ -111,6 +111,16 @@ def test_a_message_of_a_day_that_is_none_counts_for_the_day_before(usage, none, 
     assert (3, day, 1, 10) in added(usage.db)
 
 
+def test_a_day_whose_week_has_no_end_stops_nothing(usage):         # R67
+    logged(usage, 0)
+    usage.table("message_logs", [log(f"{day} 00:00:00") for day in (
+        "0999-12-31", "1000-01-01", "9999-12-26", "9999-12-27", "9999-12-30", "9999-12-31")])
+    for _ in range(2):
+        usage.run(JOB, keep="off")
+    assert added(usage.db) == [(1, day, 1, 10) for day in (
+        "1000-01-01", "2026-11-24", "9999-12-26")]
+
+
 def test_a_day_begins_at_midnight_utc_and_a_week_on_monday(usage):
     second = timedelta(seconds=1)
     monday = MIDNIGHT - timedelta(days=1)
