@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 
-from .errors import JobsError, NoAccess
+from .errors import ConfigError, JobsError, NoAccess
 
 VERSION = "0.1.0"
 # the folder of jobs.py, jobs_lib and vendor
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(HOME, "jobs.py")
+# whose files the jobs use
+USED = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
 DRAFT = ".part"  # at the end of the name of what is being written: NAME.<hex>.part
 HTACCESS = "Require all denied\n"
 
@@ -78,6 +79,30 @@ def owner_words(path: str) -> str:
             f"run them always as the same user; {fix}")
 
 
+def unusable(config) -> list[str]:
+    """A sentence for each folder of which this user cannot use something, also where no run has met
+    it yet: the first thing, why, and how to fix it. Nothing is written."""
+    found = []
+    for section, option in USED:
+        try:
+            folder = getattr(config.section(section), option)
+        except ConfigError:  # reported elsewhere
+            continue
+        for path in _paths(folder, is_ours=section == "core"):
+            needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
+            if not os.access(path, needed) and os.path.lexists(path):
+                found.append(f"[{section}] {option}: {path} cannot be used: {owner_words(path)}")
+                break
+    return found
+
+
+def _paths(folder: str, is_ours: bool):
+    """The folder, and where the jobs write all that is in it, its files, too."""
+    yield folder
+    for path, folders, files in os.walk(folder) if is_ours else ():
+        yield from [os.path.join(path, name) for name in sorted([*folders, *files])]
+
+
 def no_access(error: Exception) -> Exception:
     """The same error; an OSError as NoAccess, which says what to do."""
     if not isinstance(error, OSError):
@@ -121,8 +146,10 @@ def publish(draft: str, path: str) -> None:
     """Give a finished file its name, for good: also after a power cut."""
     os.rename(draft, path)
     handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    with suppress(OSError):  # a file system that does this for files alone
+    try:  # noqa: SIM105  contextlib is not loaded otherwise
         os.fsync(handle)
+    except OSError:  # a file system that does this for files alone
+        pass
     os.close(handle)
 
 

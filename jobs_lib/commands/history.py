@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from jobs_lib import catalogue
 from jobs_lib.config.option_types import positive
+from jobs_lib.database import stored
 from jobs_lib.errors import OK
 from jobs_lib.runner import history
 
 LIMIT = 20
 SHOWN = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms", "counts",
          "stop_reason", "error", "trigger_type", "progress", "host", "pid")
+COLUMNS = ", ".join([*SHOWN, "installation", "lock_name", "lease_until"])
 
 
 def arguments(parser) -> None:
@@ -29,8 +31,8 @@ def run(args, make_session, config_path) -> int:
     session, name = make_session(config_path), args.job
     if name is not None:
         catalogue.load(name)            # says so where there is none
-    found = history.last_runs(session.ports.database(), session, name, args.limit)
-    runs = [{**{name: row[name] for name in SHOWN}, "dry_run": False} for row in found]
+    runs = [{**{name: row[name] for name in SHOWN}, "dry_run": False}
+            for row in last_runs(session, name, args.limit)]
     if args.json:
         session.console.document(runs)
         return OK
@@ -42,3 +44,12 @@ def run(args, make_session, config_path) -> int:
     from jobs_lib.output.listing import history as table
     session.console.answer(table(runs, Screen(session)))
     return OK
+
+
+def last_runs(session, job: str | None, limit: int) -> list[dict]:
+    """The latest runs, newest first, with `counts` and `progress` decoded."""
+    db = session.ports.database()
+    rows = db.query(f"SELECT {COLUMNS} FROM {{job_runs}}"
+                    + (" WHERE job = :job" if job else "") + " ORDER BY id DESC LIMIT :limit",
+                    **({"job": job} if job else {}), limit=limit)
+    return history.shown([stored.run(row) for row in rows], session.config, session.ports.now(), db)

@@ -10,12 +10,12 @@ import shlex
 from jobs_lib import catalogue
 from jobs_lib.config.option_types import positive
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.folders import program
+from jobs_lib.folders import program, unusable
 from jobs_lib.monitoring import overview
 from jobs_lib.output.layout import Screen, wrapped
 from jobs_lib.output.listing import dry_lines, listing
 from jobs_lib.output.terminal import paint
-from jobs_lib.runner import access, outcome, runner
+from jobs_lib.runner import outcome, runner
 
 WIDTH = 80              # columns
 
@@ -43,13 +43,13 @@ def run(args, make_session, config_path) -> int:
     """Show the job, then run it as the arguments say."""
     job = catalogue.load(args.job)
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
-    unusable = access.unusable(session.config)      # a dry run would not notice: it takes no lock
+    refused = unusable(session.config)      # a dry run would not notice: it takes no lock
     found = overview.collect(session.config, session.ports.database(readonly=True),
                              session.ports.now())
     about = next(each for each in found["jobs"] if each["name"] == job.name)
     about["options"] = {name: session.config.written(job.name, name, option).text
                         for name, option in job.options.items()}
-    about["unusable"] = unusable
+    about["unusable"] = refused
     console = session.console
     if not args.json:
         options = [line for name, value in about["options"].items()
@@ -68,9 +68,9 @@ def run(args, make_session, config_path) -> int:
         console.answer("\n".join([
             paint("bold", title), *dry_lines(result, console.samples), "",
             paint("dim", "  # for real"), f"  {_for_real(args, session.config.path)}"]))
-    for sentence in unusable:
+    for sentence in refused:
         console.fail(f"cron cannot run it so: {sentence}")
-    return outcome.exit_code(result) or (FAILED if unusable else OK)
+    return outcome.exit_code(result) or (FAILED if refused else OK)
 
 
 def _for_real(args, path: str) -> str:

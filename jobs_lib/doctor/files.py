@@ -9,9 +9,8 @@ import stat
 import tempfile
 
 from jobs_lib.database import dialects
-from jobs_lib.folders import HOME, SCRIPT, user_name
+from jobs_lib.folders import HOME, SCRIPT, unusable, user_name
 from jobs_lib.output.findings import note, problem, run
-from jobs_lib.runner import access
 
 from . import Reported
 
@@ -78,7 +77,7 @@ def _is_of_user_alone(group: int, user: int) -> bool:
 
 def files_of_others(installation):
     """What one run as another user has left is used by this one, too."""
-    for sentence in access.unusable(installation.config):
+    for sentence in unusable(installation.config):
         what, _, fix = sentence.rpartition(": ")
         yield problem(what, "Jobs that need a lock, a log or a file of another user do not run.",
                       f"{fix[:1].upper()}{fix[1:]}.")

@@ -10,9 +10,10 @@ from binascii import crc32
 from contextlib import suppress
 from datetime import timedelta
 
+from jobs_lib import folders
 from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError
 from jobs_lib.monitoring import alert_messages, incidents
-from jobs_lib.runner import access, incident_files
+from jobs_lib.runner import incident_files
 from jobs_lib.runner.incident_files import ALERTED, DATABASE, FILES, PRINTED, is_due
 
 EMAIL_SECONDS = 20.0
@@ -112,7 +113,7 @@ class Outages:
             path = incident_files.path_of(self._core, name)
             if name == DATABASE:
                 db.upsert("meta", {"name": "written_at"}, {"value": now})
-            elif access.unusable(self._config):
+            elif folders.unusable(self._config):
                 continue
             if incident_files.time_of(path + PRINTED):
                 from jobs_lib.monitoring import alerts

@@ -6,10 +6,11 @@ not write, and a stopped cron whatever is late.
 """
 from __future__ import annotations
 
+from jobs_lib import folders
 from jobs_lib.database import stored
 from jobs_lib.engines import guard, relay
 from jobs_lib.errors import JobsError
-from jobs_lib.runner import access, doubt, incident_files
+from jobs_lib.runner import doubt, incident_files
 from jobs_lib.text import size, up_to
 from jobs_lib.workers import dispatch
 
@@ -36,7 +37,7 @@ def _recorded(facts, _):
     it yet."""
     core = facts.config.section("core")
     known = incident_files.recorded(core)
-    if unusable := access.unusable(facts.config):
+    if unusable := folders.unusable(facts.config):
         since, _ = known.get(incident_files.FILES, (facts.now, ""))
         known[incident_files.FILES] = since, f"{'; '.join(unusable)}."
     for name, (since, error) in known.items():

@@ -25,8 +25,6 @@ ERROR_LENGTH = 2000
 # of an outcome: what a row has from its beginning, and what it gets at its end
 BEGUN = ("run_id", "job", "slot", "status", "started_at", "stop_reason")
 ENDED = ("run_id", "status", "finished_at", "duration_ms", "stop_reason")
-COLUMNS = ("run_id, job, slot, trigger_type, installation, lock_name, lease_until, host, pid, "
-           "status, started_at, finished_at, duration_ms, counts, progress, stop_reason, error")
 
 
 # A run writes its own row
@@ -120,14 +118,6 @@ def shown(rows: list[dict], config, now, db) -> list[dict]:
 
 
 # What has been
-
-def last_runs(db, session, job: str | None = None, limit: int = 20) -> list[dict]:
-    """The latest runs, newest first, with `counts` and `progress` decoded."""
-    rows = db.query(f"SELECT {COLUMNS} FROM {{job_runs}}"
-                    + (" WHERE job = :job" if job else "") + " ORDER BY id DESC LIMIT :limit",
-                    **({"job": job} if job else {}), limit=limit)
-    return shown([stored.run(row) for row in rows], session.config, session.ports.now(), db)
-
 
 def holder(db, job: str) -> str:
     """Who has the job's lock: its row says it, unless the run is about to write it."""
