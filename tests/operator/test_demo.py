@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import sqlite3
 import subprocess
 import sys
 
@@ -32,17 +31,12 @@ class Bare(Shell):
 def demo(tmp_path_factory):
     """One demo in the folder `demo` of an empty one, and what was `printed`."""
     above = Bare(tmp_path_factory.mktemp("above"))
+    above.url = f"sqlite:///{above.folder}/demo/jobs.db"
     done = above("demo", "--dir", "demo")
     assert (done.code, done.err) == (0, "")
     above.printed = done.out
-    return above
-
-
-@pytest.fixture
-def db(demo):
-    made = sqlite3.connect(demo.folder / "demo" / "jobs.db")
-    yield made
-    made.close()
+    yield above
+    above.close()
 
 
 def test_a_newcomer_reads_one_screen(demo):
@@ -54,12 +48,11 @@ def test_a_newcomer_reads_one_screen(demo):
     assert re.search(r"forwards 4 sent, .*notices \d+ sent.*old rows [\d,]+ deleted", text)
 
 
-def test_every_job_is_due_runs_and_finds_something_to_do(demo, db):
-    found = db.execute("SELECT job, status, trigger_type, counts FROM job_runs "
-                       "WHERE host <> 'made-up' ORDER BY id").fetchall()
+def test_every_job_is_due_runs_and_finds_something_to_do(demo):
+    found = demo.db.query("SELECT * FROM {job_runs} WHERE host <> 'made-up'")
     jobs = {each["name"] for each in json.loads(demo.asked("list", "--json"))}
-    assert {(status, trigger) for _, status, trigger, _ in found} == {("ok", "scheduled")}
-    assert {job for job, _, _, counts in found if any(json.loads(counts).values())} == jobs - {
+    assert {(run["status"], run["trigger_type"]) for run in found} == {("ok", "scheduled")}
+    assert {run["job"] for run in found if any(json.loads(run["counts"]).values())} == jobs - {
         "check_domains"}
 
 

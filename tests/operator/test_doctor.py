@@ -248,14 +248,6 @@ def upload(tmp_path, lite):
     return lite
 
 
-def listed(upload) -> None:
-    """As `./install.sh bundle` has it."""
-    home = upload.script.parent
-    (home / "jobs_lib" / "modules.txt").write_text(subprocess.run(
-        "find jobs.py jobs_lib -name '*.py' | xargs sha256sum", shell=True, cwd=home, text=True,
-        capture_output=True, check=True).stdout)
-
-
 @pytest.mark.parametrize("name, spoil, words", [
     ("old.py", lambda path: path.write_text("# gone since\n"), "not of this version"),
     ("clock.py", lambda path: path.write_bytes(path.read_bytes() + b"# more\n"), "damaged"),
@@ -265,8 +257,11 @@ def listed(upload) -> None:
     ("demo/__init__.py", lambda path: path.unlink(), "missing"),
 ])
 def test_modules_that_are_not_of_this_version_are_named(upload, name, spoil, words):        # R65
-    listed(upload)
-    spoil(upload.script.parent / "jobs_lib" / name)
+    home = upload.script.parent
+    (home / "jobs_lib" / "modules.txt").write_text(subprocess.run(      # as install.sh has it
+        "find jobs.py jobs_lib -name '*.py' | xargs sha256sum", shell=True, cwd=home, text=True,
+        capture_output=True, check=True).stdout)
+    spoil(home / "jobs_lib" / name)
     found = upload.found()
     assert [(each["level"], words in each["what"], name in each["what"],
              "Delete the folders jobs_lib and vendor" in each["fix"])
