@@ -14,16 +14,16 @@ from tests.house.source import ROOT, imports, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 4_920, "engines": 2_305, "database": 2_810, "ports": 1_715, "runner": 1_950,
-    "monitoring": 1_705, "commands": 1_945, "(leaves)": 1_490, "config": 1_085, "output": 850,
-    "jobs": 900, "doctor": 945, "demo": 545, "launch": 465, "workers": 315, "cli": 325,
-    "crontab": 230}
-LINES, STATEMENTS, MODULES = 24_360, 14_215, 205
-ARROWS = 160  # which package or leaf imports which other
+    "features": 4_910, "engines": 2_275, "database": 2_650, "ports": 1_580, "runner": 1_600,
+    "monitoring": 1_500, "commands": 1_850, "(loose)": 930, "config": 950, "jobs": 900,
+    "doctor": 830, "output": 620, "demo": 460, "launch": 410, "text": 385, "cli": 310,
+    "workers": 260, "crontab": 180}
+LINES, STATEMENTS, MODULES, LOOSE = 22_500, 13_000, 200, 10
+ARROWS = 120  # which package or loose module imports which other
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/keys.py", "database/schema/probe.py")
-OTHERS = {"tests": (".py", 31_250), "docs": (".md", 4_125)}
+OTHERS = {"tests": (".py", 28_800), "docs": (".md", 3_900)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
@@ -35,7 +35,7 @@ def sources() -> dict[Path, str]:
 
 
 def room(name: str) -> str:
-    """The package or the leaf that a module is in."""
+    """The package that a module is in; of a loose one, itself."""
     return ".".join(name.split(".")[:2])
 
 
@@ -43,8 +43,7 @@ def test_each_package_keeps_to_its_limit():  # R86
     lines: Counter = Counter()
     for path, text in sources().items():
         parts = path.relative_to(ROOT / "jobs_lib").parts
-        is_leaf = len(parts) == 1 or parts[0] == "text"
-        lines["(leaves)" if is_leaf else parts[0]] += text.count("\n")
+        lines[parts[0] if len(parts) > 1 else "(loose)"] += text.count("\n")
     assert {name: (count, PACKAGES.get(name)) for name, count in lines.items()
             if count > PACKAGES.get(name, 0)} == {}
     assert sum(lines.values()) <= LINES
@@ -55,6 +54,7 @@ def test_the_whole_keeps_to_its_limits():  # R86
                      for node in ast.walk(tree(path)))
     assert statements <= STATEMENTS
     assert len(sources()) <= MODULES
+    assert sum(path.parent.name == "jobs_lib" for path in sources()) <= LOOSE
     inside = modules().keys() - {"jobs"}
     arrows = {(room(name), room(found.module)) for name in inside for found in imports(name)
               if found.module in inside and room(name) != room(found.module)}
