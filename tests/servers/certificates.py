@@ -26,25 +26,26 @@ class Authority:
         self.folder = folder
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.ca_file = str(folder / "ca.pem")
-        root = self._build("Test root", self.key.public_key(), "Test root", self.key, ca=True)
-        root = root.sign(self.key, hashes.SHA256())
+        # Python 3.13 verifies strictly (RFC 5280): key identifiers and the root's key usage must be
+        # there
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        root = self._build("Test root", self.key.public_key(), "Test root", self.key, usage,
+                           critical=True)
         Path(self.ca_file).write_bytes(root.public_bytes(serialization.Encoding.PEM))
 
-    def _build(self, subject: str, public_key, issuer: str, signer, ca: bool = False,
+    @staticmethod
+    def _build(subject: str, public_key, issuer: str, signer, extension, critical: bool = False,
                expired: bool = False):
         now = datetime.datetime.now(datetime.timezone.utc)
         end = now - DAY if expired else now + 30 * DAY
         builder = x509.CertificateBuilder(name(issuer), name(subject), public_key,
                                           x509.random_serial_number(), end - 60 * DAY, end)
-        # Python 3.13 verifies strictly (RFC 5280): key identifiers and the root's key usage must be
-        # there
-        if ca:
-            usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-            builder = builder.add_extension(usage, critical=True)
-        for extension in (x509.SubjectKeyIdentifier.from_public_key(public_key),
-                          x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())):
-            builder = builder.add_extension(extension, critical=False)
-        return builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
+        for each, is_critical in (
+                (x509.SubjectKeyIdentifier.from_public_key(public_key), False),
+                (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False),
+                (x509.BasicConstraints(critical, None), True), (extension, critical)):
+            builder = builder.add_extension(each, is_critical)
+        return builder.sign(signer, hashes.SHA256())
 
     def context(self, *names: str, expired: bool = False,
                 self_signed: bool = False) -> ssl.SSLContext:
@@ -59,9 +60,8 @@ class Authority:
         issuer, signer = (names[0], key) if self_signed else ("Test root", self.key)
         alternatives = [x509.IPAddress(ipaddress.ip_address(each)) if each[0].isdigit()
                         else x509.DNSName(each) for each in names]
-        builder = self._build(names[0], key.public_key(), issuer, signer, expired=expired)
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        certificate = builder.sign(signer, hashes.SHA256())
+        certificate = self._build(names[0], key.public_key(), issuer, signer,
+                                  x509.SubjectAlternativeName(alternatives), expired=expired)
         path = self.folder / f"{certificate.serial_number}.pem"
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
