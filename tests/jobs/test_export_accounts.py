@@ -313,8 +313,9 @@ def test_the_page_in_php_asks_the_same(bench):             # R54
     sql = re.search(r'prepare\("(.*?)"\)', code("php"), re.DOTALL)[1]
     sql = sql.replace("?", ":hash", 1).replace("?", ":now", 1)
     answers = []
-    for change in ("status = status", "status = 'suspended'", "status = 'deleted'"):
-        bench.db.execute(f"UPDATE {{users}} SET {change}")
+    for name, status in (("export_requests", "expired"), ("export_requests", "ready"),
+                         ("users", "suspended"), ("users", "deleted")):
+        bench.db.execute(f"UPDATE {{{name}}} SET status = '{status}'")
         for link_token in (key, "x"):
             for later in (-1, 0, 7 * 86400 - 1, 7 * 86400, 7 * 86400 + 1):
                 by_us = opens(bench, link_token, seconds=later)
