@@ -165,5 +165,6 @@ def test_own_retentions_count_beyond_those_that_were_confirmed(known):
     assert known.run(JOB) == {"deleted": 2, "held": 4}
     known.run(JOB, yes=True)
     assert known.ids("message_logs") == []
-    users(known, 3, 5)                          # one after the other is none
-    assert "held" not in known.run(JOB)
+    for _ in range(2):                          # one after the other is none
+        users(known, 3, 5)
+        assert "held" not in known.run(JOB)
