@@ -86,14 +86,13 @@ def wrong_commands(text: str):
 
 
 def wrong_command(words: list[str]) -> str:
-    if "--config" in words:
-        at = words.index("--config")
-        del words[at:at + 2]
-    if not words or words[0] in ("--help", "--version", "help"):
+    if words[0] == "--config":
+        words = words[2:]
+    if not words or words[0] in ("--version", "help") or words[-1] == "--help":
         return ""
     first, *rest = words
-    if first not in (*command_modules.names(), *catalogue.names()) or rest == ["--help"]:
-        return "" if rest == ["--help"] else f"there is no job or command {first}"
+    if first not in (*command_modules.names(), *catalogue.names()):
+        return f"there is no job or command {first}"
     try:
         args = parser_of(first).parse_args(rest)
         name = first if first in catalogue.names() else getattr(args, "job", None)
@@ -211,13 +210,10 @@ def test_every_link_leads_somewhere_and_every_page_can_be_reached_from_the_readm
             name = str(there.relative_to(ROOT))
             assert not anchor or anchor in slugs(PAGES[name]), f"{page}: {target}"
             links.setdefault(page, set()).add(name)
-    reached, waiting = set(), ["README.md"]
-    while waiting:
-        page = waiting.pop()
-        if page in PAGES and page not in reached:
-            reached.add(page)
-            waiting += links.get(page, ())
-    assert set(PAGES) - reached == set()
+    reached = ["README.md"]
+    for page in reached:                            # which grows
+        reached += links.get(page, set()).difference(reached)
+    assert {*PAGES} - {*reached} == set()
 
 
 def test_a_page_speaks_of_nothing_that_its_reader_cannot_see():
@@ -231,11 +227,9 @@ def our_messages() -> str:
     found = []
     for path in modules().values():
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.JoinedStr):
-                found.append("\0".join(part.value for part in node.values
-                                       if isinstance(part, ast.Constant)))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            found.append("\0".join(str(part.value) for part in parts
+                                   if isinstance(part, ast.Constant)))
     return " ".join("\0".join(found).split())
 
 

@@ -2,7 +2,7 @@
 circle."""
 from __future__ import annotations
 
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 
 from tests.house.source import imports, is_empty, is_in, modules, where
 
@@ -95,7 +95,4 @@ def test_nothing_imports_itself_by_a_detour():
             for found in own(name):
                 if of(name) != of(found.module):
                     graph.setdefault(of(name), set()).add(of(found.module))
-        try:
-            TopologicalSorter(graph).prepare()
-        except CycleError as error:
-            raise AssertionError(f"a circle: {' -> '.join(error.args[1])}") from None
+        TopologicalSorter(graph).prepare()          # CycleError names the circle

@@ -10,7 +10,7 @@ from tests.servers.certificates import Authority
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, section, soon
-from tests.support.product import Message, open_transport
+from tests.support.product import Message, Ports
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def opened():
     port=...)`."""
     with contextlib.ExitStack() as stack:
         def open_(limits=None, **changes):
-            transport = open_transport(section(**changes))
+            transport = Ports(None).mail(section(**changes))
             if limits is not None:
                 transport.session.limits = limits
             stack.callback(transport.close)

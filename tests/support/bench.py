@@ -59,7 +59,7 @@ class Bench:
         self.keys = keys
         self.db = databases.migrated(url, prefix=prefix, tables=tables)
         if keys:
-            keyed.translate(self.db, keys)
+            keyed.Names(self.db, keys)
         self._names = {"core": {"prefix": prefix} if prefix else {}, "tables": tables or {}}
         self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
         self.spool_dir = self.folder / "spool"

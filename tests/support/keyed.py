@@ -17,11 +17,8 @@ from tests.support.product import app_tables, connect, ddl, migrate, table
 
 from .databases import NOW
 
+# `mysql`, `sqlite`: the type of the columns; `make(number)`: the key that stands for it
 Keys = namedtuple("Keys", "name mysql sqlite make")
-Keys.__doc__ = """How an app's keys look.
-
-mysql, sqlite  the type of the columns     make  number -> the key that stands for it
-"""
 CI = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 
 
@@ -82,12 +79,26 @@ def make(url: str, keys: Keys) -> str:
 
 
 class Names:
-    """Which key stands for which number."""
+    """Which key stands for which number, on a connection of a test's own: from now on it is given
+    numbers and gives numbers."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, db, keys: Keys) -> None:
         self.keys = keys
         self.numbers: dict = {}
         self._next = 1_000_000
+        insert, query, execute = db.insert, db.query, db.execute
+
+        def add(table: str, /, **values):
+            row = self.stored(table, values)
+            id = insert(table, **row)
+            return self.numbers[row["id"]] if table in WITH_KEYS else id
+
+        db.names, db.insert = self, add
+        # a key that the jobs have made stays as it is
+        db.query = lambda sql, /, **values: [
+            {column: self.numbers.get(value, value) if isinstance(value, str) else value
+             for column, value in row.items()} for row in query(sql, **self._bound(sql, values))]
+        db.execute = lambda sql, /, **values: execute(sql, **self._bound(sql, values))
 
     def key(self, number):
         """The key that stands for a number; anything else as it is."""
@@ -106,31 +117,10 @@ class Names:
         return {column: self.key(value) if column in wanted else value
                 for column, value in row.items()}
 
-    def bound(self, sql: str, values: dict) -> dict:
+    def _bound(self, sql: str, values: dict) -> dict:
         """The values of a statement about the app's rows: what is called an id is one."""
         if not any(f"{{{name}}}" in sql for name in WITH_KEYS):
             return values
         return {name: value if not name.endswith(("id", "ids")) else
                 [self.key(each) for each in value] if isinstance(value, (list, tuple, range)) else
                 self.key(value) for name, value in values.items()}
-
-    def read(self, row: dict) -> dict:
-        """A row with numbers again. A key that the jobs have made stays as it is."""
-        return {column: self.numbers.get(value, value) if isinstance(value, str) else value
-                for column, value in row.items()}
-
-
-def translate(db, keys: Keys) -> None:
-    """From now on this connection, a test's own, is given numbers and gives numbers."""
-    db.names = names = Names(keys)
-    insert, query, execute = db.insert, db.query, db.execute
-
-    def add(table: str, /, **values):
-        row = names.stored(table, values)
-        id = insert(table, **row)
-        return names.numbers[row["id"]] if table in WITH_KEYS else id
-
-    db.insert = add
-    db.query = lambda sql, /, **values: [names.read(row) for row
-                                         in query(sql, **names.bound(sql, values))]
-    db.execute = lambda sql, /, **values: execute(sql, **names.bound(sql, values))

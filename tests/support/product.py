@@ -16,9 +16,10 @@ from types import SimpleNamespace
 
 # What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
 INSIDE = {
-    "catalogue": "declare .", "clock": "", "jobs": "", "text.masking": "",
+    "catalogue": "declare .", "clock": "", "jobs": "", "text.addresses": "", "text.masking": "",
     "records": "dumps loads namedtuple", "schedule": "zone .", "cli.arguments": "dispatch",
-    "commands.run_due": "", "config": "load", "config.option_types": "Option .",
+    "cli.main": "leave main", "commands.run_due": "", "config": "load",
+    "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS", "database.connection": "Database Transaction connect",
     "database.dialects": "", "database.dialects.mysql": "", "database.schema": "NAMES",
     "database.schema.app_tables": "", "database.schema.ddl": "", "database.schema.fit": "",
@@ -61,18 +62,6 @@ def __getattr__(name: str):
     raise AttributeError(name)
 
 
-def check_address(address: str) -> str:
-    """The address as it goes over the wire, if it can."""
-    from jobs_lib.text.addresses import check
-    return check(address)
-
-
-def open_transport(section):
-    """A mail transport for a `[mail]` section."""
-    from jobs_lib.runner.resources import Ports
-    return Ports(None).mail(section)
-
-
 def letter(kind: str, app_url: str, changes: dict):
     """The sample notice that `preview` shows, with these of its values changed."""
     from jobs_lib.features.notifications import SAMPLES, render
@@ -80,17 +69,6 @@ def letter(kind: str, app_url: str, changes: dict):
         **dict.fromkeys(("porter", "overflow", "security", "postmaster"), "Porter <p@x.example>"))}
     return render.compose(SimpleNamespace(section=sections.get), kind,
                           {"name": "Jane", **SAMPLES[kind], **changes})
-
-
-def main(words: list[str]) -> int:
-    """`jobs.py WORDS` in this process: its exit code."""
-    from jobs_lib.cli import main as product
-    return product.main(words)
-
-
-def leave(code: int) -> None:
-    from jobs_lib.cli import main as product
-    product.leave(code)
 
 
 def install(folder) -> None:
@@ -202,18 +180,23 @@ class _AtOnce:
         self._work()
 
 
-def around_statements(look) -> None:
-    """Have `look(sql, values, side)` called just before (0) and just after (1) each statement of
-    this process, COMMIT included."""
+def replace_statements(act) -> None:
+    """Have `act(send, sql, values)` called in place of each statement of this process, COMMIT
+    included; `send(sql, values)` is the statement itself."""
     from jobs_lib.database.connection import Database
     run = Database._run
+    Database._run = lambda self, sql, values, *args, **named: act(
+        lambda *sent: run(self, *sent, *args, **named), sql, values)
 
-    def _run(self, sql, values, *args, **named):
+
+def around_statements(look) -> None:
+    """Have `look(sql, values, side)` called just before (0) and just after (1) each statement."""
+    def act(send, sql, values):
         look(sql, values, 0)
-        result = run(self, sql, values, *args, **named)
+        result = send(sql, values)
         look(sql, values, 1)
         return result
-    Database._run = _run
+    replace_statements(act)
 
 
 def begins(sql: str, values: dict, side: int) -> str:
@@ -223,31 +206,25 @@ def begins(sql: str, values: dict, side: int) -> str:
 
 
 def change_statements(change) -> None:
-    """Have `change(sql, values)` say what is sent in place of each statement of this process."""
-    from jobs_lib.database.connection import Database
-    run = Database._run
-
-    def _run(self, sql, values, *args, **named):
-        return run(self, *change(sql, values), *args, **named)
-    Database._run = _run
+    """Have `change(sql, values)` say what is sent in place of each statement."""
+    replace_statements(lambda send, *statement: send(*change(*statement)))
 
 
 def split_transactions(is_meant) -> None:
     """Store what a transaction has done after each of its statements, where `is_meant()`."""
-    from jobs_lib.database.connection import Database
-    run, begin = Database._run, []
+    begin: list[str] = []
 
-    def _run(self, sql, values, *args, **named):
-        result = run(self, sql, values, *args, **named)
+    def act(send, sql, values):
+        result = send(sql, values)
         if sql.startswith(("BEGIN", "START TRANSACTION")):
             begin[:] = [sql]
         elif sql in ("COMMIT", "ROLLBACK"):
             begin.clear()
         elif begin and sql.startswith(("INSERT", "UPDATE", "DELETE")) and is_meant():
-            for between in ("COMMIT", begin[0]):
-                run(self, between, {}, lambda cursor: None)
+            for between in ("COMMIT", *begin):
+                send(between, {})
         return result
-    Database._run = _run
+    replace_statements(act)
 
 
 def change_runs(change) -> None:

@@ -86,9 +86,9 @@ def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     code = """if True:
         import re, sys, time
         from tests.support.mail import ENVELOPE, section
-        from tests.support.product import Message, open_transport
+        from tests.support.product import Message, Ports
         small, large, port = sys.argv[1:]
-        transport = open_transport(section(port=int(port)))
+        transport = Ports(None).mail(section(port=int(port)))
         # not ru_maxrss: that one starts from the peak of the process that started us
         peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
         result = transport.send(ENVELOPE, Message(small, b""), time.monotonic() + 60, 1)
