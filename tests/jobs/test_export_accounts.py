@@ -488,7 +488,7 @@ def test_one_that_is_out_of_time_loses_no_attempt_and_says_what_to_do(bench):
 
 
 # Killed, nothing can be downloaded that is not whole, and the next run finishes the work or gives
-# up. That each file is whole wherever a kill struck: tests/storm
+# up. That each file is whole wherever a kill struck: tests/simulation
 
 ROWS = 2500
 HALF_WRITTEN = f"jobs_lib.features.exports.writer:_encode:before:{ROWS // 2}"

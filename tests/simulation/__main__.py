@@ -7,13 +7,13 @@ import os
 import sys
 import time
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
-from . import faults, mutate
+from . import faults
 from .oracle import text
 from .story import Simulation
 
-MOST = 60                    # runs that it may take to shrink a list of faults
 FIGURES = Path(__file__).with_name("figures.jsonl")
 
 
@@ -29,12 +29,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         "takes MariaDB (default: 1)")
     parser.add_argument("--workers", action="store_true", help="now and then the operator moves a "
                         "job to the workers of RQ, and back")
-    parser.add_argument("--faults", help=f"only these kinds, of {', '.join(faults.KINDS)}; none: "
-                        "nothing goes wrong")
-    parser.add_argument("--mutant", default="", choices=("", *mutate.MUTANTS), metavar="NAME",
-                        help="break the product in this way (mutate.py)")
     parser.add_argument("--shrink", action="store_true", help="after a failure, look for the "
-                        "fewest faults that still lead to it")
+                        "faults that lead to it")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "
                         f"{FIGURES.name}, which the docs are made of")
     return parser.parse_args(argv)
@@ -61,64 +57,44 @@ def main(argv: list[str]) -> int:
 
 def run(options, seed: int, server, redis: str) -> dict:
     """One seed, told on the terminal; its figures."""
-    kinds = None if options.faults is None else options.faults.split(",")
-    planned = faults.draw(seed, options.days, kinds, alike=options.engine == "both")
-    began, digests, found = time.monotonic(), [], {}
-    for engine in ("sqlite", "mariadb") if options.engine == "both" else (options.engine,):
-        url = server.database(f"seed_{seed}") if engine == "mariadb" else None
-
-        def make(some, url=url) -> Simulation:
-            return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
-                              redis=redis, mutant=options.mutant)
+    both, numbers = options.engine == "both", count(1)
+    planned = faults.draw(seed, options.days, alike=both)
+    began, digests, found = time.monotonic(), set(), {}
+    for engine in ("sqlite", "mariadb") if both else (options.engine,):
+        def make(some, days=options.days, engine=engine) -> Simulation:
+            url = server.database(f"run_{next(numbers)}") if engine == "mariadb" else None
+            return Simulation(seed, days, url=url, faults=some, hosts=options.hosts, redis=redis)
         simulation = make(planned)
-        wrong = simulation.run()
-        digests.append(simulation.digest)
+        simulation.run()
+        digests.add(simulation.digest)
         found = figures(simulation, options, began)
-        print(summary(found), flush=True)
-        if wrong:
-            print(f"\nWRONG on day {int(wrong.second // faults.DAY) + 1}: {wrong.sentence}\n\n"
-                  + "\n".join(wrong.story)
-                  + f"\n\nits files are in {simulation.folder}", flush=True)
+        print(summary(found), simulation.failure(), sep="\n", flush=True)
+        if found["wrong"]:
             if options.shrink:
-                least = shrink(make, planned, wrong, server if url else None)
-                print(f"{len(least)} of {len(planned)} faults are enough:\n" + "\n".join(
-                    f"  {text(fault.at)}  {faults.words(fault)}" for fault in least), flush=True)
+                print("These faults are enough:", *(
+                    f"  {text(fault.at)}  {faults.words(fault)}"
+                    for fault in shrink(make, simulation)), sep="\n", flush=True)
             return found
-    if len(set(digests)) > 1:
+    if len(digests) > 1:
         found["wrong"] = f"SQLite and MariaDB differ: {digests}"
         print(f"WRONG: {found['wrong']}", flush=True)
     return found
 
 
-def shrink(make, planned: list, wrong, server=None) -> list:
-    """The shortest list of faults found that breaks the same rule. `make(faults)` makes a
-    Simulation; only faults before the failure are tried."""
-    rule = wrong.sentence.partition(":")[0]
-    left, tries = [fault for fault in planned if fault.at <= wrong.second], 0
-
-    def fails(some: list) -> bool:
-        nonlocal tries
-        tries += 1
-        url = server.database(f"shrink_{tries}") if server else None
-        simulation = make(some, url) if url else make(some)
-        simulation.days = min(simulation.days, int(wrong.second // 86400) + 1)
-        found = simulation.run()
-        simulation.remove()
-        return found is not None and found.sentence.partition(":")[0] == rule
-
-    parts = 2
-    while len(left) > 1 and tries < MOST:
-        size = -(-len(left) // parts)
-        for start in range(0, len(left), size):
-            fewer = left[:start] + left[start + size:]
-            if tries < MOST and fails(fewer):
-                left, parts = fewer, max(2, parts - 1)
-                break
-        else:
-            if size == 1:
-                break
-            parts = min(len(left), parts * 2)
-    return [] if left and fails([]) else left
+def shrink(make, failed: Simulation) -> list:
+    """A short list of faults that breaks the same rule: ever smaller parts are left out."""
+    left = [fault for fault in failed.faults if fault.at <= failed.clock.seconds]
+    size = len(left)
+    while size:
+        for start in range(len(left) - 1, -1, -size):
+            fewer = left[:max(0, start - size + 1)] + left[start + 1:]
+            simulation = make(fewer, failed.day)
+            simulation.run()
+            simulation.remove()
+            if simulation.wrong.partition(":")[0] == failed.wrong.partition(":")[0]:
+                left = fewer
+        size //= 2
+    return left
 
 
 def figures(simulation: Simulation, options, began: float) -> dict:
@@ -127,7 +103,7 @@ def figures(simulation: Simulation, options, began: float) -> dict:
     return {"seed": simulation.seed, "days": simulation.days, "engine": options.engine,
             "hosts": options.hosts, "workers": options.workers, "digest": simulation.digest,
             "seconds": round(time.monotonic() - began, 1),
-            "wrong": simulation.wrong.sentence if simulation.wrong else "",
+            "wrong": simulation.wrong,
             "counts": {**dict(sorted(simulation.counts.items())), **acts}}
 
 

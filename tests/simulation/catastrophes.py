@@ -1,14 +1,13 @@
 """What makes everything look wrong at once, for days: the service loses nothing by it beyond the
-guard's limits, and goes on when it has been put right. (tests/guard compares with an untouched
-twin.) Drawn by faults.py; the clock that is wrong for a week is one of its clocks.
+guard's limits, and goes on when it has been put right. (tests/guard has more of them, each with
+an untouched twin.) Drawn by faults.py; the clock that is wrong for a week is one of its clocks.
 """
 from __future__ import annotations
 
 import copy
-import random
 import shutil
 
-from .acts import mail, web
+from .acts import web
 from .oracle import HOUR, Rule
 from .oracle.runs import OPERATOR
 
@@ -59,36 +58,6 @@ class NoDomains(Catastrophe):
                              row["status"] != "verified" or row["warned_at"] != was["warned_at"])}
         if len(self.touched) > max(2, self.owners / 5):
             yield f"of {self.owners} owners of domains {self.touched} are warned, or lost one"
-
-
-class AllDeleted(Catastrophe):
-    """Somebody has marked all accounts as deleted."""
-
-    def begin(self, seconds: float) -> bool:
-        world, chosen = self.simulation.world, random.Random(seconds)
-        world.open()
-        for _ in range(6):
-            mail.sign_up(world, chosen)
-        self.users = [row["id"] for row in world.db.query(
-            "SELECT id FROM {users} WHERE status = 'active' ORDER BY id")]
-        if len(self.users) <= 5:
-            return False
-        world.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now "
-                         "WHERE id IN (:these)", now=world.text(), these=self.users)
-        return True
-
-    def check(self, step):
-        for table in ("aliases", "webhooks", "sessions", "magic_links"):
-            lost = [row for was, row in step.changed(table)
-                    if was.get("active") and not row.get("active")]
-            self.touched |= {row["user_id"] for row in lost} & {*self.users}
-        if self.touched:
-            yield f"accounts {self.touched} are closed, with {len(self.users)} marked at once"
-
-    def mend(self) -> None:
-        self.simulation.world.open()
-        self.simulation.world.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL "
-                                         "WHERE id IN (:these)", these=self.users)
 
 
 class CutConfig(Catastrophe):
@@ -163,5 +132,4 @@ class Restored(Catastrophe):
 
 
 KINDS = {"the relay refuses everybody": Refusals, "the resolver denies all domains": NoDomains,
-         "all accounts are marked as deleted": AllDeleted, "config.ini is cut short": CutConfig,
-         "yesterday's database is restored": Restored}
+         "config.ini is cut short": CutConfig, "yesterday's database is restored": Restored}

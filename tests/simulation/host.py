@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.support import product
 
-from . import mutate, points
+from . import points
 
 LONGEST = 60                    # seconds of the processor that a command may take
 
@@ -129,7 +129,7 @@ class Host:
                         simulation.timeout)
         points.install(simulation.strikes)
         if simulation.mutant:           # strikes meet what it does, as they would in the product
-            mutate.MUTANTS[simulation.mutant](simulation.strikes.mutated)
+            simulation.mutant(simulation.strikes.mutated)
         try:
             return product.main([*words, "--config", str(self.folder / "config.ini")])
         finally:

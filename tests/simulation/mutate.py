@@ -2,8 +2,7 @@
 a time. Each changes its behaviour by what passes through the door of the tests, over the connection
 to the database, or by its clock, so none depends on how the product is written.
 
-    python3 -m tests.simulation.mutate [NAME...] [--days 45] [--seed 1]     > mutants.txt, of all
-    python3 -m tests.simulation --mutant retried-an-hour-early
+    python3 -m tests.simulation.mutate [NAME...]        > mutants.txt, of all
 
 It prints whether a rule is broken by each of them, on which day of which seed, and after how many
 seconds. Where only a strike in the middle of a run can show it, the seed is the next one with
@@ -11,20 +10,18 @@ strikes that are soon aimed at that job.
 """
 from __future__ import annotations
 
-import argparse
 import re
-import subprocess
 import sys
 import time
 from itertools import count
-from pathlib import Path
 
 from tests.support import product
 
 from . import faults
+from .story import Simulation
 
 HOUR = 3600
-HOME = Path(__file__).resolve().parents[2]
+DAYS = 45                       # for each
 SOON = 4                        # days, on two of which that job is aimed at
 
 
@@ -126,54 +123,35 @@ STRUCK = {"events-without-their-notice": "check_usage_thresholds",
 
 # Looking for them
 
-def seed_for(name: str, first: int) -> int:
-    """The seed from `first` on whose strikes may show the fault."""
+def seed_for(name: str) -> int:
+    """The first seed whose strikes may show the fault."""
     job = STRUCK.get(name)
-    return next(seed for seed in count(first) if not job or len({
+    return next(seed for seed in count(1) if not job or len({
         fault.at // faults.DAY for fault in faults.draw(seed, SOON + 1, ["aim"])
         if fault.about[0] == job}) >= 2)
 
 
-def search(name: str, days: int, first: int = 1) -> str:
+def search(name: str, days: int) -> str:
     """What the simulation says of a fault, in a line."""
-    began, seed = time.monotonic(), seed_for(name, first)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.simulation", "--seed", str(seed), "--days", str(days),
-         "--mutant", name], cwd=HOME, capture_output=True, text=True)
-    seconds = time.monotonic() - began
-    acts = re.search(r"([\d,]+)  acts of the mutant", done.stdout)
-    wrong = re.search(r"^WRONG on day (\d+): (.*)", done.stdout, re.MULTILINE)
-    if wrong:
-        return (f"{name}: found on day {wrong[1]} of seed {seed}, after {seconds:.0f} s: "
-                f"{wrong[2]}")
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        return f"{name}: found after {seconds:.0f} s: the run itself ended: {last}"
-    if not acts or acts[1] == "0":
-        return f"{name}: it changed nothing in {days} days"
-    return (f"{name}: not found in {days} days of seed {seed} and {seconds:.0f} s, "
-            f"{acts[1]} changes")
+    began, seed = time.monotonic(), seed_for(name)
+    simulation = Simulation(seed, days, mutant=MUTANTS[name])
+    simulation.run()
+    simulation.remove()
+    found = (f"found on day {simulation.day}" if simulation.wrong else
+             f"not found in {days} days by {simulation.strikes.mutated(times=0)} changes")
+    return (f"{name}: {found} of seed {seed}, after {time.monotonic() - began:.0f} s: "
+            f"{simulation.wrong}")
 
 
-def main(argv: list[str]) -> int:
+def main(names: list[str]) -> None:
     """Look for all of them, and say which were found."""
-    parser = argparse.ArgumentParser(prog="python3 -m tests.simulation.mutate",
-                                     description="Breaks the product on purpose, and says which "
-                                     "faults the simulation finds.")
-    parser.add_argument("names", nargs="*", help="of faults (default: all)", metavar="NAME")
-    parser.add_argument("--days", type=int, default=45, help="for each (default: 45)")
-    parser.add_argument("--seed", type=int, default=1, help="the first (default: 1)")
-    options = parser.parse_args(argv)
-    if unknown := set(options.names) - set(MUTANTS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(MUTANTS)}")
-    names, found = options.names or MUTANTS, 0
-    for name in names:
-        said = search(name, options.days, options.seed)
+    found = 0
+    for name in names or MUTANTS:
+        said = search(name, DAYS)
         found += ": found " in said
         print(said, flush=True)
-    print(f"\n{found} of {len(names)} found")
-    return 0
+    print(f"\n{found} of {len(names or MUTANTS)} found")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

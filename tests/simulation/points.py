@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+from ctypes import Structure, c_double, c_int64, sizeof
 from datetime import datetime, timedelta
 
 from tests.support import product
@@ -20,30 +21,32 @@ from .oracle import START
 from .oracle.runs import JOBS
 
 UP = 5_000_000                                          # seconds that the host is up by then
-NUMBERS = 512                                           # of 8 bytes each, in the shared memory
 
 # Each kind has two sides: just before, and just after.
 KINDS = ("statement", "commit", "message", "request", "unlink", "rename", "write")
 SIDES = ("before", "after")
 POINTS = tuple(f"{side} {kind}" for kind in KINDS for side in SIDES)
-ACTIONS = (None, signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
-# Places in the shared memory: the countdown of each point, and what strikes at its end.
-LEFT, ACTION = 64, 112
-# What is aimed at the job of a number: three places each, for a point, the countdown, and what
-# strikes.
-AIM = 256
-# Where the last strike was (the index of its point, plus one), its signal, and the job that it was
-# aimed at; who forks the processes of the product; how often a mutant has acted.
-REPORT, SIGNAL, REPORT_JOB, PARENT, MUTATED = range(208, 213)
 
 
-class Shared:
-    """Numbers that a parent and its forked children see alike, also after a SIGKILL."""
+class Armed(Structure):
+    """What strikes after so many points: with which signal, and at which point."""
+    _fields_ = [("left", c_int64), ("action", c_int64), ("point", c_int64)]
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 8 * NUMBERS)
-        self.floats = memoryview(self._memory).cast("d")
-        self.counts = memoryview(self._memory).cast("q")
+
+class Shared(Structure):
+    """What a parent and its forked children see alike, also after a SIGKILL."""
+    _fields_ = [
+        ("seconds", c_double), ("skew", c_double),
+        ("any", Armed * len(POINTS)),               # of each point, whatever job runs
+        ("aimed", Armed * (len(JOBS) + 1)),         # at the job of a number
+        ("struck", c_int64),                        # the last point at which it did, plus one
+        ("signal", c_int64), ("job", c_int64),      # with what, and at which job it was aimed
+        ("parent", c_int64),                        # who forks the processes of the product
+        ("mutated", c_int64)]                       # how often a mutant has acted
+
+    @classmethod
+    def make(cls) -> Shared:
+        return cls.from_buffer(mmap.mmap(-1, sizeof(cls)))
 
 
 class VirtualClock:
@@ -51,14 +54,12 @@ class VirtualClock:
     is off."""
 
     def __init__(self, shared: Shared) -> None:
-        self._floats = shared.floats                    # 0: seconds, 1: skew
+        self._shared = shared
 
-    seconds = property(lambda self: self._floats[0], lambda self, to: self._set(
-        0, max(to, self._floats[0])))
-    skew = property(lambda self: self._floats[1], lambda self, to: self._set(1, to))
-
-    def _set(self, at: int, value: float) -> None:
-        self._floats[at] = value
+    seconds = property(lambda self: self._shared.seconds, lambda self, to: setattr(
+        self._shared, "seconds", max(to, self.seconds)))
+    skew = property(lambda self: self._shared.skew,
+                    lambda self, to: setattr(self._shared, "skew", to))
 
     def true_time(self) -> datetime:
         return START + timedelta(seconds=int(self.seconds))
@@ -72,47 +73,44 @@ class VirtualClock:
         return UP + self.seconds
 
     def sleep(self, seconds: float) -> None:
-        self._floats[0] += seconds
+        self._shared.seconds += seconds
 
 
 class Strikes:
     """What is armed, and what has struck."""
 
     def __init__(self, shared: Shared) -> None:
-        self._counts = shared.counts
-        self._counts[PARENT] = os.getpid()
+        self._shared = shared
+        shared.parent = os.getpid()
         self._running = 0               # the number of the job whose run is under way
         self._gate: list | None = None
         # {number of a job: what waits for the one before it to strike}
-        self._aims: dict[int, list[tuple]] = {}
+        self._aims: dict[int, list[Armed]] = {}
 
     def arm(self, point: str, number: int, action: int) -> None:
         """Strike at that point, the `number`-th of its kind from now on, unless one is armed."""
         at = POINTS.index(point)
-        if not self._counts[LEFT + at]:
-            self._counts[LEFT + at], self._counts[ACTION + at] = number, ACTIONS.index(action)
+        if not self._shared.any[at].left:
+            self._shared.any[at] = Armed(number, action, at)
 
     def aim(self, job: str, point: str, number: int, action: int) -> None:
         """Strike a run of the job at that point, once all that was aimed at it before has
         struck."""
         self._aims.setdefault(JOBS.index(job) + 1, []).append(
-            (POINTS.index(point), number, ACTIONS.index(action)))
+            Armed(number, action, POINTS.index(point)))
 
     def take_aim(self) -> None:
         """A process is about to begin: the next of those that wait is armed, for each job."""
         for job, waiting in self._aims.items():
-            if waiting and not self._counts[AIM + job * 3 + 1]:
-                for at, value in enumerate(waiting.pop(0)):
-                    self._counts[AIM + job * 3 + at] = value
+            if waiting and not self._shared.aimed[job].left:
+                self._shared.aimed[job] = waiting.pop(0)
 
     def disarm(self, aims: bool) -> None:
         """Nothing strikes any more, but, unless so said, what was aimed at a job."""
-        for at in range(len(POINTS)):
-            self._counts[LEFT + at] = 0
         if aims:
             self._aims.clear()
-            for job in range(len(JOBS) + 1):
-                self._counts[AIM + job * 3 + 1] = 0
+        for armed in (*self._shared.any, *(self._shared.aimed if aims else ())):
+            armed.left = 0
 
     def let_in(self, after: int, go: int, ready: int) -> None:
         """Another process may lock the database after so many commits from now on: it is told by
@@ -121,15 +119,15 @@ class Strikes:
 
     def last(self) -> tuple[str, str]:
         """(the last strike in words, the job that it was aimed at), forgotten by this question."""
-        at, self._counts[REPORT] = self._counts[REPORT], 0
-        job, self._counts[REPORT_JOB] = self._counts[REPORT_JOB], 0
-        words = f"{signal.Signals(self._counts[SIGNAL]).name} {POINTS[at - 1]}" if at else ""
+        shared = self._shared
+        at, job, shared.struck, shared.job = shared.struck, shared.job, 0, 0
+        words = f"{signal.Signals(shared.signal).name} {POINTS[at - 1]}" if at else ""
         return words, JOBS[job - 1] if job else ""
 
     def mutated(self, times: int = 1) -> int:
         """A mutant has just changed something; how often that was."""
-        self._counts[MUTATED] += times
-        return self._counts[MUTATED]
+        self._shared.mutated += times
+        return self._shared.mutated
 
     def stated(self, sql: str, values: dict, side: int) -> None:
         """A statement is about to be sent, or has been answered."""
@@ -144,22 +142,18 @@ class Strikes:
                 os.read(self._gate[2], 1)
 
     def reached(self, kind: str, side: int) -> None:
-        at, counts = KINDS.index(kind) * 2 + side, self._counts
-        aim = AIM + self._running * 3
-        if counts[aim + 1] and counts[aim] == at:
-            counts[aim + 1] -= 1
-            if not counts[aim + 1]:
-                counts[REPORT_JOB] = self._running
-                self._strike(at, ACTIONS[counts[aim + 2]])
-        if counts[LEFT + at]:
-            counts[LEFT + at] -= 1
-            if not counts[LEFT + at]:
-                self._strike(at, ACTIONS[counts[ACTION + at]])
+        at, shared = KINDS.index(kind) * 2 + side, self._shared
+        for armed, job in ((shared.aimed[self._running], self._running), (shared.any[at], 0)):
+            if armed.left and armed.point == at:
+                armed.left -= 1
+                if not armed.left:
+                    shared.job = job or shared.job
+                    self._strike(at, armed.action)
 
     def _strike(self, at: int, how) -> None:
-        if how == signal.SIGSTOP and os.getppid() != self._counts[PARENT]:
+        if how == signal.SIGSTOP and os.getppid() != self._shared.parent:
             how = signal.SIGKILL        # a worker would wait for its stopped run
-        self._counts[REPORT], self._counts[SIGNAL] = at + 1, how
+        self._shared.struck, self._shared.signal = at + 1, how
         os.kill(os.getpid(), how)
 
     def around(self, kind: str, function):

@@ -5,10 +5,9 @@ import hashlib
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
-from collections import Counter, deque, namedtuple
+from collections import Counter, namedtuple
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from heapq import heappop, heappush
@@ -41,8 +40,6 @@ SENT_BY = {oracle.QUEUES[name]: job for name, job in oracle.mail.JOBS.items()}
 # What may be planned, in the order in which it is done at one moment, all before a tick.
 ACTS, LATER, FAULTS, CLOCK, PLANNED, STOPPED = range(6)
 
-Wrong = namedtuple("Wrong", "second sentence story")
-Wrong.__doc__ = "A rule that was broken: when, what, and the last lines of the story."
 Played = namedtuple("Played", "digest counts wrong told seconds")
 Played.__doc__ = """What a run that another process made has come to.
 
@@ -54,15 +51,14 @@ told   all lines of the story        seconds  that were simulated
 def play(seed: int, days: int, minutes: float = 0.0, **how) -> Played:
     """Make a run, and say what came of it."""
     simulation = Simulation(seed, days, **how)
-    simulation.lines = deque()
-    wrong = simulation.run(until=time.monotonic() + minutes * 60 if minutes else None)
-    words = "\n".join([wrong.sentence, *wrong.story[-TOLD:]]) if wrong else ""
-    return Played(simulation.digest, simulation.counts, words, [*simulation.lines],
+    simulation.run(until=time.monotonic() + minutes * 60 if minutes else None)
+    return Played(simulation.digest, simulation.counts, simulation.failure(), simulation.lines,
                   simulation.clock.seconds)
 
 
 class Simulation:
-    """What all parts of one run share, and the run itself. `run()` ends with `wrong` set, or None.
+    """What all parts of one run share, and the run itself. `wrong` is the first sentence of a rule
+    that was broken.
 
     `digest` stands for all that happened: the same seed has the same one.
     """
@@ -70,13 +66,13 @@ class Simulation:
     timeout = 0.05               # seconds that a process waits for another's write
 
     def __init__(self, seed: int, days: int, url=None, faults: list[Fault] | None = None,
-                 hosts: int = 1, redis: str = "", mutant: str = "") -> None:
+                 hosts: int = 1, redis: str = "", mutant=None) -> None:
         self.seed, self.days, self.mutant = seed, days, mutant
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
         self.url = url or f"sqlite:///{self.folder}/jobs.db"
         self.faults = faults_.draw(seed, days) if faults is None else faults
-        shared = points.Shared()
+        shared = points.Shared.make()
         self.clock, self.strikes = points.VirtualClock(shared), points.Strikes(shared)
         self.journal = outside.Journal(self.folder / "journal")
         self.weather = outside.Weather(self.clock)
@@ -87,8 +83,8 @@ class Simulation:
                       for number in range(1, hosts + 1)]
         self.judge = Judge()
         self.tick, self.counts = 0, Counter()
-        self.lines: deque = deque(maxlen=TOLD)
-        self.wrong: Wrong | None = None
+        self.lines: list[str] = []
+        self.wrong = ""
         self._hash = hashlib.sha256()
         self._bad: list[tuple] = []             # (from, to, what, words): something is wrong
         self._plans: list[list] = [[] for _ in range(STOPPED + 1)]
@@ -104,7 +100,7 @@ class Simulation:
 
     # The run
 
-    def run(self, until: float | None = None) -> Wrong | None:
+    def run(self, until: float | None = None) -> None:
         """All of it, or as many days as end before `until` on time.monotonic(). The folder is
         removed unless a rule was broken."""
         Host.warm(self.redis)
@@ -132,8 +128,6 @@ class Simulation:
                 break
         for rule in self.judge.rules:
             self.counts.update(rule.figures())
-        if self.mutant:
-            self.counts["acts of the mutant"] = self.strikes.mutated(times=0)
         self.world.close()
         for host in self.hosts:
             for child in [*host.stopped]:
@@ -141,10 +135,20 @@ class Simulation:
                 os.waitpid(child, 0)
         if not self.wrong:
             self.remove()
-        return self.wrong
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def failure(self) -> str:
+        """What is wrong, the last lines of the story, and where all is to be found; or ""."""
+        return self.wrong and "\n".join([
+            f"WRONG on day {self.day}: {self.wrong}\n", *self.lines[-TOLD:],
+            f"\nits files are in {self.folder}"])
+
+    @property
+    def day(self) -> int:
+        """Which day it is, from 1 on."""
+        return int(self.clock.seconds // DAY) + 1
 
     @property
     def digest(self) -> str:
@@ -219,8 +223,6 @@ class Simulation:
     def _end_of_day(self, day: int) -> None:
         self.clock.seconds = (day + 1) * DAY
         self.strikes.disarm(aims=day >= self.days - 2)
-        if sys.stderr.isatty():
-            print(f"day {day + 1} of {self.days}, {self.counts['ticks']:,} ticks", file=sys.stderr)
 
     # Faults
 
@@ -445,8 +447,7 @@ class Simulation:
                 was = step.before[table].get(id, {}).get("status", "new")
                 if was != row["status"]:
                     self._say(f"{table} {self.number(table, id)}: {was} -> {row['status']}")
-        if sentence := self.judge.wrong(step, *[self._catastrophe] * bool(self._catastrophe)):
-            self.wrong = Wrong(self.clock.seconds, sentence, [*self.lines])
+        self.wrong = self.judge.wrong(step, *[self._catastrophe] * bool(self._catastrophe))
 
     def _say(self, words: str) -> None:
         line = f"{oracle.text(self.clock.seconds)}  {words}"

@@ -98,5 +98,5 @@ NOTICED_SOON = "retried-an-hour-early"
 
 
 @pytest.mark.slow
-def test_a_fault_in_the_product_is_found_and_so_said():    # R76
-    assert mutate.search(NOTICED_SOON, days=8).startswith(f"{NOTICED_SOON}: found on day ")
+def test_a_fault_in_the_product_is_found_and_so_said(alone):    # R76
+    assert alone(mutate.search, NOTICED_SOON, days=8).startswith(f"{NOTICED_SOON}: found on day ")

@@ -1,4 +1,4 @@
-"""A storm of SIGKILLs on each job that sends or delivers something: two processes work one of
+"""A storm of SIGKILLs on each job that works a queue: two processes work one of
 them, each on a host of its own with no lock between them, and are killed at points drawn over
 all that a run does. Then all of it is judged: nothing is lost, stuck or done by halves, and
 nothing was sent more often than its attempts on record explain.
@@ -10,11 +10,10 @@ A few kills, the same points each time; `STORM=200` in the environment makes 200
 """
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, namedtuple
 from pathlib import Path
 from signal import SIGKILL
 
@@ -34,22 +33,51 @@ OWNERS, ROWS = 30, 10               # accounts that stay; rows that are added be
 CROWD = 8 * ROWS                    # so many open rows at most
 PER_HOUR = 60                       # the relay's limit, which is met now and then
 # How many of them a run may meet that has as many rows to do.
-FAR = {"statement": 20 * ROWS, "commit": 3 * ROWS, "message": ROWS, "request": ROWS, "write": 4,
-       "rename": 4}
+FAR = {"statement": 20 * ROWS, "commit": 3 * ROWS, "message": ROWS, "request": ROWS}
 NOTHING_SENT = ("relay", "lost", "given back", "unreadable", "postponed", "unusable")
 
 
+class Queue(namedtuple("Queue", "table item kind most add points")):
+    """`item` and `kind` are what the journal and `attempts` call one of its rows, which has at most
+    so many attempts; `add(storm)` makes one."""
+
+
+def add_forward(storm) -> None:
+    mail.forward_fails(storm.world, storm.chosen)
+
+
+def add_notice(storm) -> None:
+    accounts.notice_of_app(storm.world, storm.chosen)
+
+
+def add_delivery(storm) -> None:
+    web.new_endpoint(storm.world, storm.chosen)
+    if storm.chosen.random() < 0.02:
+        host = storm.world.pick(storm.chosen, "webhooks")["url"].split("/")[2]
+        storm.weather.add(host, storm.chosen.choice(("broken", "busy", "away")), HOUR)
+    web.event(storm.world, storm.chosen)
+
+
+BOTH = "statement", "commit"
+QUEUES = {
+    "retry_forwards": Queue("failed_emails", "forward", "forward", 4, add_forward,
+                            (*BOTH, "message")),
+    "send_notifications": Queue("notifications", "notice", "notification", 7, add_notice,
+                                (*BOTH, "message")),
+    "retry_webhooks": Queue("webhook_deliveries", "webhook", "webhook", 5, add_delivery,
+                            (*BOTH, "request")),
+}
+
+
 class Storm:
-    """One job on one database. A kind of queue says by `open` which of its rows have not come to
-    their end, adds one by `add`, and yields by `judge` what is wrong in the end."""
+    """One job on one database."""
 
     timeout, redis, mutant = 10.0, "", ""            # as Host asks for them
-    table, open = "", "status NOT IN ('sent', 'delivered', 'failed')"
-    kinds = "statement", "commit", "message"         # of points
 
     def __init__(self, job: str, seed: int, folder: Path, url: str) -> None:
-        self.job, self.seed, self.tick, self.folder, self.url = job, seed, 0, folder, url
-        shared = Shared()
+        self.job, self.queue, self.seed, self.tick = job, QUEUES[job], seed, 0
+        self.folder, self.url = folder, url
+        shared = Shared.make()
         self.clock, self.strikes = VirtualClock(shared), Strikes(shared)
         self.journal, self.weather = Journal(folder / "journal"), Weather(self.clock)
         self.outside = Outside(seed, self.clock, self.strikes, self.weather, self.journal)
@@ -69,8 +97,7 @@ class Storm:
 
     def run(self, kills: int) -> None:
         """Kill so often, let the queue come to its end, and judge."""
-        for name in ("spool", "exports", "archive"):
-            (self.folder / name).mkdir(mode=0o700)
+        (self.folder / "spool").mkdir(mode=0o700)
         self.hosts[0].run("migrate")
         self.world.open()
         for _ in range(OWNERS):
@@ -78,9 +105,9 @@ class Storm:
         while sum(self.kills.values()) < kills and self.tick < 8 * kills + 40:
             for _ in range(ROWS):
                 if self.left() < CROWD:
-                    self.add()
+                    self.queue.add(self)
             for _ in range(2):
-                side, kind = self.chosen.choice(SIDES), self.chosen.choice(self.kinds)
+                side, kind = self.chosen.choice(SIDES), self.chosen.choice(self.queue.points)
                 self.strikes.aim(self.job, f"{side} {kind}", self.chosen.randint(1, FAR[kind]),
                                  SIGKILL)
             second = self.chosen.choice(self.hosts)     # the first itself is behind the same lock
@@ -115,25 +142,21 @@ class Storm:
         self.world.open()
 
     def left(self) -> int:
-        return self.world.db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {self.open}")
-
-
-class Messages(Storm):
-    """What is sent has arrived, and again only where an attempt on record explains it."""
-
-    item = kind = ""                    # as the journal and `attempts` call it
-    most = 0                            # attempts of a row
+        return self.world.db.value(f"SELECT COUNT(*) FROM {{{self.queue.table}}} "
+                                   "WHERE status NOT IN ('sent', 'delivered', 'failed')")
 
     def judge(self):
+        """What is sent has arrived, and again only where an attempt on record explains it."""
+        table, item, kind, most, *_ = self.queue
         entries, attempts, times = defaultdict(list), defaultdict(list), []
         for row in self.world.db.query("SELECT item_id, kind, outcome FROM {attempts} ORDER BY id"):
-            if row["kind"] == self.kind:
+            if row["kind"] == kind:
                 attempts[str(row["item_id"])].append(row["outcome"])
         for entry in self.journal.new():
             if entry.get("outcome") not in NOTHING_SENT:
                 entries[entry["item"]].append(entry)
-        for row in self.world.db.query(f"SELECT * FROM {{{self.table}}}"):
-            sent, outcomes = entries[f"{self.item}-{row['id']}"], attempts[str(row["id"])]
+        for row in self.world.db.query(f"SELECT * FROM {{{table}}}"):
+            sent, outcomes = entries[f"{item}-{row['id']}"], attempts[str(row["id"])]
             used = [each for each in outcomes if each not in NOTHING_SENT]
             taken = [entry["at"] for entry in sent if entry.get("outcome") in ("sent", "uncertain")
                      or 200 <= (entry.get("status") or 0) < 300]
@@ -145,7 +168,7 @@ class Messages(Storm):
             times += taken
             for words, is_wrong in {
                     "stuck": not is_done and not has_failed, "lost": is_done and not taken,
-                    "given up": has_failed and not refused and row["attempts"] < self.most,
+                    "given up": has_failed and not refused and row["attempts"] < most,
                     "unexplained copies": len(taken) - 1 > used.count("uncertain"),
                     "not on record": len(sent) > len(used),
                     "an attempt made three times": len(sent) > 2 * row["attempts"],
@@ -153,81 +176,24 @@ class Messages(Storm):
                     "other bytes": len({entry.get("digest") or entry["id"] for entry in sent}) > 1,
                     }.items():
                 if is_wrong:
-                    yield f"{words}: {self.item} {row['id']}, {row['status']}, {sent}, {outcomes}"
+                    yield f"{words}: {item} {row['id']}, {row['status']}, {sent}, {outcomes}"
         times.sort()                    # an attempt counts from its begin, a moment before
-        if self.item != "webhook" and any(end - begin < HOUR - 30 for begin, end in
+        if item != "webhook" and any(end - begin < HOUR - 30 for begin, end in
                                           zip(times, times[PER_HOUR:])):
             yield f"more than {PER_HOUR} messages within an hour"
-
-
-class Forwards(Messages):
-    table, item, kind, most = "failed_emails", "forward", "forward", 4
-
-    def add(self) -> None:
-        mail.forward_fails(self.world, self.chosen)
-
-
-class Notices(Messages):
-    table, item, kind, most = "notifications", "notice", "notification", 7
-
-    def add(self) -> None:
-        accounts.notice_of_app(self.world, self.chosen)
-
-
-class Deliveries(Messages):
-    table, item, kind, most = "webhook_deliveries", "webhook", "webhook", 5
-    kinds = "statement", "commit", "request"
-
-    def add(self) -> None:
-        web.new_endpoint(self.world, self.chosen)
-        if self.chosen.random() < 0.02:
-            host = self.world.pick(self.chosen, "webhooks")["url"].split("/")[2]
-            self.weather.add(host, self.chosen.choice(("broken", "busy", "away")), HOUR)
-        web.event(self.world, self.chosen)
-
-
-class Exports(Storm):
-    """Each file is whole, named by its row, and announced once."""
-
-    table, open = "export_requests", "status IN ('queued', 'running')"
-    kinds = "statement", "commit", "write", "rename"
-
-    def add(self) -> None:
-        if self.chosen.random() < 0.25:         # each is a file
-            number = next(self.world.numbers)
-            user = self.world.add("users", email=f"new{number}@home.test", status="active",
-                                  created_at=self.world.text(days=90))
-            self.world.add("export_requests", user_id=user, requested_at=self.world.text())
-
-    def judge(self):
-        notices = Counter(row["user_id"] for row in self.world.db.query(
-            "SELECT user_id FROM {notifications}"))
-        found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-                 for path in (self.folder / "exports").glob("[!.]*")}
-        for row in self.world.db.query("SELECT * FROM {export_requests}"):
-            digest = found.pop(str(row["file_name"]), None)
-            is_right = digest == row["sha256"] if row["status"] in ("ready", "expired") else (
-                row["status"] == "failed" and row["attempts"] >= 3 and digest is None)
-            if not is_right or notices[row["user_id"]] != 1:
-                yield f"{row}, its file has {digest}, {notices[row['user_id']]} notices"
-        yield from (f"no row names {name}" for name in found)
-
-
-KINDS = {"retry_forwards": Forwards, "send_notifications": Notices, "retry_webhooks": Deliveries,
-         "export_accounts": Exports}
 
 
 def play(job: str, seed: int, folder: Path, url: str, kills: int) -> list[str]:
     """A storm on one job; what is wrong after it."""
     Host.warm()
-    storm = KINDS[job](job, seed, folder, url)
+    storm = Storm(job, seed, folder, url)
     storm.run(kills)
     return storm.wrong
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", KINDS)
-# R2 R12 R22 R52
+@pytest.mark.parametrize("job", QUEUES)
+# R2 R12 R22
 def test_kills_lose_nothing_and_repeat_no_more_than_is_on_record(
         job, blank_url, tmp_path, alone):
     assert alone(play, job, SEED, tmp_path, blank_url, KILLS) == [], f"seed {SEED}"

@@ -13,14 +13,6 @@ OWNED = ("aliases", "destinations", "domains", "message_logs", "header_snapshots
          "overflow_hold", "spam_quarantine", "audit_logs", "magic_links", "sessions", "webhooks",
          "webhook_deliveries", "attempts", "export_requests", "notifications",
          "notification_optouts", "message_stats", "usage_daily", "usage_weekly", "usage_events")
-# (table, column, table that it refers to): what goes with a row of the account
-PARTS = (("alias_destinations", "alias_id", "aliases"),
-         ("alias_destinations", "destination_id", "destinations"),
-         ("destination_verifications", "destination_id", "destinations"),
-         ("aliases", "domain_id", "domains"), ("failed_emails", "alias_id", "aliases"),
-         ("failed_emails", "destination_id", "destinations"),
-         ("webhook_deliveries", "webhook_id", "webhooks"),
-         ("header_snapshots", "message_log_id", "message_logs"))
 
 
 class Closed(Rule):
@@ -87,7 +79,6 @@ class Erased(Rule):
 
     def __init__(self) -> None:
         self.erased: set[int] = set()
-        self.parts: dict[str, set] = {}             # ids of the rows that they had
         self.files: dict[str, float] = {}           # of theirs that are to be gone, since when
 
     def check(self, step):
@@ -111,14 +102,7 @@ class Erased(Rule):
         yield from self._left(step)
 
     def _note(self, step) -> None:
-        """Which rows are parts of an account that is going, and which files went with it."""
-        users = step.after["users"]
-        for table in {parent for _, _, parent in PARTS}:
-            for id, row in step.gone(table).items():
-                # before that, what goes is past its own retention
-                if row["user_id"] in self.erased or (step.status(row) == "deleted" and (
-                        step.ended - seconds(users[row["user_id"]]["deleted_at"]) >= GRACE)):
-                    self.parts.setdefault(table, set()).add(id)
+        """Which files went with an account that is going."""
         for table in SPOOLED:
             for row in step.gone(table).values():
                 if step.status(row) in ("deleted", ""):
@@ -132,10 +116,6 @@ class Erased(Rule):
             for key, row in step.after[table].items():
                 if row["user_id"] in self.erased:
                     yield f"{table} {key} is left of user {row['user_id']}"
-        for table, column, parent in PARTS:
-            for key, row in step.after[table].items():
-                if row[column] in self.parts.get(parent, ()):
-                    yield f"{table} {key} refers to {parent} {row[column]}, which was erased"
         for path, since in self.files.items():
             if not step.struck and not step.trouble and (
                     step.quiet_since < since - HOUR or step.quiet > 26 * HOUR):

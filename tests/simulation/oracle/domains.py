@@ -1,14 +1,11 @@
 """The status of domains (docs/domains.md), by what the name servers were asked and answered."""
 from __future__ import annotations
 
-from collections import Counter
-
 from . import DAY, HOUR, Rule, seconds
 
 GRACE, GIVE_UP = 3 * DAY, 30 * DAY
 FAILURES = 3
 SLACK = 3 * HOUR             # cron may come late
-KINDS = {"verified": "domain_verified", "failed": "domain_failed", "warned": "domain_failing"}
 
 
 class Spell:
@@ -19,8 +16,8 @@ class Spell:
 
 
 class Domains(Rule):
-    """Verified only if its records were right, failed only after a warning and three days, each
-    change with one notice; looked at as often as its age says."""
+    """Verified only if its records were right, failed only after a warning and three days, and
+    looked at as often as its age says."""
 
     def __init__(self) -> None:
         self.spells: dict[int, Spell] = {}
@@ -28,18 +25,12 @@ class Domains(Rule):
         self.last_answers: dict[int, str] = {}
 
     def check(self, step):
-        answers, events = self._answers(step), Counter()
+        answers = self._answers(step)
         for was, row in step.changed("domains"):
             if row["warned_at"] != was["warned_at"] and row["warned_at"]:
                 yield from self._warned(step, row)
-                events["warned", row["user_id"]] += 1
             if row["status"] != was["status"]:
-                events[row["status"], row["user_id"]] += 1
                 yield from self._moved(step, was, row)
-        told = Counter({(name, user): number for name, kind in KINDS.items()
-                        for user, number in step.notified(kind).items()})
-        if told != events:
-            yield f"changes of domains: {dict(events)}; notices: {dict(told)}"
         for id, how in answers.items() if not step.struck and not step.trouble else ():
             row = step.after["domains"].get(id)
             if row and how == "right" and row["status"] != "verified":

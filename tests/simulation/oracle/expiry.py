@@ -13,7 +13,6 @@ HELD = KEEP["overflow_hold"] * DAY
 WARN_HELD = DAY                 # before held mail is deleted
 WARN_ALIAS = 3 * DAY
 REMIND, WARN_REMOVAL, REMOVE = 3 * DAY, 3 * DAY, 30 * DAY
-NEWS = 7 * DAY                  # an end that is older is no news
 HOURLY = 4 * HOUR               # a job that runs each hour, its tick, and an hour of doubt
 
 
@@ -70,31 +69,22 @@ class HeldMail(Rule):
             yield f"held {id} was warned of twice, or though it is released"
         if step.ages.now < seconds(row["held_at"]) + HELD - WARN_HELD:
             yield f"held {id} was warned of too early"
-        notice = step.after["notifications"].get(row["warning_id"])
-        if notice and (notice["user_id"] != row["user_id"] or notice["kind"] != "overflow_warning"):
-            yield f"held {id} names notice {notice['id']}, which is no warning of its owner"
-        elif notice and notice["body_text"] and row["subject"] not in notice["body_text"].replace(
-                "[.]", "."):                # no mail program makes a link of it
-            yield f"held {id} is not listed in its warning {notice['id']}"
 
 
 class AliasEnds(Rule):
-    """An alias is switched off after its end, with an audit row and a notice; and announced 3 days
-    before."""
+    """An alias is switched off after its end, with an audit row; and announced 3 days before."""
 
     def __init__(self) -> None:
         self._given: dict[tuple, float] = {}    # (alias, end): when it got that end
-        self._ended: set[tuple] = set()
 
     def check(self, step):
-        ages, expired = step.ages, []
+        ages = step.ages
         audited = _audited(step, "alias.expired", "alias_id")
         for was, row in step.changed("aliases"):
             id, end = row["id"], seconds(row["expires_at"])
             if step.is_leaving(row):
                 continue
             if was["active"] and not row["active"]:
-                expired.append(row)
                 yield from ages.too_soon(f"alias {id} was switched off",
                                          float("inf") if end is None else end)
                 if audited[id] != 1:
@@ -105,19 +95,6 @@ class AliasEnds(Rule):
                     ages.now < end - WARN_ALIAS):
                 yield f"alias {id} was announced too early"
         leaving = {id for id, row in step.after["aliases"].items() if step.is_leaving(row)}
-        if extra := set(audited) - {row["id"] for row in expired} - leaving:
-            yield f"aliases {sorted(extra)} have an audit row and were not switched off"
-        for row in expired:
-            # that of an account that was restored has ended before
-            is_news = seconds(row["expires_at"]) > ages.now - NEWS + DAY and (
-                (row["id"], row["expires_at"]) not in self._ended)
-            self._ended.add((row["id"], row["expires_at"]))
-            # as far as it can still be read
-            if is_news and _can_be_told(step, row) and not any(
-                    each["body_text"] is None or row["address"] in each["body_text"]
-                    for each in step.new("notifications").values()
-                    if (each["kind"], each["user_id"]) == ("alias_expired", row["user_id"])):
-                yield f"the end of {row['address']} is in no notice"
         for id, row in step.after["aliases"].items():
             if not row["active"] or row["expires_at"] is None or id in leaving:
                 continue

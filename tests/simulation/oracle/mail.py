@@ -84,14 +84,14 @@ class NothingIsLost(Rule):
                 yield f"forward-{id} has failed and its owner was not notified"
 
 
-class Outcomes(Rule):
-    """What the relay answered is what becomes of the row: no attempt too few, none too many."""
+class GivenUp(Rule):
+    """Nothing fails but by all its attempts, by its age, or since its recipient has refused it
+    twice for good while others were accepted."""
 
     def __init__(self) -> None:
-        self.refused: Counter = Counter()
-        self.lost: Counter = Counter()          # attempts of which nobody knows what came of them
+        self.tried: Counter = Counter()         # that were refused, or nobody knows what came of
         self.finals: dict[str, list] = {}       # when an item was refused for good
-        self.answered: list[tuple] = []         # (when, recipient, outcome)
+        self.accepted: dict[str, int] = {}      # when a recipient was last sent something
 
     def check(self, step):
         again = _replayed(step, TABLES)
@@ -100,71 +100,32 @@ class Outcomes(Rule):
                   for id, row in step.before[table].items()
                   if row["status"] == "pending" and not row["attempts"]]
         for item in again:
-            self.refused[item] = self.lost[item] = 0
+            self.tried[item] = 0
             self.finals.pop(item, None)
-        answers: dict[str, list] = {}
         for entry, name, _ in step.sent():
-            if name not in TABLES:
-                continue
-            item, outcome = entry["item"], entry["outcome"]
-            answers.setdefault(item, []).append((outcome, entry["at"]))
-            self.refused[item] += outcome in ("retry", "uncertain", "final")
-            if outcome in ("final", "sent"):
-                self.answered.append((entry["at"], entry["to"], outcome))
+            outcome = entry.get("outcome")
+            if name in TABLES:
+                self.tried[entry["item"]] += outcome in ("retry", "uncertain", "final")
             if outcome == "final":
-                self.finals.setdefault(item, []).append(entry["at"])
+                self.finals.setdefault(entry["item"], []).append(entry["at"])
+            elif outcome == "sent":
+                self.accepted[entry["to"]] = entry["at"]
         for name, table in TABLES.items():
             for id, row in step.after[table].items():
                 item, was = f"{name}-{id}", step.before[table].get(id)
-                self.lost[item] += row["status"] == "sending" and row != was
-                if item in answers and not (step.struck or step.trouble):
-                    yield from self._expected(step, item, row, *answers[item][-1])
+                self.tried[item] += row["status"] == "sending" and row != was
                 if (row["status"] == "failed" and was and was["status"] != "failed"
-                        and self._is_believed(item, row) is False
                         and not str(row["last_error"]).startswith("cancelled")
-                        and self.refused[item] + self.lost[item] < len(DELAYS[name])
-                        and step.ended + step.skew - seconds(row["created_at"]) < 7 * DAY):
-                    yield (f"{item} was given up after {self.refused[item]} attempts: "
-                           f"{row['last_error']}")
+                        and self.tried[item] < len(DELAYS[name])
+                        and step.ended + step.skew - seconds(row["created_at"]) < 7 * DAY
+                        and not self._is_refused(item, row)):
+                    yield f"{item} failed after {self.tried[item]} attempts: {row['last_error']}"
 
-    def _expected(self, step, item: str, row: dict, answer: str, second: int):
-        delays = DELAYS[item.partition("-")[0]]
-        last, has_failed = self.refused[item] >= len(delays), row["status"] == "failed"
-        in_doubt = step.skew or step.right < 2 * HOUR
-        if answer == "final":
-            # the first refusal is one like any other, as is one where everybody is refused
-            is_believed, answer = self._is_believed(item, row), "retry"
-            last = has_failed if last or is_believed is None else is_believed
-        if answer == "retry" and (self.lost[item] or in_doubt):
-            # whether a lost attempt counts is its own affair; a clock in doubt allows one more
-            last = has_failed
-        expected = {"sent": "sent", "uncertain": row["status"],
-                    "retry": "failed" if last else "pending"}.get(answer, "pending")
-        # one older than 7 days is given up earlier; an account may be closed meanwhile
-        if row["status"] != expected and (not has_failed or expected == "sent"):
-            yield f"{item} is {row['status']} after the answer {answer!r}"
-        elif (answer == "retry" and row["status"] == "pending" and not self.lost[item]
-                and not in_doubt):
-            wait = seconds(row["next_attempt_at"]) - second
-            if abs(wait - delays[self.refused[item]]) > 5:
-                yield (f"{item} waits for {wait / HOUR:.2f} h after {self.refused[item]} refused "
-                       "attempts")
-
-    def _is_believed(self, item: str, row: dict) -> bool | None:
-        """Whether the recipient is the one that refuses: it does so for the second time, and one in
-        four of the others was accepted meanwhile. None: it is near to that, and a matter of which
-        answers were heard."""
+    def _is_refused(self, item: str, row: dict) -> bool:
         first, *more = self.finals.get(item, (0,))
-        if not more:
-            return False
         to = row.get("envelope_to") or row.get("to_email")
-        latest = {other: outcome for at, other, outcome in self.answered
-                  if first <= at and other != to}
-        accepted = sum(outcome == "sent" for outcome in latest.values())
-        refused = len(latest) - accepted
-        if accepted * 3 > refused + 6 and len(latest) < 50:
-            return True
-        return False if not accepted else None
+        return bool(more) and any(at >= first for other, at in self.accepted.items()
+                                  if other != to)
 
 
 class InTime(Rule):
@@ -227,4 +188,4 @@ def _replayed(step, queues: dict) -> list[str]:
             and (step.words[:1] == ("replay",) or name == "notice")]
 
 
-RULES = (Copies, NothingIsLost, Outcomes, InTime, Limits)
+RULES = (Copies, NothingIsLost, GivenUp, InTime, Limits)

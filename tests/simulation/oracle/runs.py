@@ -83,11 +83,10 @@ class Alerts(Rule):
         self.ended: set[tuple] = set()              # that he knows to be over
 
     def check(self, step):
-        told, quiet = 0, step.began - step.quiet_since
+        quiet = step.began - step.quiet_since
         for key, row in step.after["alerts"].items():
             if row["notified_at"] in (None, step.before["alerts"].get(key, {}).get("notified_at")):
                 continue
-            told += 1
             incident = key, str(row["first_seen_at"])
             if row["resolved_at"]:
                 self.ended.add(incident)
@@ -96,10 +95,6 @@ class Alerts(Rule):
                     and step.right > 3 * DAY):
                 yield f"the operator was alerted to {key} again after {(now - last) / HOUR:.1f} h"
             self.last[incident] = now
-        mails = sum(entry["what"] == "mail" and entry["to"] == OPERATOR
-                    and entry["outcome"] == "sent" for entry in step.journal)
-        if mails > told and not step.struck and quiet > HOUR and not step.trouble:
-            yield f"the operator got {mails} alerts of {told} incidents"
         if quiet <= DAY + 2 * HOUR or step.trouble:
             return
         for key, row in step.after["alerts"].items():
@@ -116,21 +111,4 @@ class Alerts(Rule):
                 yield f"the incident {key} is open after a quiet day: {row['subject']}"
 
 
-class Held(Rule):
-    """What is held back, or in doubt, is alerted to: by the third look at the latest."""
-
-    def __init__(self) -> None:
-        self.looks: Counter = Counter()
-
-    def check(self, step):
-        if step.struck or not step.ran_well("check_jobs"):
-            return
-        known = {key.split(":")[1] for key, row in step.after["alerts"].items()
-                 if row["kind"] == "guard" and row["notified_at"]}
-        for job in JOBS:
-            self.looks[job] = 1 + self.looks[job] if step.is_held(job) else 0
-            if self.looks[job] > 2 and job not in known:
-                yield f"{job} holds something back, and nobody was alerted to it"
-
-
-RULES = (Runs, Commands, Alerts, Held)
+RULES = (Runs, Commands, Alerts)

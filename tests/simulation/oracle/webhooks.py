@@ -7,7 +7,7 @@ from . import DAY, HOUR, Rule, is_good, seconds
 
 DELAYS = (60, 300, 1800, 7200)      # after each attempt
 RETRY_AFTER = 5400                  # what a busy endpoint asks for (outside.py)
-FAILING, WARNED = 5 * DAY, 3 * DAY  # how long an endpoint may fail, and when its owner is warned
+FAILING = 5 * DAY                   # how long an endpoint may fail
 GIVE_UP = 7 * DAY
 WHY = ("cancelled: the endpoint is disabled", "cancelled: the endpoint was disabled",
        "cancelled: the endpoint is missing", "cancelled: the account is deleted",
@@ -95,11 +95,10 @@ class Deliveries(Rule):
 
 class Endpoints(Rule):
     """One is disabled after five days of failures without a success, or by a 410; its owner is
-    warned once before, and notified once."""
+    notified once."""
 
     def __init__(self) -> None:
         self.since: dict[int, int] = {}         # the first failure after the last success
-        self.warned: set[int] = set()
         # that answered 410 to a process which may have been stopped before it could store that
         self.gone: set[int] = set()
 
@@ -111,7 +110,7 @@ class Endpoints(Rule):
                 continue
             if is_good(entry):
                 if step.after["webhook_deliveries"].get(id, {}).get("status") == "delivered":
-                    self._forget(hook)
+                    self.since.pop(hook, None)
                     self.gone.discard(hook)
             else:
                 failed[hook] = entry["at"] - self.since.setdefault(hook, entry["at"])
@@ -129,37 +128,15 @@ class Endpoints(Rule):
                            f"{row['disabled_reason']}")
         for id in [*self.since]:
             if not hooks.get(id, {}).get("active"):
-                self._forget(id)
+                del self.since[id]
         told = step.notified("webhook_disabled")
         if told != disabled:
             yield f"endpoints disabled by owner: {dict(disabled)}; notices: {dict(told)}"
-        # at most one warning for each time that an endpoint fails, and never early
-        for user in step.notified("webhook_failing").elements():
-            theirs = [id for id, lasts in failed.items() if lasts >= WARNED - 60
-                      and id not in self.warned
-                      and step.before["webhooks"].get(id, {}).get("user_id") == user]
-            if not theirs and step.right > 8 * DAY:
-                yield f"user {user} is warned of an endpoint without need, or again"
-            self.warned.update(theirs[:1])
         if (not step.struck and step.is_calm and step.quiet >= HOUR and step.right >= 8 * DAY
                 and not step.is_held("retry_webhooks")):
-            yield from self._still_there(step, failed, was_gone)
-
-    def _forget(self, hook: int) -> None:
-        self.since.pop(hook, None)
-        self.warned.discard(hook)
-
-    def _still_there(self, step, failed: dict, was_gone: set):
-        """What should be disabled by now; and what waits for an endpoint that is."""
-        hooks = step.after["webhooks"]
-        for id, hook in hooks.items():
-            if hook["active"] and (id in was_gone or failed.get(id, 0) > 2 * FAILING):
-                yield f"endpoint {id} is gone, or has failed for 10 days, and is not disabled"
-        for id, row in step.after["webhook_deliveries"].items():
-            due = seconds(row["next_attempt_at"] or row["created_at"])
-            if (row["status"] == "pending" and not hooks.get(row["webhook_id"], {}).get("active")
-                    and step.status(row) == "active" and step.began - due > 3 * HOUR):
-                yield f"delivery {id} waits for an endpoint that is disabled or gone"
+            for id, hook in hooks.items():
+                if hook["active"] and (id in was_gone or failed.get(id, 0) > 2 * FAILING):
+                    yield f"endpoint {id} is gone, or has failed for 10 days, and is not disabled"
 
 
 RULES = (Deliveries, Endpoints)
