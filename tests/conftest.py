@@ -19,10 +19,9 @@ from tests.support.shell import Shell
 
 # Started in the background or by nohup, a test run ignores these, and so would every process that
 # it starts.
-for number in (signal.SIGINT, signal.SIGHUP):
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT
-                      else signal.SIG_DFL)
+        signal.signal(number, usual)
 
 # Modules and the thousands of tests that are collected are no garbage (as in jobs.py), and to look
 # for some among them takes longer than to collect them.

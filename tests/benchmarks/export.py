@@ -16,7 +16,7 @@ import zipfile
 from datetime import timedelta
 
 from tests.benchmarks.all import beside_goal, service, spent
-from tests.benchmarks.purge import AT_ONCE
+from tests.benchmarks.purge import fill
 from tests.servers.mariadb import MariaDB
 from tests.support.db import Client
 from tests.support.product import clock
@@ -24,19 +24,13 @@ from tests.support.shell import ROOT, Shell
 
 COLUMNS = ("id", "alias_id", "direction", "status", "bytes_used", "created_at")
 SQL = f"SELECT {', '.join(COLUMNS)} FROM message_logs WHERE user_id = 1 ORDER BY created_at, id"
-ROWS, PAGE = 1_000_000, 1000
+ROWS, PAGE, NOW = 1_000_000, 1000, clock.now()
 
 
-def fill(one: Shell) -> None:
-    """One account with so many log rows."""
-    now = clock.now()
-    one.db.insert("users", id=1, email="owner@home.example", created_at=now)
-    for start in range(0, ROWS, AT_ONCE):
-        one.db.insert_all("message_logs", [
-            {"user_id": 1, "alias_id": n % 40, "direction": ("forward", "reply")[n % 9 == 0],
-             "status": ("delivered", "spam")[n % 11 == 0], "bytes_used": n * 7919 % 100_000,
-             "created_at": now - timedelta(seconds=ROWS - n)}
-            for n in range(start, start + AT_ONCE)])
+def log_row(n: int) -> dict:
+    return {"user_id": 1, "alias_id": n % 40, "direction": ("forward", "reply")[n % 9 == 0],
+            "status": ("delivered", "spam")[n % 11 == 0], "bytes_used": n * 7919 % 100_000,
+            "created_at": NOW - timedelta(seconds=ROWS - n)}
 
 
 def ours(one: Shell) -> None:
@@ -78,7 +72,8 @@ def measure(name: str, url: str | None) -> None:
     """Print the figures of one engine."""
     with service(url, core={"app_url": "https://mail.example.org"},
                  export={"dir": "exports"}) as one:
-        fill(one)
+        one.owner()
+        fill(one.db, "message_logs", log_row, ROWS)
         writing, whole = spent(lambda: bare(one)), spent(lambda: ours(one))
     print(f"{name}, {ROWS:,} rows: only writing {writing:.1f} s of CPU, export_accounts "
           f"{whole:.1f} s; speed: " + beside_goal(

@@ -35,13 +35,13 @@ WAITS, LONGEST = {"sqlite": "p99", "mariadb": "max"}, 20.0
 Case = namedtuple("Case", "job table row alone sections")
 
 
-def audit(number: int, moment: str) -> dict:
+def audit(number: int, moment: datetime) -> dict:
     """A sign-in."""
     return {"user_id": number % USERS, "actor": "someone", "event": "sign-in", "severity": "info",
             "ip": "192.0.2.1", "details": "x" * 130, "created_at": moment}
 
 
-def message(number: int, moment: str) -> dict:
+def message(number: int, moment: datetime) -> dict:
     """A message that came through."""
     return {"user_id": number % USERS, "alias_id": number % 1000, "direction": "forward",
             "status": "delivered", "bytes_used": 30_000, "created_at": moment}
@@ -60,27 +60,27 @@ CASES = {
 }
 
 
-def fill(url: str, case: Case) -> None:
-    """Half of the rows are old."""
-    db = Client(url)
-    for start in range(0, ROWS, AT_ONCE):
-        db.insert_all(case.table, [
-            case.row(number, f"{NOW - (OLD if number < ROWS // 2 else YOUNG):%Y-%m-%d %H:%M:%S}")
-            for number in range(start, min(ROWS, start + AT_ONCE))])
-    db.close()
+def fill(db: Client, table: str, row, number: int = ROWS) -> None:
+    """Insert `row(0)`, `row(1)`, ... in portions."""
+    for start in range(0, number, AT_ONCE):
+        db.insert_all(table, [row(at) for at in range(start, min(number, start + AT_ONCE))])
+
+
+def aged(case: Case, number: int) -> dict:
+    """A row; half of them are old."""
+    return case.row(number, NOW - (OLD if number < ROWS // 2 else YOUNG))
 
 
 def write(name: str, url: str) -> None:
     """In a process of its own: say that it begins, insert and update until stdin ends, then print
     the waits."""
     case, db, waits, number = CASES[name], Client(url, timeout=600), [], 0
-    moment = f"{NOW:%Y-%m-%d %H:%M:%S}"
     print("begins", flush=True)
     while not waits or not select.select([sys.stdin], [], [], 0.005)[0]:
         number += 1
         began = time.perf_counter()
         if number % 2:
-            db.insert(case.table, **case.row(number, moment))
+            db.insert(case.table, **case.row(number, NOW))
         else:
             db.execute(f"UPDATE {{{case.table}}} SET user_id = 1 WHERE id = :id",
                        id=ROWS - number * 7919 % (ROWS // 2))
@@ -102,11 +102,9 @@ def race(name: str, url: str, work) -> dict:
 
 
 def alone(case: Case, one: Shell) -> None:
-    db = Client(one.url, timeout=600)
-    with db.transaction():
+    with one.db.transaction():
         for sql in case.alone:
-            db.execute(sql, cutoff=NOW - timedelta(days=400))
-    db.close()
+            one.db.execute(sql, cutoff=NOW - timedelta(days=400))
 
 
 def by_job(case: Case, one: Shell) -> None:
@@ -121,7 +119,7 @@ def measure(engine: str, name: str, make_url) -> None:
     for who, work in (("the job", by_job), ("one DELETE", alone)):
         with service(make_url(), **case.sections) as one:
             one.knows_rules(case.job)
-            fill(one.url, case)
+            fill(one.db, case.table, partial(aged, case))
             found[who] = race(name, one.url, partial(work, case, one))
         print(f"{engine}, {name}, {ROWS:,} rows, {who}: " + ", ".join(
             f"{what} {value:,.0f}" for what, value in found[who].items()))

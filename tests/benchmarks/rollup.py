@@ -9,29 +9,25 @@ from datetime import timedelta
 from statistics import median
 
 from tests.benchmarks.all import beside_goal, durable, service
-from tests.benchmarks.purge import AT_ONCE
+from tests.benchmarks.purge import fill
 from tests.support.product import clock
 
 ROWS, DAYS, USERS, ROUNDS = 1_000_000, 90, 1000, 5
+BEGIN = clock.now().replace(hour=0, minute=0, second=0) - timedelta(days=DAYS)
 
 
-def fill(db) -> None:
-    """The rows, spread evenly over the days before today and over the users; ids rise with
-    time."""
-    begin = clock.now().replace(hour=0, minute=0, second=0) - timedelta(days=DAYS)
-    db.insert_all("users", [{"id": id, "email": f"u{id}@home.example", "created_at": begin}
-                            for id in range(1, USERS + 1)])
-    for start in range(0, ROWS, AT_ONCE):
-        db.insert_all("message_logs", [
-            {"id": n + 1, "user_id": n % USERS + 1, "direction": "forward",
-             "status": ("delivered", "spam")[n % 9 == 0], "bytes_used": n * 7919 % 60_000,
-             "created_at": begin + timedelta(days=DAYS * n / ROWS)}
-            for n in range(start, start + AT_ONCE)])
+def log_row(n: int) -> dict:
+    """Spread evenly over the days before today and over the users; ids rise with time."""
+    return {"id": n + 1, "user_id": n % USERS + 1, "direction": "forward",
+            "status": ("delivered", "spam")[n % 9 == 0], "bytes_used": n * 7919 % 60_000,
+            "created_at": BEGIN + timedelta(days=DAYS * n / ROWS)}
 
 
 def measure(engine: str, url: str | None) -> None:
     with service(url) as one:
-        fill(one.db)
+        fill(one.db, "users", lambda n: {"id": n + 1, "email": f"u{n}@home.example",
+                                         "created_at": BEGIN}, USERS)
+        fill(one.db, "message_logs", log_row, ROWS)
         for table in ("message_logs", "users") if url else ():
             one.db.query(f"ANALYZE TABLE {{{table}}}")
         first, *later = (one.job("rollup_usage", timeout=36_000,

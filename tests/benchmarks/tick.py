@@ -30,7 +30,9 @@ def make_history(service) -> list[str]:
     for row in service.runs():
         slot = clock.parse(row["slot"])
         while slot >= now - DAY or slot == clock.parse(row["slot"]):
-            rows.append(_moved(row, slot))
+            earlier = clock.parse(row["slot"]) - slot
+            times = {name: clock.parse(row[name]) - earlier for name in TIMES if row[name]}
+            rows.append({**row, **times, "id": None, "run_id": os.urandom(16).hex()})
             slot = schedule.previous(jobs[row["job"]], slot - STEP)
     service.db.execute("DELETE FROM {job_runs}")
     (service.folder / "state" / "witness").unlink()     # it names one of them
@@ -40,13 +42,6 @@ def make_history(service) -> list[str]:
     return sorted(name for name, when in jobs.items()
                   if schedule.following(when, now) - now <= STEP
                   and schedule.previous(when, now - STEP) > now - 2 * STEP)
-
-
-def _moved(row: dict, slot) -> dict:
-    """The run with its times so much earlier that it is of this slot, as a row of its own."""
-    earlier = clock.parse(row["slot"]) - slot
-    times = {name: clock.parse(row[name]) - earlier for name in TIMES if row[name]}
-    return {**row, **times, "slot": clock.text(slot), "id": None, "run_id": os.urandom(16).hex()}
 
 
 def make_due(path: str, jobs: list[str]) -> int:

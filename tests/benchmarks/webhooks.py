@@ -15,18 +15,10 @@ import time
 from tests.benchmarks.all import beside_goal, service
 from tests.servers.web import Web, full, loopback, silent
 from tests.support.hooks import fill
-from tests.support.shell import Shell
 
 DELIVERIES, ENDPOINTS, DEAD = 1000, 100, 10
 TIMEOUT, LATENCY = 15, 0.02         # seconds; that a living endpoint takes
 served: list = [0.0]             # when a living endpoint answered, the last one last
-
-
-def timed(one: Shell) -> tuple[float, float]:
-    """Seconds of one run, and until the last living endpoint was served."""
-    began = time.perf_counter()
-    one.run("retry_webhooks")
-    return time.perf_counter() - began, served[-1] - began
 
 
 def hosts(count: int, net: int = 0) -> list[str]:
@@ -35,7 +27,8 @@ def hosts(count: int, net: int = 0) -> list[str]:
 
 
 def run(port: int, dead_port: int | None) -> list[tuple[float, float]]:
-    """`timed` of the first run, and of a second one with as many deliveries again."""
+    """Seconds of the first run, and until the last living endpoint was served; the same of a second
+    one with as many deliveries again."""
     each, found = DELIVERIES // ENDPOINTS, []
     with service(webhooks={"allow_networks": "127.0.0.0/8", "timeout": f"{TIMEOUT}s"}) as one:
         for _ in range(2):
@@ -49,7 +42,9 @@ def run(port: int, dead_port: int | None) -> list[tuple[float, float]]:
                 if found:
                     one.db.execute("UPDATE {webhooks} SET failing_since = created_at "
                                    "WHERE url LIKE :dead", dead=f"%:{dead_port}/%")
-            found.append(timed(one))
+            began = time.perf_counter()
+            one.run("retry_webhooks")
+            found.append((time.perf_counter() - began, served[-1] - began))
     return found
 
 

@@ -10,12 +10,14 @@ from tests.support.product import references, table, tables
 
 Account = namedtuple("Account", "id word rows")
 TARGETS = {(reference.table, reference.column): reference.target for reference in references()}
-FIXED = {"direction": "forward", "severity": "info", "kind": "app_own", "persona": "porter",
-         "metric": "emails", "event": "alias.created"}
-OURS = {"kind": "forward", "run_id": None, "outcome": "sent"}       # our words of an attempt
-STATUS = {"message_logs": "delivered", "domains": "verified", "export_requests": "ready",
-          "webhook_deliveries": "pending", "failed_emails": "pending", "notifications": "pending",
-          "message_stats": "delivered"}
+# What a column holds that does not hold the word: of one table, of any table, by its type.
+OF_TABLE = {("users", "status"): "active", ("users", "deleted_at"): None,
+            ("users", "log_retention_days"): None, ("attempts", "kind"): "forward",
+            ("attempts", "run_id"): None, ("attempts", "outcome"): "sent",
+            ("message_logs", "status"): "delivered", ("message_stats", "status"): "delivered",
+            ("domains", "status"): "verified", ("export_requests", "status"): "ready"}
+OF_ANY = {"status": "pending", "direction": "forward", "severity": "info", "kind": "app_own",
+          "persona": "porter", "metric": "emails", "event": "alias.created"}
 
 
 def everything(bench, word: str = "jane", each: int = 3, **user) -> Account:
@@ -47,10 +49,8 @@ def found(bench, word: str) -> list[str]:
 
 
 def _insert(bench, entry, at: int, word: str, made: dict, user: dict) -> int | None:
-    row = {}
-    for column in entry.columns:
-        if column.type != "id":
-            row[column.name] = _value(bench, entry.name, column, at, word, made)
+    row = {column.name: _value(bench, entry.name, column, at, word, made)
+           for column in entry.columns if column.type != "id"}
     if entry.name == "users":
         row.update(user)
     if "raw_path" in row:
@@ -60,27 +60,19 @@ def _insert(bench, entry, at: int, word: str, made: dict, user: dict) -> int | N
 
 
 def _value(bench, name: str, column, at: int, word: str, made: dict):
-    target = TARGETS.get((name, column.name))
-    if target:
+    place = (name, column.name)
+    if target := TARGETS.get(place):
         return made[target][min(at, len(made[target])) - 1]
-    if name == "users" and column.name in ("status", "deleted_at", "log_retention_days"):
-        return {"status": "active"}.get(column.name)
-    if column.type == "flag":
-        return 1
-    if column.name == "status":
-        return STATUS[name]
     if name == "notification_optouts":
         return f"app_own{at}"
-    if name == "attempts" and column.name in OURS:
-        return OURS[column.name]
-    if column.name in FIXED:
-        return FIXED[column.name]
-    if column.type in ("time", "now"):
-        return None if column.null else bench.ago(days=3)
+    if place in OF_TABLE:
+        return OF_TABLE[place]
+    if column.name in OF_ANY:
+        return OF_ANY[column.name]
     if column.name.startswith(("claim_", "lease_")):
         return None
-    text = f"{word}-{name}-{column.name}-{at}"
+    text, then = f"{word}-{name}-{column.name}-{at}", None if column.null else bench.ago(days=3)
     return {"address": f"{text}@old.example", "hash": text[:64], "word": f"{word}{at}",
-            "label": text, "path": text, "line": text, "name": text, "text": text,
-            "json": f'{{"of": "{text}"}}', "blob": text.encode(),
+            "label": text, "path": text, "line": text, "name": text, "text": text, "flag": 1,
+            "json": f'{{"of": "{text}"}}', "blob": text.encode(), "time": then, "now": then,
             "date": (bench.now - timedelta(days=at)).date()}.get(column.type, at)

@@ -41,10 +41,8 @@ def _changed(sql: str) -> tuple:
     if not found or found[2] not in TABLES:
         return ()
     what, name, rest = found.groups()
-    if what == "DELETE FROM":
-        return name, "-", ()
-    if what == "INSERT INTO":
-        return name, "+", ()
+    if what != "UPDATE":
+        return name, "-" if what == "DELETE FROM" else "+", ()
     names, depth, text = set(), 0, rest.partition(" SET ")[2]
     for piece in re.split(r"([(),]| WHERE |CASE | END)", text):
         depth += (piece in ("(", "CASE ")) - (piece in (")", " END"))
@@ -63,12 +61,8 @@ def is_probe(statements) -> bool:
 
 def works_on(statements) -> set[str]:
     """`users`, `users=` and the like of the app's tables that these statements name and change."""
-    found: set[str] = set()
-    for sql in set(statements):
-        found |= _named(sql)
-        if changed := _changed(sql):
-            found.add(f"{changed[0]}{changed[1]}")
-    return found
+    return {name for sql in statements for name in (*_named(sql), "".join(_changed(sql)[:2]))
+            if name}
 
 
 def declared(job) -> set[str]:
@@ -79,5 +73,5 @@ def declared(job) -> set[str]:
 
 def written(statements) -> set[str]:
     """The columns of the app's that these statements change."""
-    return {f"{changed[0]}.{column}" for sql in set(statements) if (changed := _changed(sql))
+    return {f"{changed[0]}.{column}" for sql in statements if (changed := _changed(sql))
             for column in changed[2]}

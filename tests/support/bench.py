@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tests.support import adopted, databases, keyed, product
 from tests.support.product import IN_MEMORY, Answer, Console, Ports, Response, Result, Session
+from tests.support.shell import ini
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 
@@ -149,17 +150,12 @@ class Bench:
                     "spool": {"dir": "spool"}}
         for name, options in (*self._names.items(), *sections.items()):
             standard.setdefault(name, {}).update(options)
-        lines = [line for name, options in standard.items() if options
-                 for line in (f"[{name}]", *(f"{option} = {value}" for option,
-                                             value in options.items()))]
-        (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
+        (self.folder / "config.ini").write_text(ini(standard))
         self._config = product.load(None, beside=str(self.folder), environ={})
 
-    def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False,
-            **options) -> dict:
-        """Run a job, by its name or as a Job, with options as by `--set`. Its counts; a failure
-        fails the test."""
-        result = self.attempt(job, limit=limit, dry_run=dry_run, yes=yes, **options)
+    def run(self, job, **how) -> dict:
+        """Run a job that has to succeed. Its counts."""
+        result = self.attempt(job, **how)
         assert result["status"] in ("ok", "partial"), result["error"] or result["stop_reason"]
         return result["counts"]
 
@@ -170,7 +166,8 @@ class Bench:
         return result["error"]
 
     def attempt(self, job, *, limit=None, dry_run=False, yes=False, slot=None, **options) -> dict:
-        """Run a job; its outcome, whatever that is."""
+        """Run a job, by its name or as a Job, with options as by `--set`; its outcome, whatever
+        that is."""
         if isinstance(job, str):
             job = product.catalogue.load(job)
         self._begin()
@@ -312,11 +309,10 @@ class Zone(product.OneByOne, dict):
         self.asked.append((name, kind))
         if self.on_question:
             self.on_question(name, kind)
-        found = self.down or self.get((name, kind))
-        if found is None:
-            is_above = any(known.endswith(name) for known, _ in self)
-            return Answer("nodata" if is_above else "nxdomain")
-        return found if isinstance(found, Answer) else Answer("found", tuple(found))
+        if found := self.down or self.get((name, kind)):
+            return found if isinstance(found, Answer) else Answer("found", tuple(found))
+        is_above = any(known.endswith(name) for known, _ in self)
+        return Answer("nodata" if is_above else "nxdomain")
 
 
 class _Ports(Ports):

@@ -93,9 +93,8 @@ class Pool:
             database = migrated(self._free[-1])
             self._as_made[self._free[-1]] = database.query("SELECT * FROM {meta}")
             database.close()
-        url = self._free.pop()
-        self._seen[url] = _changes(server)
-        return url
+        self._seen[self._free[-1]] = _changes(server)
+        return self._free.pop()
 
     def give_back(self, server, url: str) -> None:
         """The test is over: the next one finds no row, and ids that begin at 1."""
@@ -155,14 +154,10 @@ def empty(database: Database) -> None:
 
 
 def files(folder) -> dict:
-    """{path: (content, mode, time)} of all below a folder, the shared memory of SQLite aside."""
-    found = {}
-    for path in sorted(Path(folder).rglob("*")):
-        state, is_file = path.lstat(), not path.is_dir()
-        if not path.name.endswith("-shm"):
-            found[str(path.relative_to(folder))] = (
-                path.read_bytes() if is_file else b"", state.st_mode, is_file and state.st_mtime_ns)
-    return found
+    """{path: ((content, time), mode)} of all below a folder, the shared memory of SQLite aside."""
+    return {str(path.relative_to(folder)): (
+        path.is_file() and (path.read_bytes(), path.stat().st_mtime_ns), path.lstat().st_mode)
+        for path in sorted(Path(folder).rglob("*")) if not path.name.endswith("-shm")}
 
 
 def bulk(database: Database, table: str, columns: list, values: list) -> None:

@@ -94,10 +94,8 @@ class Names:
             return self.numbers[row["id"]] if table in WITH_KEYS else id
 
         db.names, db.insert = self, add
-        # a key that the jobs have made stays as it is
         db.query = lambda sql, /, **values: [
-            {column: self.numbers.get(value, value) if isinstance(value, str) else value
-             for column, value in row.items()} for row in query(sql, **self._bound(sql, values))]
+            self._read(row) for row in query(sql, **self._bound(sql, values))]
         db.execute = lambda sql, /, **values: execute(sql, **self._bound(sql, values))
 
     def key(self, number):
@@ -115,6 +113,11 @@ class Names:
             self._next += 1
             row = {**row, "id": self._next}
         return {column: self.key(value) if column in wanted else value
+                for column, value in row.items()}
+
+    def _read(self, row: dict) -> dict:
+        """A row with numbers again. A key that the jobs have made stays as it is."""
+        return {column: self.numbers.get(value, value) if isinstance(value, str) else value
                 for column, value in row.items()}
 
     def _bound(self, sql: str, values: dict) -> dict:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import builtins
 import functools
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -51,38 +52,30 @@ def strike_at(how: int, point: str) -> None:
     """Let the signal come at that point."""
     if point.startswith("sql:"):
         _, number, part = point.split(":", 2)
-        strike_at_statement(how, part, int(number))
-    else:
-        strike_at_call(how, *point.split(":"))
-
-
-def strike_at_statement(how: int, part: str, number: int) -> None:
-    """Just before a statement of any connection."""
-    left = [number]
-
-    def look(sql: str, _values: dict, side: int) -> None:
-        is_one = part in sql and side == 0
-        left[0] -= is_one
-        if left[0] == 0 and is_one:
-            strike(how)
-    product.around_statements(look)
-
-
-def strike_at_call(how: int, module: str, name: str, when: str, number: str = "1") -> None:
-    """With a call of the function or method."""
+        reached = struck(how, int(number))
+        product.around_statements(lambda sql, _values, side: reached(side == 0 and part in sql))
+        return
+    module, name, when, *number = point.split(":")
     owner, last = found(f"{module}:{name}")
-    function, left = getattr(owner, last), [int(number)]
+    function, reached = getattr(owner, last), struck(how, *map(int, number))
 
     @functools.wraps(function)
-    def struck(*args, **named):
-        left[0] -= 1
-        if left[0] == 0 and when == "before":
-            strike(how)
+    def called(*args, **named):
+        reached(when == "before")
         result = function(*args, **named)
-        if left[0] == 0 and when == "after":
-            strike(how)
+        reached(when == "after")
         return result
-    setattr(owner, last, struck)
+    setattr(owner, last, called)
+
+
+def struck(how: int, number: int = 1):
+    """`reached(is_there)` sends the signal when it is there for the NUMBERth time."""
+    times = itertools.count(1)
+
+    def reached(is_there: bool) -> None:
+        if is_there and next(times) == number:
+            strike(how)
+    return reached
 
 
 def found(place: str) -> tuple:

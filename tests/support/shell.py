@@ -120,10 +120,7 @@ class Shell:
         merged = {**self.sections.get(section, {}), **options}
         self.sections[section] = {name: value for name, value in merged.items()
                                   if value is not None}
-        lines = [line for name, options in self.sections.items()
-                 for line in (f"[{name}]", *(f"{option} = {value}" for option,
-                                             value in options.items()))]
-        self.ini("\n".join(lines) + "\n")
+        self.ini(ini(self.sections))
 
     def ini(self, text: str) -> Path:
         """Write config.ini as it is given."""
@@ -189,8 +186,8 @@ class Shell:
 
     def runs(self, job: str | None = None) -> list[dict]:
         """All runs, or those of one job, oldest first."""
-        return self.db.query("SELECT * FROM {job_runs}" + (" WHERE job = :job" if job else "")
-                             + " ORDER BY id", **({"job": job} if job else {}))
+        return self.db.query("SELECT * FROM {job_runs} WHERE job = COALESCE(:job, job) ORDER BY id",
+                             job=job)
 
     def outcomes(self, job: str | None = None) -> list[str]:
         """How the runs ended, oldest first."""
@@ -217,8 +214,8 @@ class Shell:
 
     def working(self, job: str) -> dict:
         """Wait until a run of the job works; its row."""
-        return until(lambda: next((row for row in self.runs(job) if row["status"] == "running"),
-                                  None))
+        return until(lambda: self.db.row("SELECT * FROM {job_runs} WHERE job = :job AND "
+                                         "status = 'running'", job=job))
 
     def digging(self, *words: str, pause: int = 50) -> subprocess.Popen:
         """The odd job `dig` at work, which will not come to its end."""
@@ -293,6 +290,13 @@ class Shell:
         self.db.insert_all("notifications", [
             {"user_id": owner, "kind": "app_own", "to_email": f"o{at}@home.example",
              "subject": "Hello", "body_text": "x\n", "created_at": then} for at in range(number)])
+
+
+def ini(sections: dict) -> str:
+    """The text of a config.ini with these sections and options."""
+    return "".join(f"[{name}]\n" + "".join(f"{option} = {value}\n" for option, value
+                                           in options.items())
+                   for name, options in sections.items() if options)
 
 
 def on_terminal(command: list, folder: Path, environment: dict, answers=(), code=None) -> str:
