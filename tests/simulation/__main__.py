@@ -68,8 +68,9 @@ def run(options, seed: int, server, redis: str) -> dict:
         simulation.run()
         digests.add(simulation.digest)
         found = figures(simulation, options, began)
-        print(summary(found), simulation.failure(), sep="\n", flush=True)
+        print(summary(found), flush=True)
         if found["wrong"]:
+            print(simulation.failure(), flush=True)
             if options.shrink:
                 print("These faults are enough:", *(
                     f"  {text(fault.at)}  {faults.words(fault)}"

@@ -9,34 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import namedtuple
 from pathlib import Path
 
 from tests.support.product import IN_MEMORY, Answer, OneByOne, Response, Result
-
-Spell = namedtuple("Spell", "start end kind")
-Spell.__doc__ = "From one second to another something is as `kind` says."
 
 
 class Journal:
     """What reached the world outside, one JSON line each."""
 
     def __init__(self, path) -> None:
-        self.path, self._read = str(path), 0
+        self.path, self._read = Path(path), 0
+        self.path.touch()
 
     def write(self, **entry) -> None:
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         os.write(file, json.dumps(entry).encode() + b"\n")
         os.close(file)
 
     def new(self) -> list[dict]:
         """What came since this was last asked."""
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(self._read)
-                data = file.read()
-        except FileNotFoundError:
-            return []
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
         self._read += len(data)
         return [json.loads(line) for line in data.splitlines()]
 
@@ -46,18 +40,18 @@ class Weather:
 
     def __init__(self, clock) -> None:
         self._clock = clock
-        self.spells: dict[str, list[Spell]] = {}
+        self.spells: dict[str, list[tuple]] = {}        # (from, to, how it is)
 
     def add(self, what: str, how: str, lasts: float, after: float = 0) -> None:
         """Something is so for so many seconds, from now on or after some."""
         start = self._clock.seconds + after
-        self.spells.setdefault(what, []).append(Spell(start, start + lasts, how))
+        self.spells.setdefault(what, []).append((start, start + lasts, how))
 
     def now(self, what: str, otherwise: str = "good") -> str:
         """How it is at this moment; the spell that was added last counts."""
         second = self._clock.seconds
-        return next((spell.kind for spell in reversed(self.spells.get(what, ()))
-                     if spell.start <= second < spell.end), otherwise)
+        return next((how for start, end, how in reversed(self.spells.get(what, ()))
+                     if start <= second < end), otherwise)
 
 
 class Outside:

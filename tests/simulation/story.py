@@ -7,12 +7,13 @@ import shutil
 import signal
 import tempfile
 import time
-from collections import Counter, namedtuple
+from collections import Counter
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 from tests.support import product
 from tests.support.db import Busy, Client
@@ -40,20 +41,13 @@ SENT_BY = {oracle.QUEUES[name]: job for name, job in oracle.mail.JOBS.items()}
 # What may be planned, in the order in which it is done at one moment, all before a tick.
 ACTS, LATER, FAULTS, CLOCK, PLANNED, STOPPED = range(6)
 
-Played = namedtuple("Played", "digest counts wrong told seconds")
-Played.__doc__ = """What a run that another process made has come to.
-
-wrong  in words, with the last lines of the story; "" when every rule was kept
-told   all lines of the story        seconds  that were simulated
-"""
-
-
-def play(seed: int, days: int, minutes: float = 0.0, **how) -> Played:
-    """Make a run, and say what came of it."""
+def play(seed: int, days: int, minutes: float = 0.0, **how) -> SimpleNamespace:
+    """Make a run; what another process may hear of it."""
     simulation = Simulation(seed, days, **how)
     simulation.run(until=time.monotonic() + minutes * 60 if minutes else None)
-    return Played(simulation.digest, simulation.counts, simulation.failure(), simulation.lines,
-                  simulation.clock.seconds)
+    return SimpleNamespace(
+        digest=simulation.digest, counts=simulation.counts, wrong=simulation.failure(),
+        told=simulation.lines, seconds=simulation.clock.seconds)
 
 
 class Simulation:
@@ -117,7 +111,7 @@ class Simulation:
         for day in range(self.days):
             self._plans[ACTS].clear()           # what a long tick has left no time for
             for second, number, act in self.world.acts_of(day):
-                self._plan(ACTS, second, partial(self._act, day, number, act))
+                self._plan(ACTS, second, partial(self.world.do, day, number, act))
             while not self.wrong and (moment := self._next(min((day + 1) * DAY, end))) is not None:
                 self._go_to(moment)
             if self.wrong:
@@ -201,19 +195,15 @@ class Simulation:
 
     def later(self, seconds: float, act) -> None:
         """Let the app do that in so many seconds."""
-        self._plan(LATER, self.clock.seconds + seconds,
-                   lambda: self._say(self.world.attempt(act)))
-
-    def _act(self, *which) -> None:
-        if words := self.world.do(*which):
-            self._say(words)
+        self._plan(LATER, self.clock.seconds + seconds, partial(self.world.attempt, act))
 
     def _go_to(self, moment: float) -> None:
         """Let time pass until then, and do what is to happen."""
         self.clock.seconds = moment
         for plans in self._plans:
             if plans and plans[0][0] <= moment:
-                heappop(plans)[-1]()
+                if words := heappop(plans)[-1]():
+                    self._say(words)
                 return
         self._last_tick = moment
         for host in self.hosts:
@@ -248,10 +238,8 @@ class Simulation:
             self.clock.skew = about[0]
             self._clock_right_since = now + about[1]
             self._plans[CLOCK].clear()
-            self.at(about[1], self._set_clock, "the clock is right again", CLOCK)
-
-    def _set_clock(self) -> None:
-        self.clock.skew = 0.0
+            self.at(about[1], partial(setattr, self.clock, "skew", 0.0),
+                    "the clock is right again", CLOCK)
 
     def _begin_catastrophe(self, name: str, seconds: float) -> None:
         """If there is none, nor a process that would go on in it."""
@@ -284,11 +272,11 @@ class Simulation:
 
     # Ticks
 
-    def command(self, host: Host, *words: str) -> int:
-        """What the operator types there, judged like a tick. Its exit code, or minus a signal."""
-        return self._tick(host, words=words)
+    def command(self, host: Host, *words: str) -> None:
+        """What the operator types there, judged like a tick."""
+        self._tick(host, words=words)
 
-    def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> int:
+    def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> None:
         before = self.look(ACTED_ON) if self._seen else self.look()
         began, self.tick = self.clock.seconds, self.tick + 1
         others = self._connected()
@@ -324,7 +312,6 @@ class Simulation:
         if struck or child or self.trouble():       # one that goes on was stopped until now
             self._last_trouble = now
         self._judge(self._step(began, before, struck, words, code, printed))
-        return code
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
         words, job = self.strikes.last()

@@ -8,27 +8,18 @@ FAILURES = 3
 SLACK = 3 * HOUR             # cron may come late
 
 
-class Spell:
-    """How a domain has been answering since it last was right: the first and the number of bad
-    answers, and when its owner was warned."""
-
-    since, failures, warned = None, 0, None
-
-
 class Domains(Rule):
-    """Verified only if its records were right, failed only after a warning and three days, and
+    """Verified only if its records were right, failed only after three days, and
     looked at as often as its age says."""
 
     def __init__(self) -> None:
-        self.spells: dict[int, Spell] = {}
+        self.failures: dict[int, list] = {}     # when it was not right, since it last was
         self.looked: dict[int, int] = {}
         self.last_answers: dict[int, str] = {}
 
     def check(self, step):
         answers = self._answers(step)
         for was, row in step.changed("domains"):
-            if row["warned_at"] != was["warned_at"] and row["warned_at"]:
-                yield from self._warned(step, row)
             if row["status"] != was["status"]:
                 yield from self._moved(step, was, row)
         for id, how in answers.items() if not step.struck and not step.trouble else ():
@@ -51,28 +42,14 @@ class Domains(Rule):
                    for id, hows in found.items()}
         self.last_answers.update(answers)
         for id, how in answers.items():
-            spell = self._spell(id)
             if how != "right":
-                spell.since = self.looked[id] if spell.since is None else spell.since
-                spell.failures += 1
+                self.failures.setdefault(id, []).append(self.looked[id])
             elif not step.struck or not step.after["domains"].get(id, {}).get("failing_since"):
-                self.spells[id] = Spell()       # a check that was killed has changed nothing
+                self.failures.pop(id, None)     # a check that was killed has changed nothing
         return answers
 
-    def _spell(self, id: int) -> Spell:
-        return self.spells.setdefault(id, Spell())
-
-    def _warned(self, step, row: dict):
-        id, spell = row["id"], self._spell(row["id"])
-        if step.right > 4 * DAY:
-            if spell.since is None or step.ended - spell.since < 6 * HOUR - 600:
-                yield f"the owner of domain {id} is warned before it has failed for six hours"
-            if spell.warned is not None:
-                yield f"the owner of domain {id} is warned again, and it was never right meanwhile"
-        spell.warned = int(step.began)
-
     def _moved(self, step, was: dict, row: dict):
-        id, spell = row["id"], self._spell(row["id"])
+        id = row["id"]
         # a process that was stopped goes on with the answer that it had
         answer = self.last_answers.get(id)
         if row["status"] == "verified" and answer != "right":
@@ -81,12 +58,10 @@ class Domains(Rule):
             if was["status"] == "pending" and step.ended - seconds(row["created_at"]) < GIVE_UP:
                 yield f"domain {id} has failed before it was 30 days old"
             elif was["status"] == "verified":
-                lasts = 0 if spell.since is None else step.ended - spell.since
-                if spell.failures < FAILURES or lasts < GRACE - HOUR:
-                    yield (f"domain {id} has failed after {spell.failures} failures in "
-                           f"{lasts / HOUR:.1f} h")
-                if spell.warned is None or step.ended - spell.warned < DAY - HOUR:
-                    yield f"domain {id} has failed without a warning a day before"
+                failures = self.failures.get(id, [])
+                lasts = step.ended - min(failures, default=step.ended)
+                if len(failures) < FAILURES or lasts < GRACE - HOUR:
+                    yield f"domain {id} has failed after {failures}, {lasts / HOUR:.1f} h"
         if was["status"] == "verified" and row["status"] == "pending":
             yield f"domain {id} was verified and is pending again"
 

@@ -65,13 +65,9 @@ class Ages:
         """Since when its owner, perhaps suspended or deleted before, can be notified; 0: is not."""
         return self._active.get(row["user_id"], 0)
 
-    def is_over(self, second: float) -> bool:
-        """Whether a limit may be past by now: what is exactly at it stays."""
-        return self.now > second
-
     def too_soon(self, what: str, limit: float):
         """What is wrong if that was done before its limit may have been past, or in doubt."""
-        if not self.is_over(limit):
+        if self.now <= limit:           # what is exactly at it stays
             yield f"{what} {limit - self.now:.0f} s before its limit"
         elif self.in_doubt:
             yield f"{what} while the clock was in doubt"

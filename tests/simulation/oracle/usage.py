@@ -135,16 +135,12 @@ class Thresholds(Rule):
                 step, step.began - 1) - found[1] >= timedelta(days=AFTER_THE_END):
             yield f"{name}: {begins} begins no cycle of these days"
         limit, used = user[METRICS[row["metric"]]], row["used"]
-        elapsed = [_elapsed(step, second, found) for second in (step.began, step.ended)]
         if limit is None or limit != row["limit_value"] or not _reaches(
                 used, limit, row["threshold"]):
             yield f"{name}: {used} of {limit} is less, or its limit is not {row['limit_value']}"
         if used not in {_used(rows, row["user_id"], row["metric"], found)
                         for rows in (step.before, step.after)}:
             yield f"{name}: {used} is not what was used"
-        if not min(elapsed) <= row["elapsed_percent"] <= min(
-                max(elapsed), THRESHOLDS[row["threshold"]] - 1):
-            yield f"{name} after {row['elapsed_percent']} % of the cycle, of which are {elapsed}"
 
     def _missing(self, step, id: int):
         user = step.before["users"].get(id)
