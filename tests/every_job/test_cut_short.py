@@ -14,8 +14,8 @@ import pytest
 
 from tests.support import databases
 from tests.support.archives import named
-from tests.support.forks import is_killed
 from tests.support.product import catalogue
+from tests.support.shell import is_killed
 from tests.test_hostile_rows import due
 
 # all but those that look at other jobs

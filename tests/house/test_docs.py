@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections import namedtuple
@@ -24,6 +23,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError
 from tests.house.source import ROOT, modules, remarks, tree
+from tests.support.db import run_sql
 from tests.support.product import forward
 
 DOCS = ROOT / "docs"
@@ -144,9 +144,8 @@ def wrong_setting(section: str | None, option: str, value: str | None) -> str:
 
 def wrong_span(text: str):
     """What is wrong with code in a sentence: an option, a setting, a variable, a column."""
-    if re.match(r"--?[a-z]", text):
-        for word in re.findall(r"(?<!\S)--?[a-z][\w-]*", text):
-            yield "" if word in all_options() else f"there is no option {word}"
+    for word in re.findall(r"(?<!\S)--?[a-z][\w-]*", text) if text.startswith("-") else ():
+        yield "" if word in all_options() else f"there is no option {word}"
     if setting := re.fullmatch(r"\[([a-z_]+)\](?: ([a-z_]+)(?: = (.*))?)?", text):
         yield wrong_setting(setting[1], setting[2] or "", setting[3])
     if (assigned := re.fullmatch(r"([a-z_]+) = ([^']*)", text)) and assigned[1] not in NOT_OURS:
@@ -171,12 +170,10 @@ def test_every_option_setting_variable_and_column_exists():
         for block in [*blocks(text), *re.findall(r"(?m)(?:^    .*\n)+", text)]:
             section = None
             for line in block.split("\n"):
-                title = re.fullmatch(r"\s*\[([a-z_]+)\]", line)
-                setting = re.fullmatch(r"\s*([a-z_]+) = (.*)", line)
-                if title:
+                if title := re.fullmatch(r"\s*\[([a-z_]+)\]", line):
                     section = title[1]
                     wrong.append((page, wrong_setting(section, "", None)))
-                elif setting and section:
+                elif section and (setting := re.fullmatch(r"\s*([a-z_]+) = (.*)", line)):
                     wrong.append((page, wrong_setting(section, setting[1], setting[2])))
     assert [each for each in wrong if each[1]] == []
 
@@ -316,10 +313,7 @@ def test_every_sql_statement_runs(sqlite_url):
     text = "\n".join(block for page in PAGES.values() for block in blocks(page))
     found = re.findall(r"(?ms)^((?:SELECT|INSERT|UPDATE|DELETE)\b.*?);$", text)
     assert len(found) >= 4
-    raw = sqlite3.connect(sqlite_url[len("sqlite:///"):])
-    for sql in found:
-        raw.execute(sql.replace("UTC_TIMESTAMP()", "datetime('now')"))
-    raw.close()
+    run_sql(sqlite_url, ";\n".join(found).replace("UTC_TIMESTAMP()", "datetime('now')") + ";")
 
 
 BOUNCE = (b"From: MAILER-DAEMON@relay.example\r\nMIME-Version: 1.0\r\n"

@@ -12,9 +12,9 @@ import pytest
 from tests.queue.filling import BOTH, fill, outcomes, owners, statuses
 from tests.queue.test_rows import QUEUES
 from tests.queue.test_rows import ROWS as OF_EACH
-from tests.support.forks import is_killed
 from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, RETRY, SENT, UNCERTAIN, Lost, Response, Result, clock
+from tests.support.shell import is_killed
 
 TABLES = {job: table for job, (table, _) in QUEUES.items()}
 TAKEN = Result(SENT, 250, "2.0.0", "taken")

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
 from pathlib import Path
 
 
@@ -19,13 +18,3 @@ def named(db, folder: Path) -> dict[str, list[dict]]:
                     "ORDER BY id")
     names = [row["location"].rpartition("/")[2] for row in rows]
     return {name: lines(folder / name) for name in names}
-
-
-def check_none_is_lost(db, folder: Path, before: list[dict]) -> None:
-    """Each row as it was is in the table or in an archive, and none in two."""
-    table = {row["id"]: row for row in db.query("SELECT * FROM {audit_logs}")}
-    held = [row for rows in named(db, folder).values() for row in rows]
-    assert max(Counter(row["id"] for row in held).values(), default=1) == 1
-    archived = {row["id"]: row for row in held}
-    for row in before:
-        assert row in (table.get(row["id"]), archived.get(row["id"])), row["id"]

@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from tests.support.databases import NOW, columns, files, listen, migrated
-from tests.support.forks import is_killed
 from tests.support.product import DatabaseError, check, connect, ddl, found, migrate, plan, table
+from tests.support.shell import is_killed
 
 
 def shape(db):
