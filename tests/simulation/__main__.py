@@ -17,7 +17,8 @@ from .story import Simulation
 FIGURES = Path(__file__).with_name("figures.jsonl")
 
 
-def arguments(argv: list[str]) -> argparse.Namespace:
+def main(argv: list[str]) -> int:
+    """Run what is asked for; 1 when a rule was broken."""
     parser = argparse.ArgumentParser(
         prog="python3 -m tests.simulation", description="Lets months of a small service pass, with "
         "faults drawn from a seed, and judges each tick. It ends with 1 when a rule was broken.")
@@ -33,12 +34,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         "faults that lead to it")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "
                         f"{FIGURES.name}, which the docs are made of")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str]) -> int:
-    """Run what is asked for; 1 when a rule was broken."""
-    options = arguments(argv)
+    options = parser.parse_args(argv)
     seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
     server, redis = None, ""
     with ExitStack() as stack:
@@ -67,8 +63,16 @@ def run(options, seed: int, server, redis: str) -> dict:
         simulation = make(planned)
         simulation.run()
         digests.add(simulation.digest)
-        found = figures(simulation, options, began)
-        print(summary(found), flush=True)
+        acts = {"act: " + name.replace("_", " "): number
+                for name, number in sorted(simulation.world.did.items())}
+        found = {"seed": seed, "days": simulation.days, "engine": options.engine,
+                 "hosts": options.hosts, "workers": options.workers, "digest": simulation.digest,
+                 "seconds": round(time.monotonic() - began, 1), "wrong": simulation.wrong,
+                 "counts": {**dict(sorted(simulation.counts.items())), **acts}}
+        print(*(f"  {number:8,}  {name}" for name, number in found["counts"].items()),
+              f"seed {seed}, {simulation.days} days on {options.engine}, digest "
+              f"{simulation.digest}, {found['seconds']} s: "
+              f"{simulation.wrong or 'every rule was kept'}", sep="\n", flush=True)
         if found["wrong"]:
             print(simulation.failure(), flush=True)
             if options.shrink:
@@ -96,22 +100,6 @@ def shrink(make, failed: Simulation) -> list:
                 left = fewer
         size //= 2
     return left
-
-
-def figures(simulation: Simulation, options, began: float) -> dict:
-    acts = {"act: " + name.replace("_", " "): number
-            for name, number in sorted(simulation.world.did.items())}
-    return {"seed": simulation.seed, "days": simulation.days, "engine": options.engine,
-            "hosts": options.hosts, "workers": options.workers, "digest": simulation.digest,
-            "seconds": round(time.monotonic() - began, 1),
-            "wrong": simulation.wrong,
-            "counts": {**dict(sorted(simulation.counts.items())), **acts}}
-
-
-def summary(found: dict) -> str:
-    rows = "\n".join(f"  {number:8,}  {name}" for name, number in found["counts"].items())
-    return (f"{rows}\nseed {found['seed']}, {found['days']} days on {found['engine']}, digest "
-            f"{found['digest']}, {found['seconds']} s: {found['wrong'] or 'every rule was kept'}")
 
 
 if __name__ == "__main__":

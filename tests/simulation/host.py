@@ -9,7 +9,6 @@ import os
 import random
 import resource
 import signal
-import stat
 import sys
 import traceback
 import zoneinfo
@@ -58,12 +57,7 @@ class Host:
         (self.folder / "config.ini").write_text("".join(
             f"[{name}]\n" + "".join(f"{option} = {value}\n" for option, value in values.items())
             for name, values in self.options.items() if name in (only or self.options)))
-        (self.folder / "config.ini").chmod(stat.S_IRUSR | stat.S_IWUSR)
-
-    @property
-    def has_workers(self) -> bool:
-        """Whether the workers of RQ do some of the jobs."""
-        return any(values.get("mode") == "rq" for values in self.options.values())
+        (self.folder / "config.ini").chmod(0o600)
 
     @staticmethod
     def warm(redis: str = "") -> None:

@@ -18,9 +18,9 @@ from itertools import count
 from tests.support import product
 
 from . import faults
+from .faults import HOUR
 from .story import Simulation
 
-HOUR = 3600
 DAYS = 45                       # for each
 SOON = 4                        # days, on two of which that job is aimed at
 
@@ -39,42 +39,35 @@ def in_statements(table: str, pattern: str, words: str):
     return put
 
 
-def in_runs_of(job: str):
-    """From now on, what tells whether a run of the job is under way."""
-    inside = [False]
+def in_runs_of(job: str, change):
+    """Within runs of the job, what `change` is given says that it is meant."""
+    def put(acted) -> None:
+        running: list[str] = []
 
-    def run(name: str, work):
-        inside[0] = name == job
-        try:
-            return work()
-        finally:
-            inside[0] = False
-    product.change_runs(run)
-    return lambda: inside[0]
+        def run(name: str, work):
+            running.append(name)
+            try:
+                return work()
+            finally:
+                running.pop()
+        product.change_runs(run)
+        change(lambda: running[-1:] == [job] and acted())
+    return put
 
 
 def ahead(job: str, seconds: float):
     """A job believes that it is later."""
-    def put(acted) -> None:
-        is_inside = in_runs_of(job)
-        product.change_clock(lambda: seconds if is_inside() and acted() else 0)
-    return put
+    return in_runs_of(job, lambda is_meant: product.change_clock(
+        lambda: seconds if is_meant() else 0))
 
 
 def in_parts(job: str):
     """A transaction of the job is stored statement by statement."""
-    def put(acted) -> None:
-        is_inside = in_runs_of(job)
-        product.split_transactions(lambda: is_inside() and acted())
-    return put
+    return in_runs_of(job, product.split_transactions)
 
 
 def all_is_well(acted) -> None:
-    def changed(code: int) -> int:
-        if code == 1:
-            acted()
-        return 0 if code == 1 else code
-    product.change_exit_codes(changed)
+    product.change_exit_codes(lambda code: 0 if code == 1 and acted() else code)
 
 
 MUTANTS = {
@@ -100,19 +93,13 @@ STRUCK = {"events-without-their-notice": "check_usage_thresholds",
           "totals-in-a-commit-of-their-own": "purge_message_logs"}
 
 
-# Looking for them
-
-def seed_for(name: str) -> int:
-    """The first seed whose strikes may show the fault."""
-    job = STRUCK.get(name)
-    return next(seed for seed in count(1) if not job or len({
+def search(name: str, days: int) -> str:
+    """What the simulation says of a fault, in a line, of the first seed whose strikes may show
+    it."""
+    began, job = time.monotonic(), STRUCK.get(name)
+    seed = next(seed for seed in count(1) if not job or len({
         fault.at // faults.DAY for fault in faults.draw(seed, SOON + 1, ["aim"])
         if fault.about[0] == job}) >= 2)
-
-
-def search(name: str, days: int) -> str:
-    """What the simulation says of a fault, in a line."""
-    began, seed = time.monotonic(), seed_for(name)
     simulation = Simulation(seed, days, mutant=MUTANTS[name])
     simulation.run()
     simulation.remove()
@@ -124,12 +111,11 @@ def search(name: str, days: int) -> str:
 
 def main(names: list[str]) -> None:
     """Look for all of them, and say which were found."""
-    found = 0
+    said = []
     for name in names or MUTANTS:
-        said = search(name, DAYS)
-        found += ": found " in said
-        print(said, flush=True)
-    print(f"\n{found} of {len(names or MUTANTS)} found")
+        said.append(search(name, DAYS))
+        print(said[-1], flush=True)
+    print(f"\n{sum(': found ' in line for line in said)} of {len(said)} found")
 
 
 if __name__ == "__main__":

@@ -34,9 +34,10 @@ class Armed(Structure):
 
 
 class Shared(Structure):
-    """What a parent and its forked children see alike, also after a SIGKILL."""
+    """The clock, and what else a parent and its forked children see alike after a SIGKILL too."""
     _fields_ = [
-        ("seconds", c_double), ("skew", c_double),
+        ("seconds", c_double),                      # since START
+        ("skew", c_double),                         # how far the host's clock is off
         ("any", Armed * len(POINTS)),               # of each point, whatever job runs
         ("aimed", Armed * (len(JOBS) + 1)),         # at the job of a number
         ("struck", c_int64),                        # the last point at which it did, plus one
@@ -48,22 +49,6 @@ class Shared(Structure):
     def make(cls) -> Shared:
         return cls.from_buffer(mmap.mmap(-1, sizeof(cls)))
 
-
-class VirtualClock:
-    """Seconds since START, in shared memory, never fewer. `skew` is how far the host's clock
-    is off."""
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-
-    seconds = property(lambda self: self._shared.seconds, lambda self, to: setattr(
-        self._shared, "seconds", max(to, self.seconds)))
-    skew = property(lambda self: self._shared.skew,
-                    lambda self, to: setattr(self._shared, "skew", to))
-
-    def true_time(self) -> datetime:
-        return START + timedelta(seconds=int(self.seconds))
-
     def now(self) -> datetime:
         """The time that the host believes it is."""
         return START + timedelta(seconds=int(self.seconds + self.skew))
@@ -73,7 +58,7 @@ class VirtualClock:
         return UP + self.seconds
 
     def sleep(self, seconds: float) -> None:
-        self._shared.seconds += seconds
+        self.seconds += seconds
 
 
 class Strikes:

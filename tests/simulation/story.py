@@ -66,8 +66,8 @@ class Simulation:
         self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
         self.url = url or f"sqlite:///{self.folder}/jobs.db"
         self.faults = faults_.draw(seed, days) if faults is None else faults
-        shared = points.Shared.make()
-        self.clock, self.strikes = points.VirtualClock(shared), points.Strikes(shared)
+        self.clock = points.Shared.make()
+        self.strikes = points.Strikes(self.clock)
         self.journal = outside.Journal(self.folder / "journal")
         self.weather = outside.Weather(self.clock)
         self.outside = outside.Outside(seed, self.clock, self.strikes, self.weather, self.journal)
@@ -76,10 +76,10 @@ class Simulation:
         self.hosts = [Host(self.folder / f"host{number}", self, self.folder)
                       for number in range(1, hosts + 1)]
         self.judge = Judge()
-        self.tick, self.counts = 0, Counter()
+        self.tick, self.counts = 0, Counter({"messages accepted": 0, "second copies": 0})
+        self._accepted: set[str] = set()
         self.lines: list[str] = []
         self.wrong = ""
-        self._hash = hashlib.sha256()
         self._bad: list[tuple] = []             # (from, to, what, words): something is wrong
         self._plans: list[list] = [[] for _ in range(STOPPED + 1)]
         self._order = count()
@@ -98,7 +98,7 @@ class Simulation:
         """All of it, or as many days as end before `until` on time.monotonic(). The folder is
         removed unless a rule was broken."""
         Host.warm(self.redis)
-        for name in ("spool", "exports", "archive"):
+        for name in catastrophes.FOLDERS:
             (self.folder / name).mkdir(mode=0o700)
         if self.hosts[0].run("migrate"):
             raise RuntimeError(self.hosts[0].printed())
@@ -116,12 +116,11 @@ class Simulation:
                 self._go_to(moment)
             if self.wrong:
                 break
-            self._end_of_day(day)
+            self.clock.seconds = max((day + 1) * DAY, self.clock.seconds)
+            self.strikes.disarm(aims=day >= self.days - 2)
             if until and time.monotonic() > until:
                 self.days = day + 1
                 break
-        for rule in self.judge.rules:
-            self.counts.update(rule.figures())
         self.world.close()
         for host in self.hosts:
             for child in [*host.stopped]:
@@ -147,7 +146,8 @@ class Simulation:
     @property
     def digest(self) -> str:
         """Of all that was told."""
-        return self._hash.hexdigest()[:16]
+        told = "".join(f"{line}\n" for line in self.lines)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     # Time
 
@@ -208,11 +208,7 @@ class Simulation:
         self._last_tick = moment
         for host in self.hosts:
             if not self.wrong:
-                self._tick(host)
-
-    def _end_of_day(self, day: int) -> None:
-        self.clock.seconds = (day + 1) * DAY
-        self.strikes.disarm(aims=day >= self.days - 2)
+                self.command(host, "run-due")
 
     # Faults
 
@@ -272,11 +268,8 @@ class Simulation:
 
     # Ticks
 
-    def command(self, host: Host, *words: str) -> None:
-        """What the operator types there, judged like a tick."""
-        self._tick(host, words=words)
-
-    def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> None:
+    def command(self, host: Host, *words: str, child: int | None = None) -> None:
+        """What cron or the operator begins there, or a stopped process goes on with; judged."""
         before = self.look(ACTED_ON) if self._seen else self.look()
         began, self.tick = self.clock.seconds, self.tick + 1
         others = self._connected()
@@ -288,8 +281,8 @@ class Simulation:
         with self._busy(later) if later or "busy" in bad else nullcontext():
             code = host.go_on(child) if child else host.run(*words)
             self._note_strike(host, code, struck)
-            if (host.has_workers and not child and words == ("run-due",)
-                    and code != -signal.SIGSTOP):
+            if (any(values.get("mode") == "rq" for values in host.options.values())
+                    and not child and words == ("run-due",) and code != -signal.SIGSTOP):
                 of_worker = host.run("worker", "--burst")
                 self._note_strike(host, of_worker, struck)
                 code = code or of_worker
@@ -297,7 +290,7 @@ class Simulation:
             self._until_cut_off(others)
         if code == -signal.SIGSTOP:
             self._plan(STOPPED, began + HOUR * (1 + self.tick % 5),
-                       partial(self._tick, host, host.stopped[-1]))
+                       partial(self.command, host, "run-due", child=host.stopped[-1]))
         self.counts["ticks" if words == ("run-due",) else "commands"] += 1
         self._stamp(host)
         printed = host.printed().replace(str(self.folder), "")      # the same in every story
@@ -311,7 +304,7 @@ class Simulation:
                                                        if stop <= now), 0)
         if struck or child or self.trouble():       # one that goes on was stopped until now
             self._last_trouble = now
-        self._judge(self._step(began, before, struck, words, code, printed))
+        self._judge(began, before, struck, words, code, printed)
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
         words, job = self.strikes.last()
@@ -375,8 +368,7 @@ class Simulation:
     def _stamp(self, host: Host) -> None:
         """Give the files that were written just now the time that it is here."""
         moment, started = self.clock.now().timestamp(), oracle.START.timestamp()
-        for folder in (host.folder / "state", self.folder / "exports", self.folder / "archive",
-                       self.folder / "spool"):
+        for folder in (host.folder / "state", *map(self.folder.joinpath, catastrophes.FOLDERS)):
             for path in folder.rglob("*") if folder.exists() else ():
                 if path.stat().st_mtime < started:
                     os.utime(path, (moment, moment))
@@ -405,28 +397,25 @@ class Simulation:
         known = self._numbers.setdefault(table, {})
         return known.setdefault(id, len(known) + 1)
 
-    def _item(self, item: str) -> str:
-        kind, _, id = item.partition("-")
-        table = oracle.QUEUES.get(kind)
-        return f"{kind}-{self.number(table, int(id))}" if table else item
-
-    def _step(self, began: float, before: dict, struck, words, code, printed) -> oracle.Step:
+    def _judge(self, began: float, before: dict, struck, words, code, printed) -> None:
         after = self.look()
         files = {name: {str(path.relative_to(self.folder / name))
                         for path in (self.folder / name).rglob("*") if path.is_file()}
-                 for name in ("spool", "exports", "archive")}
-        now = self.clock.seconds
-        return oracle.Step(began, now, before, after, self.journal.new(), struck,
-                           self._last_trouble, self.trouble(), files,
-                           self.hosts[0].options, self._clock_right_since, self.clock.skew, words,
-                           code, printed, self.judge.ages)
-
-    def _judge(self, step: oracle.Step) -> None:
+                 for name in catastrophes.FOLDERS}
+        step = oracle.Step(
+            began, self.clock.seconds, before, after, self.journal.new(), struck,
+            self._last_trouble, self.trouble(), files, self.hosts[0].options,
+            self._clock_right_since, self.clock.skew, words, code, printed, self.judge.ages)
         for entry in step.journal:
             self.counts[f"{entry['what']} {entry.get('outcome') or entry.get('status')}"] += 1
-            self._say(" ".join(f"{value}" for name, value in {
-                **entry, "item": self._item(entry["item"])}.items()
-                if name in ("what", "item", "to", "outcome", "status", "url")))
+            kind, _, id = entry["item"].partition("-")
+            table, item = oracle.QUEUES.get(kind), entry["item"]
+            if table in oracle.mail.TABLES.values() and oracle.is_good(entry):
+                self.counts["second copies" if item in self._accepted else "messages accepted"] += 1
+                self._accepted.add(item)
+            told = {**entry, "item": f"{kind}-{self.number(table, int(id))}" if table else item}
+            self._say(" ".join(f"{value}" for name, value in told.items()
+                               if name in ("what", "item", "to", "outcome", "status", "url")))
         for row in step.new("job_runs").values():
             self.counts[f"runs: {row['trigger_type']}"] += 1
         for table in SENT_BY:
@@ -437,7 +426,5 @@ class Simulation:
         self.wrong = self.judge.wrong(step, *[self._catastrophe] * bool(self._catastrophe))
 
     def _say(self, words: str) -> None:
-        line = f"{oracle.text(self.clock.seconds)}  {words}"
-        self.lines.append(line)
-        self._hash.update(line.encode() + b"\n")
+        self.lines.append(f"{oracle.text(self.clock.seconds)}  {words}")
 

@@ -1,7 +1,8 @@
 """The service: who uses it, and what its app, its mail hook and its operator do each day.
 
-An act is a function of the world and a random generator; how often it happens a day stands with it.
-Acts write plain rows and files, as docs/data-model.md has it, and never through a job.
+An act is a function of the world and a random generator, from which all comes that is random in
+it. It returns words for the story, or "" where there was nothing to do. Acts write plain rows and
+files, as docs/data-model.md has it, and never call the product but through its command line.
 """
 from __future__ import annotations
 
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from tests.support.db import Busy, Client
 
+from .oracle import START
+
 # (how often a day, function): what the modules of acts/ declare
 ACTS: list[tuple] = []
-MINUTE, HOUR, DAY = 60, 3600, 86400
+HOUR, DAY = 3600, 86400
 NO_TWINS = ("operator", "workers")      # modules whose acts make no rows
 BUSY = "the app finds the database busy"
 # Of a cycle, in which a user has some 50 messages of 30 kB: most cross a threshold twice
@@ -113,7 +116,7 @@ class World:
 
     def now(self) -> datetime:
         """The time that it is, for the app's columns."""
-        return self.clock.true_time()
+        return START + timedelta(seconds=int(self.clock.seconds))
 
     def text(self, **ago) -> str:
         """So long ago, as a column has it."""
@@ -129,10 +132,6 @@ class World:
         self.simulation.number(table, id)
         return id
 
-    def add_link(self, alias: int, destination: int) -> None:
-        self.db.execute("INSERT INTO {alias_destinations} (alias_id, destination_id) "
-                        "VALUES (:alias, :destination)", alias=alias, destination=destination)
-
     def pick(self, chosen, table: str, where: str = ANY, order: str = "id",
              **values) -> dict | None:
         """One of the rows, or None."""
@@ -142,15 +141,15 @@ class World:
     def hash(self) -> str:
         return f"{next(self.numbers):064x}"
 
-    def spooled(self, size: int) -> str:
-        """A raw message in the spool; its path there."""
+    def spooled(self, size: int, ago: float = 0) -> str:
+        """A raw message that has been in the spool for so many seconds; its path there."""
         path = f"{self.now():%Y/%m}/m{next(self.numbers)}.eml"
         file = self.spool / path
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         head = (f"From: someone@sender.test\r\nMessage-ID: <{path}>\r\nSubject: {path}\r\n\r\n")
         file.write_bytes(head.encode() + b"x" * max(0, size - len(head)))
         file.chmod(0o600)
-        moment = self.now().timestamp()
+        moment = self.now().timestamp() - ago
         os.utime(file, (moment, moment))
         return path
 

@@ -22,7 +22,7 @@ import pytest
 from tests.simulation.acts import accounts, mail, web
 from tests.simulation.host import Host
 from tests.simulation.outside import Journal, Outside, Weather
-from tests.simulation.points import SIDES, Shared, Strikes, VirtualClock
+from tests.simulation.points import SIDES, Shared, Strikes
 from tests.simulation.world import World
 
 KILLS = int(os.environ.get("STORM", "6"))
@@ -77,8 +77,8 @@ class Storm:
     def __init__(self, job: str, seed: int, folder: Path, url: str) -> None:
         self.job, self.queue, self.seed, self.tick = job, QUEUES[job], seed, 0
         self.folder, self.url = folder, url
-        shared = Shared.make()
-        self.clock, self.strikes = VirtualClock(shared), Strikes(shared)
+        self.clock = Shared.make()
+        self.strikes = Strikes(self.clock)
         self.journal, self.weather = Journal(folder / "journal"), Weather(self.clock)
         self.outside = Outside(seed, self.clock, self.strikes, self.weather, self.journal)
         self.world, self.chosen = World(self), random.Random(f"{seed} {job}")

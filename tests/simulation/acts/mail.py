@@ -5,14 +5,12 @@ import random
 
 from ..world import ACTIVE, BYTE_LIMITS, EMAIL_LIMITS, NATURES, OF_ACTIVE, World, act
 
-FIRST_USERS = 6
-
 
 def begin(world: World) -> None:
     """The users that are there on the first day."""
     chosen = random.Random(f"{world.seed} begin")
     world.open()
-    for _ in range(FIRST_USERS):
+    for _ in range(6):
         sign_up(world, chosen)
 
 
@@ -31,7 +29,7 @@ def sign_up(world, chosen) -> str:
                             verified_at=world.text(), created_at=world.text())
     alias = world.add("aliases", user_id=id, address=f"first{number}@alias.example", active=1,
                       created_at=world.text())
-    world.add_link(alias, destination)
+    world.add("alias_destinations", alias_id=alias, destination_id=destination)
     return f"user {id} signs up"
 
 
@@ -44,7 +42,7 @@ def new_alias(world, chosen, user) -> str:
                       expires_at=None if ends is None else world.text(days=-ends))
     destination = world.pick(chosen, "destinations", "user_id = :user", user=user["id"])
     if destination:
-        world.add_link(alias, destination["id"])
+        world.add("alias_destinations", alias_id=alias, destination_id=destination["id"])
     return f"user {user['id']} makes alias {alias}" + (f" for {ends} days" if ends else "")
 
 

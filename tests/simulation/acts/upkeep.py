@@ -5,7 +5,6 @@ Times are often a full half hour, as most ticks are, so that rows are met exactl
 """
 from __future__ import annotations
 
-import os
 import random
 from datetime import timedelta
 
@@ -89,28 +88,25 @@ def message_is_logged_late(world, chosen, user) -> str:
     return f"messages {late - 1} and {late + 1} of user {user['id']} are logged"
 
 
-def _stored(world, chosen, table: str, days: float) -> str:
-    size = chosen.randrange(200, 3000)
-    path, when = world.spooled(size), _time(world, chosen, days)
-    ids = []
-    # one message for two aliases is one file, whatever becomes of each
-    for name in [table, chosen.choice([*STORED])][:1 if chosen.random() < 0.7 else 2]:
-        alias = world.pick(chosen, "aliases", OF_ACTIVE)
-        ids.append(alias and world.add(
-            name, user_id=alias["user_id"], alias_id=alias["id"], sender="someone@sender.test",
-            subject=f"Subject {path}", size_bytes=size, raw_path=path, **{STORED[name]: when}))
-    return f"{table} {ids}"
+def _stores(name: str, per_day: float, table: str):
+    def happens(world, chosen, days: float = 0) -> str:
+        size = chosen.randrange(200, 3000)
+        path, when = world.spooled(size), _time(world, chosen, days)
+        ids = []
+        # one message for two aliases is one file, whatever becomes of each
+        for to in [table, chosen.choice([*STORED])][:1 if chosen.random() < 0.7 else 2]:
+            alias = world.pick(chosen, "aliases", OF_ACTIVE)
+            ids.append(alias and world.add(
+                to, user_id=alias["user_id"], alias_id=alias["id"], sender="someone@sender.test",
+                subject=f"Subject {path}", size_bytes=size, raw_path=path, **{STORED[to]: when}))
+        return f"{table} {ids}"
+    happens.__name__ = name
+    return act(per_day)(happens)
 
 
-@act(per_day=0.8)
-def message_held(world, chosen, days: float = 0) -> str:
-    """A message over its owner's limit is held."""
-    return _stored(world, chosen, "overflow_hold", days)
-
-
-@act(per_day=1.2)
-def message_quarantined(world, chosen, days: float = 0) -> str:
-    return _stored(world, chosen, "spam_quarantine", days)
+# one over its owner's limit is held
+message_held = _stores("message_held", 0.8, "overflow_hold")
+message_quarantined = _stores("message_quarantined", 1.2, "spam_quarantine")
 
 
 @act(0.3, "failed_emails", f"status = 'pending' AND {OF_ACTIVE}")
@@ -144,11 +140,7 @@ def owner_releases(world, chosen) -> str:
 @act(per_day=0.3)
 def file_without_row(world, chosen) -> str:
     """The mail hook was ended between the file and its row; or it is only slow."""
-    path = world.spooled(500)
-    ago = chosen.choice((0, 2 * HOUR))
-    moment = world.now().timestamp() - ago
-    os.utime(world.spool / path, (moment, moment))
-    return f"the file {path} has no row"
+    return f"the file {world.spooled(500, chosen.choice((0, 2 * HOUR)))} has no row"
 
 
 # Accounts
@@ -246,10 +238,10 @@ def uses_destination(world, chosen, row) -> str:
     alias = world.pick(chosen, "aliases", "user_id = :user", user=row["user_id"])
     if not alias:
         return ""
-    link = {"alias": alias["id"], "destination": row["id"]}
-    where = " WHERE alias_id = :alias AND destination_id = :destination"
-    if not world.db.execute("DELETE FROM {alias_destinations}" + where, **link):
-        world.add_link(alias["id"], row["id"])
+    link = {"alias_id": alias["id"], "destination_id": row["id"]}
+    if not world.db.execute("DELETE FROM {alias_destinations} WHERE alias_id = :alias_id "
+                            "AND destination_id = :destination_id", **link):
+        world.add("alias_destinations", **link)
     return f"alias {alias['id']} and destination {row['id']}"
 
 

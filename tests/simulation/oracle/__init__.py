@@ -69,19 +69,19 @@ class Step(namedtuple("Step", "began ended before after journal struck quiet_sin
         return [(before[id], row) for id, row in self.after[table].items()
                 if id in before and before[id] != row]
 
-    def sent(self):
-        """(entry of the journal, what it is of, id) of what was sent of the queues, or was to
-        be."""
+    def sent(self, *names: str):
+        """(entry of the journal, what it is of, id) of what was sent of these queues, or all, or
+        was to be."""
         for entry in self.journal:
             name, _, id = entry["item"].partition("-")
-            if name in QUEUES and entry["what"] != "dns":
+            if name in (names or QUEUES) and entry["what"] != "dns":
                 yield entry, name, int(id)
 
     def was_tried(self, table: str, id) -> bool:
         """Whether a delivery or a notice went out, or should have. What has waited for its
         suspended owner for longer than it is kept then comes to its end and is old at once."""
-        return any(table == QUEUES[name] and name != "forward" and id == other
-                   for _, name, other in self.sent())
+        return any(table == QUEUES[name] and id == other
+                   for _, name, other in self.sent("notice", "webhook"))
 
     def notified(self, kind: str) -> Counter:
         """{user: how many notices of the kind they got}"""
@@ -122,10 +122,6 @@ class Rule:
     def check(self, step: Step):
         """Sentences."""
         return ()
-
-    def figures(self) -> dict[str, int]:
-        """What it has counted, for the summary of the run."""
-        return {}
 
 
 def is_good(entry: dict) -> bool:

@@ -95,9 +95,12 @@ class Erased(Rule):
             elif is_right and step.ended - seconds(user["deleted_at"]) < GRACE:
                 yield f"user {id} was erased before the 7 days were over"
         self._note(step)
+        told = {row["user_id"] for row in step.after["notifications"].values()
+                if row["kind"] == NOTICE and row["status"] == "sent"}
         for id, user in step.after["users"].items() if step.is_calm and is_right else ():
+            grace = GRACE if id in told else UNSENT
             if user["status"] == "deleted" and step.began - max(
-                    seconds(user["deleted_at"]) + _grace(step, id), step.quiet_since) > HOUR:
+                    seconds(user["deleted_at"]) + grace, step.quiet_since) > HOUR:
                 yield f"user {id} was deleted 7 days ago and is not erased"
         yield from self._left(step)
 
@@ -120,12 +123,6 @@ class Erased(Rule):
             if not step.struck and not step.trouble and (
                     step.quiet_since < since - HOUR or step.quiet > 26 * HOUR):
                 yield f"{path} is left in the spool of an account that was erased"
-
-
-def _grace(step, user: int) -> int:
-    sent = any(row["user_id"] == user and row["kind"] == NOTICE and row["status"] == "sent"
-               for row in step.after["notifications"].values())
-    return GRACE if sent else UNSENT
 
 
 class Suspended(Rule):

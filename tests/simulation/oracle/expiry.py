@@ -41,8 +41,12 @@ class HeldMail(Rule):
             else:
                 yield from ages.too_soon(f"held {id} was deleted", end)
         for was, row in step.changed("overflow_hold"):
-            if was["warned_at"] != row["warned_at"]:
-                yield from self._warned(step, was, row)
+            if was["warned_at"] == row["warned_at"]:
+                continue
+            if was["warned_at"] is not None or row["released_at"] is not None:
+                yield f"held {row['id']} was warned of twice, or though it is released"
+            if ages.now < seconds(row["held_at"]) + HELD - WARN_HELD:
+                yield f"held {row['id']} was warned of too early"
         for id, row in step.after["overflow_hold"].items():
             if step.is_leaving(row):
                 continue
@@ -62,13 +66,6 @@ class HeldMail(Rule):
             return None
         held = seconds(row["held_at"])
         return max(held + HELD, free(row["warning_id"], held + 2 * HELD, TO_ACT))
-
-    def _warned(self, step, was, row):
-        id = row["id"]
-        if was["warned_at"] is not None or row["released_at"] is not None:
-            yield f"held {id} was warned of twice, or though it is released"
-        if step.ages.now < seconds(row["held_at"]) + HELD - WARN_HELD:
-            yield f"held {id} was warned of too early"
 
 
 class AliasEnds(Rule):

@@ -48,8 +48,8 @@ class Ages:
         """After it: a notice that is sent in the tick that deletes has not been out for a day. The
         time that counts is the earlier of the true one and the one that the host believed in, which
         has no fractions of a second."""
-        for entry, name, id in step.sent():
-            if name == "notice" and entry["outcome"] in oracle.REACHED:
+        for entry, _, id in step.sent("notice"):
+            if entry["outcome"] in oracle.REACHED:
                 self._reached.setdefault(id, entry["at"] - 1 + min(0, step.skew))
         for id, row in step.after["notifications"].items():
             if row["status"] == "sent":

@@ -54,12 +54,6 @@ class Copies(Rule):
             if len(in_the_air) > most * max(1, len(step.struck)):
                 yield f"{len(in_the_air)} items are in the air after one strike: {in_the_air}"
 
-    def figures(self):
-        """How many messages, and how many of them came twice."""
-        numbers = [number for item, number in self.accepted.items()
-                   if item.partition("-")[0] in TABLES]
-        return {"messages accepted": len(numbers), "second copies": sum(numbers) - len(numbers)}
-
 
 class NothingIsLost(Rule):
     """A forward is delivered, or its owner is notified, or nobody waits for it any more."""
@@ -102,10 +96,9 @@ class GivenUp(Rule):
         for item in again:
             self.tried[item] = 0
             self.finals.pop(item, None)
-        for entry, name, _ in step.sent():
-            outcome = entry.get("outcome")
-            if name in TABLES:
-                self.tried[entry["item"]] += outcome in ("retry", "uncertain", "final")
+        for entry, *_ in step.sent(*TABLES):
+            outcome = entry["outcome"]
+            self.tried[entry["item"]] += outcome in ("retry", "uncertain", "final")
             if outcome == "final":
                 self.finals.setdefault(entry["item"], []).append(entry["at"])
             elif outcome == "sent":
@@ -136,9 +129,9 @@ class InTime(Rule):
 
     def check(self, step):
         self.put_back.update(dict.fromkeys(_replayed(step, TABLES), step.ended))
-        for entry, name, id in step.sent():
+        for entry, name, id in step.sent(*TABLES):
             row = step.before[QUEUES[name]].get(id)     # None: it was queued in this very tick
-            if name not in TABLES or row is None or entry["outcome"] in ("relay", "lost"):
+            if row is None or entry["outcome"] in ("relay", "lost"):
                 continue
             due = seconds(row["next_attempt_at"])
             if due is None:
@@ -169,8 +162,8 @@ class Limits(Rule):
         self.sent: deque = deque()
 
     def check(self, step):
-        for entry, name, _ in step.sent():
-            if name not in TABLES or not is_good(entry):
+        for entry, *_ in step.sent(*TABLES):
+            if not is_good(entry):
                 continue
             self.sent.append(entry["at"])
             while self.sent[0] <= entry["at"] - HOUR:

@@ -85,20 +85,17 @@ class Alerts(Rule):
     def check(self, step):
         quiet = step.began - step.quiet_since
         for key, row in step.after["alerts"].items():
-            if row["notified_at"] in (None, step.before["alerts"].get(key, {}).get("notified_at")):
+            incident, now = (key, str(row["first_seen_at"])), seconds(row["notified_at"])
+            if row["notified_at"] not in (None, step.before["alerts"].get(key, {}).get(
+                    "notified_at")):
+                if row["resolved_at"]:
+                    self.ended.add(incident)
+                last = self.last.get(incident, now - REMIND)
+                if not row["resolved_at"] and now - last < REMIND - 60 and step.right > 3 * DAY:
+                    yield f"the operator was alerted to {key} again after {now - last} s"
+                self.last[incident] = now
+            if quiet <= DAY + 2 * HOUR or step.trouble:
                 continue
-            incident = key, str(row["first_seen_at"])
-            if row["resolved_at"]:
-                self.ended.add(incident)
-            now, last = seconds(row["notified_at"]), self.last.get(incident)
-            if (last is not None and not row["resolved_at"] and now - last < REMIND - 60
-                    and step.right > 3 * DAY):
-                yield f"the operator was alerted to {key} again after {(now - last) / HOUR:.1f} h"
-            self.last[incident] = now
-        if quiet <= DAY + 2 * HOUR or step.trouble:
-            return
-        for key, row in step.after["alerts"].items():
-            incident = key, str(row["first_seen_at"])
             if row["resolved_at"] and incident in self.last and incident not in self.ended:
                 yield f"nobody was told that the incident {key} is over: {row['subject']}"
             is_of_others = (OF_OTHERS in row["subject"]

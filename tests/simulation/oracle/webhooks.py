@@ -16,11 +16,6 @@ WHY = ("cancelled: the endpoint is disabled", "cancelled: the endpoint was disab
 SLACK = 2 * HOUR
 
 
-def requests(step) -> list[tuple[int, dict]]:
-    """(id of the delivery, entry) of what reached an endpoint, or should have."""
-    return [(id, entry) for entry, name, id in step.sent() if name == "webhook"]
-
-
 class Deliveries(Rule):
     """Each is delivered, or has visibly failed: with its attempts used up, or for a reason. No
     attempt before its time; none much after it, when all is quiet."""
@@ -32,7 +27,7 @@ class Deliveries(Rule):
 
     def check(self, step):
         rows, before = step.after["webhook_deliveries"], step.before["webhook_deliveries"]
-        for id, entry in requests(step):
+        for entry, _, id in step.sent("webhook"):
             row = before.get(id) or rows.get(id)
             if row and entry["id"] != row["event_id"]:
                 yield f"delivery {id} was sent as {entry['id']}, and its event is {row['event_id']}"
@@ -104,7 +99,7 @@ class Endpoints(Rule):
 
     def check(self, step):
         rows, failed, was_gone = step.before["webhook_deliveries"], {}, set()
-        for id, entry in requests(step):
+        for entry, _, id in step.sent("webhook"):
             hook = rows[id]["webhook_id"] if id in rows else None
             if hook is None:
                 continue
