@@ -14,7 +14,6 @@ from tests.servers.web import Web
 from tests.support.bench import Bench
 from tests.support.databases import Pool
 from tests.support.product import relay
-from tests.support.require import program
 from tests.support.shell import Shell
 
 # Started in the background or by nohup, a test run ignores these, and so would every process that
@@ -73,8 +72,6 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session")
 def mariadb():
     """A private MariaDB server for the whole session."""
-    program("mariadbd", "mariadb-server")
-    program("mariadb-install-db", "mariadb-server")
     with MariaDB() as server:
         yield server
 

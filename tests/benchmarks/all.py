@@ -2,9 +2,8 @@
 
     python -m tests.benchmarks.all [NAME ...] [--keep]
 
-It takes about an hour, on a machine that does nothing else. `--keep` puts the figures into
-tests/benchmarks/figures.json, in the place of those of the same benchmarks; `python3 -m
-docs.generate` makes the table of them.
+It takes about an hour, on a machine that does nothing else. `--keep` puts the figures of these into
+tests/benchmarks/figures.json, of which `python3 -m docs.generate` makes the table.
 """
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tests.servers import mariadb
+from tests.servers.mariadb import MariaDB
 from tests.support.shell import Shell
 
 FILE = Path(__file__).with_name("figures.json")
@@ -69,16 +68,9 @@ def service(url: str | None = None, **sections):
         made.close()
 
 
-@contextmanager
-def durable():
-    """A private MariaDB server with the durability of a real one, on a real disk: it has to be
-    waited for."""
-    memory, mariadb.MEMORY_DISK = mariadb.MEMORY_DISK, tempfile.gettempdir()
-    try:
-        with mariadb.MariaDB(*DURABLE) as server:
-            yield server
-    finally:
-        mariadb.MEMORY_DISK = memory
+def durable() -> MariaDB:
+    """A private MariaDB server with the durability of a real one, on a real disk."""
+    return MariaDB(*DURABLE, place=tempfile.gettempdir())
 
 
 def run(name: str) -> dict:

@@ -1,8 +1,7 @@
 """How fast forwards and notices leave, beside bare smtplib, on one relay in one run.
 
-Each is timed as a whole process, from its start to its end, over messages of 4 kB. Ours makes each
-result durable before the next message begins; with a limit a day it counts what was sent, too,
-before each.
+Each is timed as a whole process over messages of 4 kB. Ours makes each result durable before the
+next message begins; with a limit a day it counts what was sent, too, before each.
 """
 from __future__ import annotations
 

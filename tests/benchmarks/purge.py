@@ -72,8 +72,7 @@ def aged(case: Case, number: int) -> dict:
 
 
 def write(name: str, url: str) -> None:
-    """In a process of its own: say that it begins, insert and update until stdin ends, then print
-    the waits."""
+    """Say that it begins, insert and update until stdin ends, then print the waits."""
     case, db, waits, number = CASES[name], Client(url, timeout=600), [], 0
     print("begins", flush=True)
     while not waits or not select.select([sys.stdin], [], [], 0.005)[0]:
@@ -125,8 +124,8 @@ def measure(engine: str, name: str, make_url) -> None:
             f"{what} {value:,.0f}" for what, value in found[who].items()))
     if name == "plain":
         ratio = found["the job"]["rate"] / found["one DELETE"]["rate"]
-        print(beside_goal(f"{engine}, {name}: ours, relative to one DELETE", ratio,
-                          at_least=FASTER[engine]))
+        what = f"{engine}, {name}: ours, relative to one DELETE"
+        print(beside_goal(what, ratio, at_least=FASTER[engine]))
     print(beside_goal(f"{engine}, {name}: another writer waits, {WAITS[engine]}",
                       found["the job"][WAITS[engine]], at_most=LONGEST, unit=" ms"))
 

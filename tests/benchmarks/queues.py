@@ -1,10 +1,8 @@
 """What a run of a queue costs that begins 50 rows, with 1,000 rows that wait and with a million.
 
 Each is a run of `jobs.py JOB --limit 50` as it measures itself, without the start of Python; the
-best of nine, in turn. The rows are all due and one owner's, or due and of 10,000 owners, or due
-later and of 10,000 owners beside 1,000 due ones. Of rows that have no time yet it is asked how long
-a first run takes, as a whole process, that begins one. Mail goes to smtp-sink, requests to a server
-here.
+best of nine, in turn. Of rows that have no time yet it is asked how long a first run takes, as a
+whole process, that begins one. Mail goes to smtp-sink, requests to a server here.
 """
 from __future__ import annotations
 

@@ -24,8 +24,7 @@ ROUNDS = 25
 
 
 def main() -> None:
-    # The system's own Python, as a host's cron starts it: one in a virtual environment looks for
-    # its packages first.
+    # The system's own Python: one in a virtual environment looks for its packages first.
     python, jobs = shutil.which("python3", path="/usr/bin") or sys.executable, f"{ROOT}/jobs.py"
     contestants = {"python3 -c pass": [python, "-c", "pass"], TICK: [python, jobs, "run-due"],
                    IDLE: [python, jobs, "run-due"], FORWARDS: [python, jobs, "retry_forwards"]}

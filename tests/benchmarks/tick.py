@@ -1,8 +1,7 @@
 """An installation that has been at work for a day, and what makes an ordinary tick due again.
 
-What a host pays most often is `run-due` five minutes after the last one with nothing to do: the
-jobs that come every five minutes or more often are due, each is recorded, and the last one looks at
-what all others have recorded in a day.
+What a host pays most often is `run-due` five minutes after the last one: the jobs that come so
+often are due, each is recorded, and the last looks at what all others have recorded in a day.
 """
 from __future__ import annotations
 

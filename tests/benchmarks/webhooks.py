@@ -1,12 +1,9 @@
-"""How long 1,000 deliveries to 100 endpoints take when 10 of them are dead, beside the same without
-those.
+"""How long 1,000 deliveries to 100 endpoints take when 10 are dead, beside the same without those.
 
-Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose
-server accepts nothing ("no accept"), or accepts and never answers ("silent"). The first run of a
-kind meets them unaware; the second knows that they have been failing. The dead ones belong to
-another account. The goal is when the last living endpoint was served, beside the run without dead
-ones: its account has half of the slots at first, and three quarters when the others are known to
-fail.
+Each is timed as a whole process on SQLite. Dead are endpoints of another account whose server
+accepts nothing ("no accept"), or never answers ("silent"). The first run of a kind meets them
+unaware; the second knows that they fail. The goal is when the last living endpoint was served: its
+account has half of the slots, and three quarters when the others are known to fail.
 """
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the tests of the mail port share: stored messages, private relays, transports that get
-closed."""
+"""What the tests of the mail port share: stored messages, private relays, transports."""
 from __future__ import annotations
 
 import contextlib
@@ -45,8 +44,7 @@ def relay():
 
 @pytest.fixture
 def opened():
-    """Opens transports that are closed at the end: `opened(port=...)`, `opened(limits=...,
-    port=...)`."""
+    """Opens transports that are closed at the end: `opened(limits=..., port=...)`."""
     with contextlib.ExitStack() as stack:
         def open_(limits=None, **changes):
             transport = Ports(None).mail(section(**changes))
@@ -59,9 +57,8 @@ def opened():
 
 @pytest.fixture
 def send(opened, stored):
-    """Sends a message to a server and gives the result: `send(server)`, `send(server, NOTICE,
-    stored(b"..."), until=soon(9))`. Each server has one transport, which the first call opens, with
-    what else it is given."""
+    """The result of a message to a server: `send(server, NOTICE, stored(b"..."), until=soon(9))`.
+    Each server has one transport, which the first call opens, with what else it is given."""
     transports = {}
 
     def send_(server, to=ENVELOPE, message=None, until=None, **how):

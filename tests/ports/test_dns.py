@@ -82,8 +82,8 @@ def test_what_an_answer_means(resolver, monkeypatch, name, kind, expected):     
 
 def test_servfail_is_unknown_and_passes(unbound, resolver):                   # R48
     """The zone cannot be read, so that the failure comes at once, however slow the machine is."""
-    assert resolver.look_up("spoilt.example", "TXT") == Answer(UNKNOWN, why="the name server "
-                                                               "answered SERVFAIL")
+    found = resolver.look_up("spoilt.example", "TXT")
+    assert found == Answer(UNKNOWN, why="the name server answered SERVFAIL")
     unbound.stop()
     unbound.write("spoilt.example", "@ MX 0 mx.spoilt.example.")
     unbound.start()
@@ -91,8 +91,7 @@ def test_servfail_is_unknown_and_passes(unbound, resolver):                   # 
 
 
 def test_a_server_that_only_knows_its_own_zones_is_no_resolver():      # R48
-    """Asked for a name that it has delegated, it refers to another server, and says neither yes nor
-    no."""
+    """Asked for a name that it has delegated, it refers to another, and says neither yes nor no."""
     refers = Answer(UNKNOWN, why="the name server does not look names up for others")
     for flags, expected in ((b"\x81\x00", refers), (b"\x85\x00", Answer(NODATA))):
         with Slow(until=1, flags=flags) as server:
@@ -152,8 +151,8 @@ def test_all_questions_are_asked_together_and_none_outlives_the_run(is_stopped):
 
 
 def test_a_defect_is_one_items_and_comes_in_place_of_its_answers(resolver):       # R73
-    found = dict(resolver.each([(1, [("example.org", "NONSENSE")]), (2, [("example.org", "TXT")])],
-                               lambda: False))
+    items = [(1, [("example.org", "NONSENSE")]), (2, [("example.org", "TXT")])]
+    found = dict(resolver.each(items, lambda: False))
     assert "record type is unknown" in str(found[1])
     assert found[2]["example.org", "TXT"]
 
@@ -162,5 +161,5 @@ def test_without_dnspython_one_sentence_says_how_to_get_it():
     code = ("import sys; sys.modules['dns'] = None\nfrom jobs_lib.errors import JobsError\n"
             "try: import jobs_lib.ports.resolver\nexcept JobsError as e: print(e)")
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert run.stdout.startswith("checking domains needs dnspython, which is not installed: run "
-                                 ), run.stderr
+    said = "checking domains needs dnspython, which is not installed: run "
+    assert run.stdout.startswith(said), run.stderr

@@ -3,11 +3,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 
 from tests.servers.ports import free_port
 from tests.servers.process import Server
-from tests.support.require import missing, program
+from tests.support.require import program
 
 
 class Redis(Server):
@@ -39,7 +38,7 @@ class Redis(Server):
 class RabbitMQ(Server):
     """Celery's usual broker. It takes some ten seconds to start."""
 
-    LIBRARY = Path("/usr/lib/rabbitmq/bin")
+    LIBRARY = "/usr/lib/rabbitmq/bin"
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,8 +49,7 @@ class RabbitMQ(Server):
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def __enter__(self):
-        # Erlang's registry of names: the server starts one if there is none, which would outlive
-        # it.
+        # Erlang's registry of names: one that the server starts by itself would outlive it.
         self.names = subprocess.Popen([program("epmd", "erlang-base"), "-port", str(self.others[1]),
                                        "-address", "127.0.0.1"], stdin=subprocess.DEVNULL)
         return super().__enter__()
@@ -65,25 +63,21 @@ class RabbitMQ(Server):
         return [self._program("rabbitmq-server")]
 
     def _program(self, name: str) -> str:
-        program("rabbitmq-server", "rabbitmq-server")
         # Not the one in /usr/sbin, which is a wrapper that runs the machine's own server.
-        path = self.LIBRARY / name
-        return str(path) if path.exists() else missing(f"{path} is not there (Debian: apt-get "
-                                                       "install rabbitmq-server)")
+        return program(f"{self.LIBRARY}/{name}", "rabbitmq-server")
 
     def environment(self) -> dict:
         (self.folder / "plugins").write_text("[].")
         distribution, epmd = map(str, self.others)
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder),
-                "RABBITMQ_NODENAME": f"jobs{self.port}@localhost",
-                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_NODE_PORT": str(self.port),
-                "RABBITMQ_DIST_PORT": distribution, "ERL_EPMD_PORT": epmd,
-                "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
-                "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-                "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
-                "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_CONFIG_FILE": str(self.folder
-                                                                                   / "none"),
-                "RABBITMQ_PID_FILE": str(self.folder / "pid")}
+        own = {"NODENAME": f"jobs{self.port}@localhost", "NODE_IP_ADDRESS": "127.0.0.1",
+               "NODE_PORT": str(self.port), "DIST_PORT": distribution,
+               "CONF_ENV_FILE": "/dev/null"}
+        files = {"MNESIA_BASE": "data", "LOG_BASE": "log", "ENABLED_PLUGINS_FILE": "plugins",
+                 "CONFIG_FILE": "none", "PID_FILE": "pid"}
+        own.update((name, f"{self.folder}/{file}") for name, file in files.items())
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "ERL_EPMD_PORT": epmd,
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+                **{f"RABBITMQ_{name}": value for name, value in own.items()}}
 
     def answers(self) -> bool:
         from amqp import Connection

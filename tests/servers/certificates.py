@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-DAY = datetime.timedelta(days=1)
+DAY, ROOT = datetime.timedelta(days=1), "Test root"
 
 
 def name(text: str) -> x509.Name:
@@ -19,18 +19,15 @@ def name(text: str) -> x509.Name:
 
 
 class Authority:
-    """`ca_file` is its root; `context(...)` makes a server's TLS context with a certificate of its
-    own."""
+    """`ca_file` is its root; `context(...)` makes a server's TLS context."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.ca_file = str(folder / "ca.pem")
-        # Python 3.13 verifies strictly (RFC 5280): key identifiers and the root's key usage must be
-        # there
+        # Python 3.13 verifies strictly (RFC 5280): key identifiers and the root's usage are needed
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        root = self._build("Test root", self.key.public_key(), "Test root", self.key, usage,
-                           critical=True)
+        root = self._build(ROOT, self.key.public_key(), ROOT, self.key, usage, critical=True)
         Path(self.ca_file).write_bytes(root.public_bytes(serialization.Encoding.PEM))
 
     @staticmethod
@@ -47,17 +44,16 @@ class Authority:
             builder = builder.add_extension(each, is_critical)
         return builder.sign(signer, hashes.SHA256())
 
-    def context(self, *names: str, expired: bool = False,
-                self_signed: bool = False) -> ssl.SSLContext:
+    def context(self, *names: str, **how: bool) -> ssl.SSLContext:
         """A server context whose certificate is for these names or addresses."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.chain(*names, expired=expired, self_signed=self_signed))
+        context.load_cert_chain(self.chain(*names, **how))
         return context
 
     def chain(self, *names: str, expired: bool = False, self_signed: bool = False) -> Path:
         """A file with such a certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        issuer, signer = (names[0], key) if self_signed else ("Test root", self.key)
+        issuer, signer = (names[0], key) if self_signed else (ROOT, self.key)
         alternatives = [x509.IPAddress(ipaddress.ip_address(each)) if each[0].isdigit()
                         else x509.DNSName(each) for each in names]
         certificate = self._build(names[0], key.public_key(), issuer, signer,

@@ -1,7 +1,4 @@
-"""Private name servers on loopback ports: Unbound with zones of its own, a slow one, a silent one.
-
-    with Unbound({"example.org": "@ TXT hello"}) as resolver: ...
-"""
+"""Private name servers on loopback: Unbound with zones of its own, a slow one, a silent one."""
 from __future__ import annotations
 
 import asyncio
@@ -40,11 +37,10 @@ SOA = "$ORIGIN {}.\n$TTL 60\n@ SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1\
 
 
 class Unbound(Server):
-    """A resolver that has all zones itself, the root among them, so that a name of no zone does not
-    exist; answers over 512 bytes are cut off, so that they have to come by TCP.
+    """A resolver that has all zones itself, the root among them: a name of no zone does not exist.
+    Answers over 512 bytes are cut off, and so have to come by TCP.
 
-    zones   {name: its records, a line each: `@ TXT "..."`, `sel._domainkey CNAME ...`}; None: it
-            cannot be read: SERVFAIL, at once
+    zones   {name: its records, a line each: `@ TXT "..."`}; None: unreadable, SERVFAIL at once
     access  `allow`, or `refuse` to have everything answered by REFUSED
     """
 
@@ -80,8 +76,8 @@ class Unbound(Server):
 
 class Slow(asyncio.DatagramProtocol):
     """A resolver that is far away: it says of every name, after `seconds`, that there is none; or,
-    with `until`, once so many questions have come, which wait side by side. With neither it never
-    answers. `asked`: the questions that have come; `flags`: another answer."""
+    with `until`, once so many questions have come; with neither, never. `asked`: the questions that
+    have come; `flags`: another answer."""
 
     def __init__(self, seconds: float = 0.0, until: int = 0, flags: bytes = b"\x81\x83") -> None:
         self.seconds, self.until, self.flags = seconds, until, flags

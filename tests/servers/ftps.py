@@ -1,14 +1,13 @@
-"""A real, private vsftpd in a temporary folder, on loopback only: FTP over TLS, nothing in clear.
+"""A real, private vsftpd, on loopback only: FTP over TLS, nothing in clear.
 
 It lets one user in, by the password in a file, and asks that each data connection carries on the
-TLS session of its control connection. In its answers to PASV stands an address that is nobody's, as
-behind a router.
+TLS session of its control connection. It answers PASV by nobody's address, as behind a router.
 """
 from __future__ import annotations
 
 import contextlib
 import os
-import pwd
+import shutil
 import signal
 
 from tests.servers.certificates import Authority
@@ -35,10 +34,10 @@ anon_world_readable_only=NO
 anon_umask=077
 anon_max_rate={rate}
 dirlist_enable=NO
-ssl_enable=YES
+ssl_enable={tls}
 allow_anon_ssl=YES
-force_anon_logins_ssl=YES
-force_anon_data_ssl=YES
+force_anon_logins_ssl={tls}
+force_anon_data_ssl={tls}
 require_ssl_reuse=YES
 rsa_cert_file={folder}/server.pem
 secure_chroot_dir={folder}/empty
@@ -62,13 +61,10 @@ class Ftps(Server):
         (self.folder / "empty").mkdir()
         self.archive = self.folder / "root" / "audit"
         self.archive.mkdir(parents=True)
-        user = pwd.getpwnam("ftp")
-        os.chown(self.archive, user.pw_uid, user.pw_gid)
+        shutil.chown(self.archive, "ftp", "ftp")
         self.archive.chmod(0o700)
-        text = CONFIG.format(folder=self.folder, port=self.port, rate=rate)
-        (self.folder / "vsftpd.conf").write_text(text if tls
-                                                 else text.replace("=YES\nallow_anon_ssl",
-                                                                   "=NO\n#"))
+        (self.folder / "vsftpd.conf").write_text(CONFIG.format(
+            folder=self.folder, port=self.port, rate=rate, tls="YES" if tls else "NO"))
 
     def command(self) -> list[str]:
         return [program("vsftpd", "vsftpd"), str(self.folder / "vsftpd.conf")]

@@ -7,8 +7,7 @@ import threading
 
 
 class Listener:
-    """`with Web() as web:`; a subclass says by `serve(connection)` what each connection meets, in a
-    thread of its own."""
+    """A subclass says by `serve(connection)` what each meets, in a thread of its own."""
 
     def __init__(self, listener: socket.socket | None = None) -> None:
         self.listener = listener or socket.create_server(("127.0.0.1", 0))

@@ -7,6 +7,7 @@ the disk.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -16,29 +17,32 @@ from tests.support.require import program
 USER, PASSWORD = "jobs", "test-pass@word/1"
 ENCODED = "test-pass%40word%2F1"
 MEMORY_DISK = "/dev/shm"
+AS_ROOT = ["--user=root"] if os.geteuid() == 0 else []
 
 HOSTILE = ("--character-set-server=latin1", "--default-time-zone=-05:00", "--sql-mode=",
            "--transaction-isolation=REPEATABLE-READ")
 FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
         "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=48M", "--innodb-fast-shutdown=2",
-        "--performance-schema=OFF",
-        "--skip-log-bin", "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
+        "--performance-schema=OFF", "--skip-log-bin",
+        "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
 
 
 class MariaDB(Server):
-    """`with MariaDB() as server: url = server.database()`; `options` go to the server as they
-    are."""
+    """`with MariaDB() as server: url = server.database()`; `options` go to the server as they are;
+    `place`: another folder than the memory disk."""
 
-    def __init__(self, *options: str) -> None:
-        super().__init__(_place())
-        self.options = options
+    def __init__(self, *options: str, place: str = "") -> None:
+        super().__init__(place or _place())
         # short: a socket's path ends at 107 characters
-        self.socket = str(self.folder / "s")
-        self._number = 0
+        self.socket, self._number = str(self.folder / "s"), 0
+        # Its own tmpdir: a server that starts removes all `#sql*` files from it, whosever they are.
+        self.options = ["--no-defaults", f"--datadir={self.folder}/data",
+                        f"--tmpdir={self.folder}", *AS_ROOT]
+        self.own = options
 
     def __enter__(self) -> MariaDB:
         try:
-            self.install()
+            self._install()
             self.start()
             self.root(f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'")
             self.root(f"GRANT ALL PRIVILEGES ON `test\\_%`.* TO '{USER}'@'%'")
@@ -47,23 +51,19 @@ class MariaDB(Server):
             raise
         return self
 
-    def install(self) -> None:
+    def _install(self) -> None:
         """Make the system tables."""
         done = subprocess.run(
-            [program("mariadb-install-db", "mariadb-server"), "--no-defaults",
-             f"--datadir={self._data}", "--auth-root-authentication-method=normal",
-             "--skip-test-db", "--skip-name-resolve", f"--tmpdir={self.folder}", *self._as_root()],
+            [program("mariadb-install-db", "mariadb-server"), *self.options,
+             "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"],
             capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
 
     def command(self) -> list[str]:
-        # A tmpdir of its own: a server that starts removes all `#sql*` files from it, whosever they
-        # are.
-        return [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
-                f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
-                f"--pid-file={self.folder}/pid", f"--tmpdir={self.folder}", *self._as_root(),
-                *FAST, *HOSTILE, *self.options]
+        return [program("mariadbd", "mariadb-server"), *self.options, f"--socket={self.socket}",
+                f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
+                *FAST, *HOSTILE, *self.own]
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         """End the server; SIGKILL for a crash."""
@@ -100,10 +100,6 @@ class MariaDB(Server):
         finally:
             connection.close()
 
-    @property
-    def _data(self) -> str:
-        return os.path.join(self.folder, "data")
-
     def answers(self) -> bool:
         import pymysql
 
@@ -113,17 +109,8 @@ class MariaDB(Server):
             return False
         return True
 
-    @staticmethod
-    def _as_root() -> list:
-        return ["--user=root"] if os.geteuid() == 0 else []
-
 
 def _place() -> str | None:
-    """The memory disk if it has room: making a table costs a fifth there. Else the usual temporary
-    folder."""
-    try:
-        room = os.statvfs(MEMORY_DISK)
-    except OSError:
-        return None
-    roomy = room.f_bavail * room.f_frsize > 2 ** 31 and os.access(MEMORY_DISK, os.W_OK)
-    return MEMORY_DISK if roomy else None
+    """The memory disk if it has room, where making a table costs a fifth; else the usual folder."""
+    is_roomy = os.access(MEMORY_DISK, os.W_OK) and shutil.disk_usage(MEMORY_DISK).free > 2 ** 31
+    return MEMORY_DISK if is_roomy else None

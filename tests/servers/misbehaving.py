@@ -1,5 +1,4 @@
-"""A relay that does what it is told: refuses, drips, hangs or hangs up at any phase, and records
-every byte.
+"""A relay that refuses, drips, hangs or hangs up at any phase, as told, and records every byte.
 
     with Relay(RCPT=[b"550 5.1.1 no", OK], QUIT=HANG) as relay: ...
 
@@ -46,32 +45,22 @@ class Relay(Listener):
         self.received = []                 # the bytes of each connection
         self.contents = []                 # the bytes from DATA to the end of the dot, each time
         self.accepted = []                 # (sender, recipients, content as the relay keeps it)
-        self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.open = []
         super().__init__()
 
     def serve(self, connection) -> None:
         record = bytearray()
-        with self.lock:
-            self.open.append(connection)
-            self.received.append(record)
+        self.open.append(connection)
+        self.received.append(record)
         Conversation(self, connection, record).run()
 
     def answer(self, phase: str):
         """What the script says next for this phase."""
-        with self.lock:
-            given = self.answers.get(phase, OK)
-            if isinstance(given, list):
-                return given.pop(0) if given else OK
-            return given
-
-    def say_goodbye(self, reply: bytes) -> None:
-        """Says this on every open connection, unasked, and closes it."""
-        for connection in self.open:
-            with contextlib.suppress(OSError):
-                connection.sendall(reply)
-                connection.shutdown(socket.SHUT_RDWR)
+        given = self.answers.get(phase, OK)
+        if isinstance(given, list):
+            return given.pop(0) if given else OK
+        return given
 
     def commands(self) -> list:
         """The command words of all connections, in the order they came."""
@@ -85,11 +74,10 @@ class Relay(Listener):
     def __exit__(self, *how) -> None:
         self.stopping.set()
         super().__exit__(*how)
-        with self.lock:
-            for connection in self.open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-                connection.close()
+        for connection in self.open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
 
 class Gone(Exception):
@@ -136,12 +124,11 @@ class Conversation:
         self.buffer += data
 
     def say(self, phase: str, usual: bytes = b"", first=None) -> bool:
-        """Acts as the script says; whether the answer was a good one, before which `first` was
-        called."""
+        """Answer as the script says, after `first()` if that is good; whether it is."""
         answer = self.relay.answer(phase)
         usual = usual or USUAL.get(phase, b"250 2.0.0 Ok")
         reply = answer if isinstance(answer, bytes) else getattr(answer, "reply", b"")
-        good = isinstance(answer, Extra) or (reply[:1] in (b"2", b"3") or answer == OK)
+        good = isinstance(answer, Extra) or answer == OK or reply[:1] in (b"2", b"3")
         if good and first:
             first()
         if answer == HANG:
@@ -152,8 +139,8 @@ class Conversation:
         if answer in (DROP, RESET):
             raise Gone
         if isinstance(answer, Drip):
-            for at in range(len(answer.reply)):
-                self.connection.sendall(answer.reply[at:at + 1])
+            for each in answer.reply:
+                self.connection.sendall(bytes([each]))
                 time.sleep(answer.pause)
         elif isinstance(answer, Extra):
             self.connection.sendall(usual + b"\r\n" + answer.reply)
@@ -168,10 +155,9 @@ class Conversation:
         return good
 
     def on_ehlo(self, line: bytes, verb: str) -> None:
-        lines = ["relay.example", *self.relay.extensions]
-        signs = ["-"] * (len(lines) - 1) + [" "]
-        self.say("EHLO", "\r\n".join(f"250{sign}{word}" for sign,
-                                     word in zip(signs, lines)).encode())
+        *lines, last = "relay.example", *self.relay.extensions
+        self.say("EHLO", "".join(f"250-{word}\r\n" for word in lines).encode()
+                 + b"250 " + last.encode())
 
     def on_mail(self, line: bytes, verb: str) -> None:
         if self.sender is not None:
@@ -192,14 +178,11 @@ class Conversation:
         if not self.say("DATA"):
             return
         if self.relay.answers.get("content"):
-            self.peek(1)
+            self.receive()
             self.say("content")
             raise Gone
-        raw = b""
-        if self.peek(3) != b".\r\n":
-            raw = self.read_until(b"\r\n.\r\n") + b"\r\n"
-        else:
-            self.read_until(b".\r\n")
+        self.buffer = b"\r\n" + self.buffer          # a dot may be all
+        raw = (self.read_until(b"\r\n.\r\n") + b"\r\n")[2:]
         self.relay.contents.append(raw + b".\r\n")
         taken = (self.sender, self.recipients, re.sub(rb"(?m)^\.", b"", raw))
         self.sender, self.recipients = None, []
@@ -207,13 +190,6 @@ class Conversation:
             self.connection.sendall(b"554 5.5.1 no valid recipients\r\n")
         else:
             self.say("dot", first=lambda: self.relay.accepted.append(taken))
-
-    def peek(self, count: int) -> bytes:
-        while len(self.buffer) < count:
-            self.receive()
-        if self.relay.latency:
-            time.sleep(self.relay.latency)
-        return self.buffer[:count]
 
     def on_rset(self, line: bytes, verb: str) -> None:
         self.sender, self.recipients = None, []

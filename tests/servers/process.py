@@ -18,17 +18,15 @@ PR_SET_PDEATHSIG = 1
 
 
 def _die_with_parent() -> None:
-    """A killed test run must not leave a server behind (Linux only; elsewhere there is no such
-    call)."""
+    """A killed test run must not leave a server behind (there is such a call on Linux alone)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def below(pid: int) -> list[int]:
     """The processes that it started, and those that they did."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True,
-                           text=True).stdout.split()
-    return [each for child in map(int, found) for each in (child, *below(child))]
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True).stdout
+    return [each for child in map(int, found.split()) for each in (child, *below(child))]
 
 
 class Server:

@@ -1,5 +1,4 @@
-"""A TCP proxy before a server on this machine, which cuts the connection right after it passed a
-chosen word on."""
+"""A TCP proxy on this machine, which cuts a connection right after it passed a word on."""
 from __future__ import annotations
 
 import contextlib
@@ -36,8 +35,7 @@ class CutProxy(Listener):
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
-                cut = self._is_now(data)
-                if cut:
+                if cut := self._is_now(data):
                     self.cuts += 1
                     client.shutdown(socket.SHUT_RDWR)        # the client hears nothing more
                 if not (cut and self.before):

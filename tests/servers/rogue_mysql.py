@@ -1,5 +1,4 @@
-"""A stranger in the database server's place: it asks for the password in each way there is, and
-keeps what it gets."""
+"""A stranger in the database server's place: it asks for the password in each way there is."""
 from __future__ import annotations
 
 import contextlib

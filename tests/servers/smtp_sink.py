@@ -1,5 +1,4 @@
-"""Postfix's `smtp-sink` as a private relay on a free loopback port; its dump files say what it
-took."""
+"""Postfix's `smtp-sink` as a private relay; its dump files say what it took."""
 from __future__ import annotations
 
 import contextlib
@@ -13,8 +12,7 @@ from tests.support.require import program
 
 
 class Sink(Server):
-    """An smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is
-    fast."""
+    """An smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is fast."""
 
     def __init__(self, *arguments: str, dump: bool = True) -> None:
         super().__init__()
@@ -28,29 +26,22 @@ class Sink(Server):
         return [program("smtp-sink", "postfix"), "-c", *self.arguments, f"127.0.0.1:{self.port}",
                 "64"]
 
-    def dumps(self) -> list:
-        """The raw dump of each message taken, oldest first. A transaction that was begun and brings
-        none is an empty file, until the sink removes it."""
+    def messages(self) -> list:
+        """(sender, recipients, content) of each message taken, oldest first, the content with LF
+        line ends. A transaction that brings none is an empty file, until the sink removes it."""
         found = []
         for path in self.folder.glob("dump/m.*"):
             with contextlib.suppress(FileNotFoundError):
                 found.append((path.stat().st_mtime_ns, path.read_bytes()))
-        return [dump for _, dump in sorted(found) if dump]
-
-    def messages(self) -> list:
-        """(sender, recipients, content) of each message taken, the content with LF line ends."""
-        return [read_dump(dump) for dump in self.dumps()]
+        return [_read(dump) for _, dump in sorted(found) if dump]
 
     def count(self) -> Counter:
         """How often each Message-ID was taken."""
-        return Counter(email.message_from_bytes(content)["Message-ID"] for _, _,
-                       content in self.messages())
+        return Counter(email.message_from_bytes(each[2])["Message-ID"] for each in self.messages())
 
 
-def read_dump(dump: bytes):
-    """Sender, recipients and content of one dump: without the sink's own head lines and its last
-    line end."""
+def _read(dump: bytes):
+    """One of them, without the sink's own head lines and its last line end."""
     head = re.match(rb"((?:X-.*\n)+)Received: .*\n(?:\t.*\n)*", dump)
-    sender = re.search(rb"(?m)^X-Mail-Args: <(.*?)>", head[1])[1].decode()
-    recipients = [match.decode() for match in re.findall(rb"(?m)^X-Rcpt-Args: <(.*?)>", head[1])]
+    sender, *recipients = re.findall(r"(?m)^X-(?:Mail|Rcpt)-Args: <(.*?)>", head[1].decode())
     return sender, recipients, dump[head.end():-1]

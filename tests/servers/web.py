@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import time
 from collections import namedtuple
@@ -9,11 +10,11 @@ from collections import namedtuple
 from tests.servers.listener import Listener
 
 Heard = namedtuple("Heard", "line headers body")        # headers: {name in lower case: value}
+HERE = "127.0.0.1"
 
 
 def loopback(backlog: int = 64) -> socket.socket:
-    """A listener on one port of all addresses of this machine's loopback, 127.0.0.1 to
-    127.255.255.254."""
+    """A listener on one port of all loopback addresses, 127.0.0.1 to 127.255.255.254."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,9 +27,8 @@ def loopback(backlog: int = 64) -> socket.socket:
 def full(listener: socket.socket | None = None):
     """The address of a listener that takes no connection: every SYN is lost."""
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(listener or socket.create_server(("127.0.0.1", 0),
-                                                                        backlog=0))
-        address = "127.0.0.1", listener.getsockname()[1]
+        stack.enter_context(listener := listener or socket.create_server((HERE, 0), backlog=0))
+        address = HERE, listener.getsockname()[1]
         for _ in range(4):
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
@@ -44,8 +44,7 @@ class Web(Listener):
     SSLContext, it speaks TLS; with the host "" it listens on all addresses of the loopback.
     """
 
-    def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None,
-                 host: str = "127.0.0.1") -> None:
+    def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None, host=HERE) -> None:
         self.answer, self.tls, self.requests, self.connections = answer, tls, [], 0
         super().__init__(socket.create_server((host, 0), backlog=64) if host else loopback())
 
@@ -68,14 +67,12 @@ class Web(Listener):
     def _hear(connection) -> Heard:
         data = b""
         while b"\r\n\r\n" not in data:
-            part = connection.recv(65536)
-            if not part:
+            if not (part := connection.recv(65536)):
                 raise OSError("no request")
             data += part
         head, _, body = data.partition(b"\r\n\r\n")
         line, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _,
-                   value in (each.partition(": ") for each in lines)}
+        headers = {name.lower(): value for name, value in (each.split(": ", 1) for each in lines)}
         while len(body) < int(headers.get("content-length", 0)):
             body += connection.recv(65536)
         return Heard(line, headers, body)
@@ -85,10 +82,9 @@ def drip(data: bytes, seconds: float = 0.05, first: bytes = b""):
     """An answer that sends `first` at once and then a byte at a time, for ever."""
     def answer(connection, _heard) -> None:
         connection.sendall(first)
-        while True:
-            for at in range(len(data)):
-                connection.sendall(data[at:at + 1])
-                time.sleep(seconds)
+        for each in itertools.cycle(data):
+            connection.sendall(bytes([each]))
+            time.sleep(seconds)
     return answer
 
 

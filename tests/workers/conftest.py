@@ -88,8 +88,7 @@ def site(tmp_path, mariadb_url):
 
 @pytest.fixture
 def crew():
-    """`crew(installation, *words)` starts a worker, in a process group of its own; all end with the
-    test."""
+    """`crew(installation, *words)` starts a worker, in its own process group, for the test."""
     started: list[subprocess.Popen] = []
 
     def start(installation, *words: str, **how) -> subprocess.Popen:

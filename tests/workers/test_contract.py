@@ -63,8 +63,7 @@ def test_workers_run_what_is_due_once(site, engine, crew):                   # R
     # so the messages before it are through
     until(lambda: site.outcomes("tick_critical").count("ok") == 2)
     until(lambda: "ok" in site.outcomes("dig"))
-    # The second message for a slot may come while the first is worked: it finds the lock held, and
-    # is recorded as that.
+    # The second message for a slot may come while the first is worked, and find the lock held.
     worked = [row["status"] for job in ("dig", "tick_critical") for row in site.runs(job)
               if row["status"] != "skipped"]
     assert worked == ["ok"] * 3
@@ -81,8 +80,8 @@ def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6
     # back, with a message still in the queue
     site.configure("dig", mode="cron")
     assert site("run-due").code == 0
-    assert [(row["status"], row["trigger_type"]) for row in site.runs("dig")] == [("ok",
-                                                                                   "scheduled")]
+    row, = site.runs("dig")
+    assert (row["status"], row["trigger_type"]) == ("ok", "scheduled")
     site.configure(mode=mode.mode)                        # all of them
     site.configure("dig", mode=None)
     assert site("enqueue", "tick_normal").code == 0

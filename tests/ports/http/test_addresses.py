@@ -25,8 +25,7 @@ from tests.support.product import (
     public_addresses,
 )
 
-# Addresses that nobody may be made to call, in every spelling we know; retyped from the sources
-# named beside them.
+# Addresses that nobody may be made to call, retyped from the sources named beside them.
 
 # IANA IPv4 Special-Purpose Address Registry (RFC 6890 and updates), all entries
 IANA_4 = """
@@ -36,8 +35,7 @@ IANA_4 = """
     192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4 255.255.255.255/32
 """.split()
 
-# IANA IPv6 Special-Purpose Address Registry, all entries but the two that are judged by the IPv4
-# address behind them
+# IANA IPv6 Special-Purpose Address Registry, but the two that are judged by the IPv4 behind them
 IANA_6 = """
     ::1/128 ::/128 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001::/32 2001:1::1/128
     2001:1::2/128 2001:1::3/128 2001:2::/48 2001:3::/32 2001:4:112::/48 2001:10::/28
@@ -45,8 +43,7 @@ IANA_6 = """
     fc00::/7 fe80::/10
 """.split()
 
-# IANA IPv4 Multicast Address Space (RFC 5771); RFC 4291 2.7; RFC 3879; RFC 3701; RFC 4291 2.4: not
-# given out
+# IPv4 multicast (RFC 5771); RFC 4291 2.7; RFC 3879; RFC 3701; RFC 4291 2.4: not given out
 OTHERS = """
     224.0.0.0/4 ff00::/8 fec0::/10 3ffe::/16 4000::/3 6000::/3 8000::/3 a000::/3 c000::/3
     e000::/4 0200::/7
@@ -60,8 +57,7 @@ METADATA = """
     fd20:ce::254 168.63.129.16 100.100.100.200 192.0.0.192
 """.split()
 
-# Public, and to be let through: resolvers and sites known to everybody; RFC 6052 and RFC 4291
-# 2.5.5.2 around them
+# To be let through: resolvers and sites known to everybody; RFC 6052, RFC 4291 2.5.5.2 around them
 PUBLIC = """
     8.8.8.8 1.1.1.1 9.9.9.9 93.184.216.34 100.63.255.255 100.128.0.0 172.15.255.255 172.32.0.0
     168.63.129.15 168.63.129.17 169.253.255.255 169.255.0.0 192.0.1.0 198.17.255.255 198.20.0.0
@@ -85,8 +81,7 @@ def embedded(address: str) -> list[str]:
             f"64:ff9b:1::{high}:{low}",         # NAT64 of a network of its own, RFC 8215
             f"2002:{high}:{low}::",             # 6to4, RFC 3056 2
             f"2002:{high}:{low}::1",
-            f"2001:0:{high}:{low}::",           # Teredo, its server, RFC 4380 4
-            # and its client
+            f"2001:0:{high}:{low}::",           # Teredo, RFC 4380 4, its server and its client
             f"2001:0:808:808:0:0:{(one << 8 | two) ^ 0xffff:x}:{(three << 8 | four) ^ 0xffff:x}"]
 
 
@@ -108,8 +103,7 @@ SPELLINGS = """
     [ff02::1] [::ffff:169.254.169.254] [::ffff:a9fe:a9fe] [64:ff9b::a9fe:a9fe] [2001:0:7f00:1::]
 """.split()
 
-# Refused before anything is resolved: RFC 3986 is read in more than one way here, or the port or
-# scheme is not ours.
+# Refused unresolved: RFC 3986 is read in more ways than one, or the port or scheme is not ours.
 REFUSED_URLS = (
     "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:70/_x", "dict://127.0.0.1:11211/",
     "//127.0.0.1/", "127.0.0.1", "", "http://", "https:///", "http:127.0.0.1", "http:/127.0.0.1/",
@@ -127,11 +121,11 @@ REFUSED_URLS = (
 )
 
 
-def poster(*allowed: str) -> Poster:
-    """One that may also call these networks."""
+def post(url: str, *allowed: str):
+    """A request of one that may also call these networks."""
     return Poster(types.SimpleNamespace(
-        timeout=timedelta(seconds=5), ca_file="", outbox="",
-        allow_networks=tuple(map(ipaddress.ip_network, allowed))))
+        timeout=timedelta(seconds=5), ca_file="", outbox="", allow_networks=tuple(
+            map(ipaddress.ip_network, allowed)))).post(Request("webhook-1", url, (), b"{}"))
 
 
 @pytest.fixture
@@ -148,30 +142,26 @@ def called(monkeypatch):
     def look(host, port, *how):
         lookups.append(host.decode())
         found = left.pop(0) if left else ["127.0.0.1", "::1"] * (host == b"localhost")
-        return [(socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "",
-                 (each, port)) for each in found] or real(host, port, *how[:3],
-                                                          socket.AI_NUMERICHOST)
+        return [(socket.AF_INET6 if ":" in each else socket.AF_INET, *how[1:3], "", (each, port))
+                for each in found] or real(host, port, *how[:3], socket.AI_NUMERICHOST)
     monkeypatch.setattr(socket, "getaddrinfo", look)
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, refuse)
 
     def call(url: str, answers=()):
         left[:], tried[:], lookups[:] = answers, [], []
-        response = poster().post(Request("webhook-1", url, (), b"{}"))
-        return response, [*lookups], [*tried]
+        return post(url), [*lookups], [*tried]
     return call
 
 
 def test_no_spelling_of_an_address_that_is_not_public_is_connected_to(called):     # R45
-    urls = [f"{scheme}://{host}{port}/" for host in SPELLINGS for scheme,
-            port in (("http", ""), ("https", ":8443"))]
+    urls = [each for host in SPELLINGS for each in (f"http://{host}/", f"https://{host}:8443/")]
     found = [called(url) for url in urls]
     assert [url for url, (_, _, tried) in zip(urls, found) if tried] == []
     assert {response.outcome for response, _, _ in found} == {"failed"}
-    refused = [response for response, _, _ in found if response.text == NOT_PUBLIC
-               or "xn--" in response.text]
     # what the system takes for an address; the rest it cannot read
-    assert len(refused) > len(urls) * 0.9
+    assert sum(response.text == NOT_PUBLIC or "xn--" in response.text
+               for response, _, _ in found) > len(urls) * 0.9
 
 
 def test_no_answer_that_is_not_public_is_connected_to(called):     # R45
@@ -197,18 +187,16 @@ def test_public_answers_are_connected_to_and_pinned(called):     # R46
 
 def test_a_local_listener_sees_nothing_of_any_spelling(monkeypatch):     # R45
     real = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *how: real(host, *how[:4],
-                                                                       socket.AI_NUMERICHOST)
-                        if host != b"localhost" else real("127.0.0.1", *how))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *how: real(
+        "127.0.0.1" if host == b"localhost" else host, *how[:4], socket.AI_NUMERICHOST))
     with Web() as web:
         reached = 0
         for host in SPELLINGS:
-            request = Request("webhook-1", f"http://{host}:{web.port}/", (), b"{}")
-            assert poster().post(request).status is None
+            assert post(url := f"http://{host}:{web.port}/").status is None
             assert web.connections == reached
             if _loopback_4(host, web.port):
                 # the same spelling gets through where the operator lets it
-                assert poster("127.0.0.0/8").post(request).status == 204, host
+                assert post(url, "127.0.0.0/8").status == 204, host
                 reached += 1
         assert reached > 15
         time.sleep(0.1)
@@ -265,8 +253,7 @@ def test_the_hosts_own_addresses_are_refused_even_where_they_are_public(monkeypa
     # as if 127.0.0.1 were a public address of ours
     monkeypatch.setattr(public_addresses, "_REFUSED", ())
     with Web() as web:
-        assert poster().post(Request("webhook-1", f"http://127.0.0.1:{web.port}/", (),
-                                     b"")).text == NOT_PUBLIC
+        assert post(f"http://127.0.0.1:{web.port}/").text == NOT_PUBLIC
         time.sleep(0.1)                             # one that was made would be counted by now
         assert web.connections == 0
 

@@ -26,8 +26,7 @@ def names(maildir: Path) -> dict:
     return {folder: sorted(os.listdir(maildir / folder)) for folder in ("tmp", "new", "cur")}
 
 
-def test_a_message_is_stored_with_its_envelope_and_a_repeat_replaces(transport, maildir,      # R12
-                                                                     stored):
+def test_a_message_has_its_envelope_and_a_repeat_replaces_it(transport, maildir, stored):    # R12
     old = os.umask(0)
     try:
         for content, item in ((b"first\n", 1), (CONTENT, 1), (b"other\n", "forward-2")):
@@ -37,8 +36,7 @@ def test_a_message_is_stored_with_its_envelope_and_a_repeat_replaces(transport, 
         os.umask(old)
     assert names(maildir) == {"tmp": [], "new": ["1.jobs", "forward-2.jobs"], "cur": []}
     assert (maildir / "new" / "1.jobs").read_bytes() == HEAD + b"X-Trace: 1\r\n" + CONTENT
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [maildir,
-                                                                       *maildir.glob("**/*")]}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in maildir.parent.rglob("*")}
     assert modes == {**dict.fromkeys(("mail", "tmp", "new", "cur"), 0o700),
                      **dict.fromkeys(("1.jobs", "forward-2.jobs"), 0o600)}
 

@@ -1,5 +1,4 @@
-"""A connection that breaks: before the content it costs nothing, after the final dot nobody
-knows."""
+"""A lost connection: before the content it costs nothing, after the final dot nobody knows."""
 from __future__ import annotations
 
 import errno
@@ -49,7 +48,8 @@ def test_a_goodbye_shortly_before_our_end_is_not_the_relays_failure(relay, send)
 def test_an_idle_goodbye_is_seen_before_the_next_message(relay, send):     # R29
     server = relay()
     send(server)
-    server.say_goodbye(b"421 4.4.2 timeout exceeded\r\n")
+    server.open[0].sendall(b"421 4.4.2 timeout exceeded\r\n")
+    server.open[0].shutdown(socket.SHUT_RDWR)
     assert send(server).outcome == "sent"
     assert server.commands().count("MAIL") == 2
 

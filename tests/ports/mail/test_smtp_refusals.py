@@ -18,11 +18,9 @@ NOTICE = Envelope("", "owner@home.example")
 @BOTH
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA", "dot"])
 @pytest.mark.parametrize("reply, outcome", [
-    (b"450 4.2.1 busy", "retry"), (b"451 4.3.0 later", "retry"), (b"452 4.2.2 mailbox full",
-                                                                  "retry"),
+    (b"450 4.2.1 busy", "retry"), (b"451 4.3.0 later", "retry"), (b"452 4.2.2 full", "retry"),
     (b"550 5.1.1 no such user", "final"), (b"552 5.2.2 quota exceeded", "final"),
-    (b"554 5.7.1 spam", "final"), (b"300 what", "retry"),
-])    # R27
+    (b"554 5.7.1 spam", "final"), (b"300 what", "retry")])    # R27
 def test_a_refusal_is_for_now_or_for_good(relay, send, extensions, phase, reply, outcome):
     if reply.startswith(b"3") and phase == "dot":
         outcome = "uncertain"
@@ -78,8 +76,7 @@ def test_a_refusal_never_changes_the_next_messages_outcome(relay, send, extensio
 def test_a_failing_quit_changes_nothing(relay, opened, stored, answer):     # R28
     transport = opened(port=relay(QUIT=answer).port, limits=short("quit"))
     assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
-    for _ in range(2):
-        transport.close()
+    transport.close()                           # and once more at the end
 
 
 QUOTAS = (b"550 5.4.5 Daily user sending limit exceeded.",
@@ -119,8 +116,8 @@ def test_what_a_relay_says_of_us_costs_no_message(relay, send, phase, answer, pa
 
 
 @pytest.mark.parametrize("phase, text, patterns", [
-    *((phase, text, PAUSE_PATTERNS) for text in OF_DESTINATIONS for phase in ("RCPT", "DATA",
-                                                                               "dot")),
+    *((phase, text, PAUSE_PATTERNS) for text in OF_DESTINATIONS
+      for phase in ("RCPT", "DATA", "dot")),
     *(("MAIL", b"550 max emails per hour", patterns) for patterns in (["hour limit"], []))])  # R27
 def test_no_destinations_answer_pauses_the_relay(relay, send, phase, text, patterns):
     result = send(relay(**{phase: text}), NOTICE, pause_patterns=patterns)

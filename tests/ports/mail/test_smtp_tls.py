@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import base64
-import socket
 
 import pytest
 
 from tests.servers.certificates import Authority
 from tests.servers.misbehaving import Extra
+from tests.servers.web import Web, silent
 from tests.support.mail import ENVELOPE, short, soon
 from tests.support.patience import SOON
 from tests.support.product import is_loopback, session
@@ -42,20 +42,18 @@ def test_a_verified_relay_gets_the_login_and_the_message(        # R34
 
 @SECURE
 @pytest.mark.parametrize("fault, reason", [
-    ({"names": ["relay.example"]}, "mismatch"), ({"expired": True}, "expired"),
-    ({"self_signed": True}, "self-signed"), ({"signer": None}, "unable to get"),
+    ({"name": "relay.example"}, "mismatch"), ({"expired": True}, "expired"),
+    ({"self_signed": True}, "self-signed"), ({"ca_file": "other"}, "unable to get"),
     ({"ca_file": ""}, "certificate is not accepted"),           # the system's roots alone count
     ({"ca_file": "/nowhere.pem"}, "[mail] ca_file = /nowhere.pem: No"),
 ], ids=["wrong name", "expired", "self-signed", "unknown authority", "no ca_file", "none there"])
 def test_a_certificate_that_does_not_verify_gets_nothing(        # R34
-        tls_relay, authority, tmp_path_factory, send, security, fault, reason):
-    fault = {"names": ["localhost", "127.0.0.1"], "signer": authority,
-             "ca_file": authority.ca_file, **fault}
-    if fault["signer"] is None:
-        fault["signer"] = Authority(tmp_path_factory.mktemp("other"))
-    names, signer, ca_file = (fault.pop(name) for name in ("names", "signer", "ca_file"))
-    server = tls_relay(signer.context(*names, **fault), security)
-    result = send(server, security=security, ca_file=ca_file, **LOGIN)
+        tls_relay, authority, tmp_path, send, security, fault, reason):
+    fault = {"name": "127.0.0.1", "ca_file": authority.ca_file, **fault}
+    name, ca_file = fault.pop("name"), fault.pop("ca_file")
+    server = tls_relay(authority.context(name, **fault), security)
+    result = send(server, security=security, **LOGIN, ca_file={
+        "other": Authority(tmp_path).ca_file}.get(ca_file, ca_file))
     assert result.outcome == "relay"
     assert reason in result.text.replace("self signed", "self-signed").replace("not valid for",
                                                                                "mismatch")
@@ -104,10 +102,8 @@ def test_loopback_is_judged_by_the_address_connected_to():     # R34
     assert [address for address in (*here, *there) if is_loopback(address)] == here
 
 
-def test_a_silent_relay_behind_tls_has_its_limit(opened, stored):     # R30
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        began = soon(0)
-        transport = opened(port=port, security="tls", limits=short("tls"))
-        assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "relay"
-        assert soon(0) - began < SOON
+def test_a_silent_relay_behind_tls_has_its_limit(send):     # R30
+    began = soon(0)
+    with Web(silent) as mute:
+        assert send(mute, security="tls", limits=short("tls")).outcome == "relay"
+    assert soon(0) - began < SOON

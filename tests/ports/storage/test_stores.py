@@ -1,9 +1,7 @@
-"""Both stores keep to the same, a folder and a real FTPS server; what goes wrong is one
-sentence."""
+"""A folder and a real FTPS server keep to the same; what goes wrong is one sentence."""
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +13,7 @@ import pytest
 
 from tests.servers.certificates import Authority
 from tests.servers.ftps import ENCODED, PASSWORD, Ftps
+from tests.servers.web import Web, silent
 from tests.support.product import ArchiveError, JobsError, ftps, open_store, place_of
 from tests.support.shell import ROOT
 
@@ -34,13 +33,11 @@ def server():
 @pytest.fixture(params=["folder", "ftps"])
 def store(request, tmp_path):
     if request.param == "folder":
-        made = open_store(section(tmp_path / "archives"), make=True)
-    else:
-        there = request.getfixturevalue("server")
-        for path in there.archive.iterdir():
-            path.unlink()
-        made = open_store(section(there.url(), there.ca_file))
-    return made
+        return open_store(section(tmp_path / "archives"), make=True)
+    there = request.getfixturevalue("server")
+    for path in there.archive.iterdir():
+        path.unlink()
+    return open_store(section(there.url(), there.ca_file))
 
 
 def test_what_was_put_is_read_back_and_removed_alone(store):
@@ -75,10 +72,11 @@ def test_files_and_folder_are_private(tmp_path):
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
-    code = ("import signal, sys; from types import SimpleNamespace;from "
-            "tests.support.product import open_store;signal.signal(signal.SIGXFSZ, "
-            "signal.SIG_IGN);store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); "
-            "store.put('a.gz', b'x' * 200_000)")
+    code = """if True:
+        import signal, sys
+        from tests.ports.storage.test_stores import open_store, section
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        open_store(section(sys.argv[1]), make=True).put("a.gz", b"x" * 200_000)"""
     # as a quota does it
     done = subprocess.run(["prlimit", "--fsize=100000", sys.executable, "-c", code,
                            str(tmp_path / "archives")], cwd=ROOT, capture_output=True, text=True)
@@ -157,7 +155,5 @@ def test_a_server_that_ends_or_offers_no_tls_is_reported():
 
 def test_a_server_that_says_nothing_is_waited_for_so_long_and_no_longer(monkeypatch):
     monkeypatch.setattr(ftps, "SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        with pytest.raises(ArchiveError, match="no answer in time"):
-            open_store(section(f"ftps://me:x@127.0.0.1:{port}/a")).has("a.gz")
+    with Web(silent) as mute, pytest.raises(ArchiveError, match="no answer in time"):
+        open_store(section(f"ftps://me:x@127.0.0.1:{mute.port}/a")).has("a.gz")
