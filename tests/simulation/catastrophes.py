@@ -128,7 +128,7 @@ class Restored(Catastrophe):
     def mend(self) -> None:
         self.is_restored = False
         self.simulation.command(self.simulation.hosts[0], "resume", "all")
-        self.simulation.judge.ages.trust_clock()        # with it the operator trusts the clock
+        self.simulation.judge.ages.away_until = 0.0     # with it the operator trusts the clock
 
 
 KINDS = {"the relay refuses everybody": Refusals, "the resolver denies all domains": NoDomains,

@@ -22,7 +22,6 @@ from .faults import HOUR
 from .story import Simulation
 
 DAYS = 45                       # for each
-SOON = 4                        # days, on two of which that job is aimed at
 
 
 # Ways to break it: each puts that into this process; `acted()` hears each time that it acts
@@ -98,7 +97,7 @@ def search(name: str, days: int) -> str:
     it."""
     began, job = time.monotonic(), STRUCK.get(name)
     seed = next(seed for seed in count(1) if not job or len({
-        fault.at // faults.DAY for fault in faults.draw(seed, SOON + 1, ["aim"])
+        fault.at // faults.DAY for fault in faults.draw(seed, 5, ["aim"])
         if fault.about[0] == job}) >= 2)
     simulation = Simulation(seed, days, mutant=MUTANTS[name])
     simulation.run()

@@ -222,7 +222,13 @@ class Simulation:
         elif kind == "aim":
             self.strikes.aim(*about)
         elif kind == "catastrophe":
-            self._begin_catastrophe(*about)
+            name, seconds = about
+            found = catastrophes.KINDS[name](self)
+            # if there is none, nor a process that would go on in it
+            if not self._catastrophe and not self._plans[STOPPED] and found.begin(seconds):
+                self._catastrophe = found
+                self._bad.append((now, now + seconds, kind, name))
+                self.at(seconds, self._mend, f"over: {name}")
         else:
             self._bad.append((now, now + about[-1], about[0] if kind == "database" else kind,
                               words))
@@ -236,14 +242,6 @@ class Simulation:
             self._plans[CLOCK].clear()
             self.at(about[1], partial(setattr, self.clock, "skew", 0.0),
                     "the clock is right again", CLOCK)
-
-    def _begin_catastrophe(self, name: str, seconds: float) -> None:
-        """If there is none, nor a process that would go on in it."""
-        now, found = self.clock.seconds, catastrophes.KINDS[name](self)
-        if not self._catastrophe and not self._plans[STOPPED] and found.begin(seconds):
-            self._catastrophe = found
-            self._bad.append((now, now + seconds, "catastrophe", name))
-            self.at(seconds, self._mend, f"over: {name}")
 
     def _mend(self) -> None:
         found, self._catastrophe = self._catastrophe, None

@@ -3,7 +3,6 @@ once failed."""
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,13 @@ KEPT = [line.partition("#")[0].split() for line in
         (Path(__file__).parent / "kept.txt").read_text().splitlines() if line[:1].isdigit()]
 
 
-@pytest.fixture
-def player(alone):
-    """`player(seed, days, ...)` makes a run."""
-    return partial(alone, play)
-
-
 @pytest.mark.parametrize("days, minutes", [
     (3, 3), pytest.param(60, 1 / 3, marks=pytest.mark.slow)])      # it needs some seconds
-def test_a_fresh_seed_breaks_no_rule(player, days, minutes):    # R76
+def test_a_fresh_seed_breaks_no_rule(alone, days, minutes):    # R76
     seed = int.from_bytes(os.urandom(3), "big")
     while len({fault.at // DAY for fault in faults.draw(seed, 4, ["aim"])}) < 2:
         seed += 1                           # one whose days have kills, each day at another job
-    played = player(seed, days, minutes, faults=faults.draw(seed, days + 1))
+    played = alone(play, seed, days, minutes, faults=faults.draw(seed, days + 1))
     assert not played.wrong, f"seed {seed}"
     assert played.counts["ticks"] > 15, f"seed {seed}"
     kills = sum(number for name, number in played.counts.items() if "SIGKILL" in name)
@@ -37,22 +30,22 @@ def test_a_fresh_seed_breaks_no_rule(player, days, minutes):    # R76
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed, days, engine, kinds", KEPT)
-def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request, player):    # R76
+def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request, alone):    # R76
     server = request.getfixturevalue("mariadb") if engine == "mariadb" else None
     url = server.database() if server else None
     planned = faults.draw(int(seed), int(days), None if kinds == "all" else kinds.split(","))
-    assert not player(int(seed), int(days), url=url, faults=planned).wrong
+    assert not alone(play, int(seed), int(days), url=url, faults=planned).wrong
     if server:
         server.drop(url)
 
 
 @pytest.mark.slow
-def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):    # R76
+def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, alone):    # R76
     url = mariadb.database()
     # a day in which ids differ: MariaDB leaves gaps behind an INSERT of several rows
     planned = [fault for fault in faults.draw(9, 2, alike=True) if fault.at < DAY]
     assert sum(fault.kind == "strike" for fault in planned) > 20
-    played = [player(77, 1, url=url, faults=planned) for url in (None, None, url)]
+    played = [alone(play, 77, 1, url=url, faults=planned) for url in (None, None, url)]
     assert [each.wrong for each in played] == ["", "", ""]
     assert played[0].told == played[1].told
     assert played[0].told == played[2].told
@@ -62,7 +55,7 @@ def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):
 
 
 @pytest.mark.slow
-def test_each_kind_of_fault_is_met_and_survived(player):    # R76
+def test_each_kind_of_fault_is_met_and_survived(alone):    # R76
     planned = {
         Fault(1 * HOUR, "strike", ("after message", 1, 9)): "SIGKILL after message",
         Fault(3 * HOUR, "strike", ("before statement", 50, 15)): "SIGTERM before statement",
@@ -75,7 +68,7 @@ def test_each_kind_of_fault_is_met_and_survived(player):    # R76
         Fault(18 * HOUR, "cron", (2 * HOUR,)): "cron is away",
         Fault(20 * HOUR, "clock", (-2 * HOUR, 3 * HOUR)): "the clock is right again",
     }
-    played = player(2, 1, faults=[*planned])
+    played = alone(play, 2, 1, faults=[*planned])
     assert not played.wrong
     assert played.seconds >= DAY
     told = [words[21:] for words in played.told]
@@ -86,9 +79,9 @@ def test_each_kind_of_fault_is_met_and_survived(player):    # R76
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", faults.CATASTROPHES)
-def test_each_catastrophe_is_met_and_survived(player, name):    # R76, R79, R81, R82
+def test_each_catastrophe_is_met_and_survived(alone, name):    # R76, R79, R81, R82
     planned = [Fault(1 * DAY + 20 * HOUR, "catastrophe", (name, 30 * HOUR))]
-    played = player(5, 5, faults=planned)
+    played = alone(play, 5, 5, faults=planned)
     assert not played.wrong
     assert any(words.endswith(f"over: {name}") for words in played.told)
 

@@ -132,14 +132,10 @@ class World:
         self.simulation.number(table, id)
         return id
 
-    def pick(self, chosen, table: str, where: str = ANY, order: str = "id",
-             **values) -> dict | None:
+    def pick(self, chosen, table: str, where: str = ANY, **values) -> dict | None:
         """One of the rows, or None."""
-        rows = self.db.query(f"SELECT * FROM {{{table}}} WHERE {where} ORDER BY {order}", **values)
+        rows = self.db.query(f"SELECT * FROM {{{table}}} WHERE {where} ORDER BY id", **values)
         return chosen.choice(rows) if rows else None
-
-    def hash(self) -> str:
-        return f"{next(self.numbers):064x}"
 
     def spooled(self, size: int, ago: float = 0) -> str:
         """A raw message that has been in the spool for so many seconds; its path there."""

@@ -158,7 +158,7 @@ def something_is_audited(world, chosen, days: float = 0) -> str:
 
 @act(2, "users", ACTIVE)
 def asks_for_link(world, chosen, user) -> str:
-    id = world.add("magic_links", user_id=user["id"], token_hash=world.hash(),
+    id = world.add("magic_links", user_id=user["id"], token_hash=f"{next(world.numbers):064x}",
                    created_at=world.text(),
                    expires_at=_time(world, chosen, -chosen.choice((0.1, 1, 1, 3))))
     return f"user {user['id']} asks for link {id}"
@@ -171,7 +171,7 @@ change("uses_link", 1, "magic_links", f"used_at IS NULL AND expires_at > :now AN
 
 @act(1.5, "users", ACTIVE)
 def signs_in(world, chosen, user, days: float = 0) -> str:
-    id = world.add("sessions", user_id=user["id"], token_hash=world.hash(),
+    id = world.add("sessions", user_id=user["id"], token_hash=f"{next(world.numbers):064x}",
                    created_at=world.text(days=days), last_seen_at=_time(world, chosen, days),
                    expires_at=_time(world, chosen, days - chosen.choice((1, 14, 90, 90))))
     return f"user {user['id']} signs in: session {id}"
@@ -197,8 +197,8 @@ def changes_choices(world, chosen, user) -> str:
 @act(0.06, "users", ACTIVE)
 def opts_out(world, chosen, user) -> str:
     kind = chosen.choice(KINDS)
-    if not world.pick(chosen, "notification_optouts", "user_id = :id AND kind = :kind", "user_id",
-                      id=user["id"], kind=kind):
+    if not world.db.row("SELECT kind FROM {notification_optouts} WHERE user_id = :id "
+                        "AND kind = :kind", id=user["id"], kind=kind):
         world.add("notification_optouts", user_id=user["id"], kind=kind)
     return f"user {user['id']} opts out of {kind}"
 
@@ -214,8 +214,9 @@ def adds_destination(world, chosen, user, days: float = 0) -> str:
 
 
 def _token(world, chosen, destination: int, days: float = 0) -> None:
-    world.add("destination_verifications", destination_id=destination, token_hash=world.hash(),
-              created_at=world.text(days=days), expires_at=_time(world, chosen, days - 1))
+    world.add("destination_verifications", destination_id=destination,
+              token_hash=f"{next(world.numbers):064x}", created_at=world.text(days=days),
+              expires_at=_time(world, chosen, days - 1))
 
 
 @act(0.2, "destinations", UNVERIFIED)

@@ -102,7 +102,14 @@ class Erased(Rule):
             if user["status"] == "deleted" and step.began - max(
                     seconds(user["deleted_at"]) + grace, step.quiet_since) > HOUR:
                 yield f"user {id} was deleted 7 days ago and is not erased"
-        yield from self._left(step)
+        for table in OWNED:
+            for key, row in step.after[table].items():
+                if row["user_id"] in self.erased:
+                    yield f"{table} {key} is left of user {row['user_id']}"
+        for path, since in self.files.items():
+            if not step.struck and not step.trouble and (
+                    step.quiet_since < since - HOUR or step.quiet > 26 * HOUR):
+                yield f"{path} is left in the spool of an account that was erased"
 
     def _note(self, step) -> None:
         """Which files went with an account that is going."""
@@ -113,16 +120,6 @@ class Erased(Rule):
         named = {row["raw_path"] for table in SPOOLED for row in step.after[table].values()}
         self.files = {path: since for path, since in self.files.items()
                       if path not in named and path in step.files["spool"]}
-
-    def _left(self, step):
-        for table in OWNED:
-            for key, row in step.after[table].items():
-                if row["user_id"] in self.erased:
-                    yield f"{table} {key} is left of user {row['user_id']}"
-        for path, since in self.files.items():
-            if not step.struck and not step.trouble and (
-                    step.quiet_since < since - HOUR or step.quiet > 26 * HOUR):
-                yield f"{path} is left in the spool of an account that was erased"
 
 
 class Suspended(Rule):

@@ -4,7 +4,6 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from . import DAY, HOUR, Rule, seconds
@@ -27,9 +26,15 @@ class Exports(Rule):
         if told != Counter(row["user_id"] for row in done):
             yield f"exports ready: {[row['id'] for row in done]}; notices by user: {dict(told)}"
         for row in done:
-            if row["status"] == "ready":
-                with suppress(FileNotFoundError):   # said below
-                    yield from _whole(step, row)
+            path = Path(step.options["export"]["dir"]) / str(row["file_name"])
+            if row["status"] != "ready" or not path.exists():       # which is said below
+                continue
+            data = path.read_bytes()
+            if (len(data), hashlib.sha256(data).hexdigest()) != (row["file_bytes"], row["sha256"]):
+                yield f"export {row['id']} has other bytes than its row says"
+            with zipfile.ZipFile(path) as archive:
+                if bad := archive.testzip():
+                    yield f"export {row['id']}: {bad} is damaged"
         for id, row in rows.items():
             was = before.get(id, {}).get("status", "queued")
             if was in ("failed", "expired") and row["status"] != was:
@@ -71,17 +76,6 @@ class Exports(Rule):
 def _is_open(step, row: dict) -> bool:
     """Whether it may be downloaded by the time of the host, which ends its time before its file."""
     return row["status"] == "ready" and seconds(row["expires_at"]) > step.ended + max(0, step.skew)
-
-
-def _whole(step, row: dict):
-    """The file is the one of its row."""
-    path = Path(step.options["export"]["dir"]) / str(row["file_name"])
-    data = path.read_bytes()
-    if len(data) != row["file_bytes"] or hashlib.sha256(data).hexdigest() != row["sha256"]:
-        yield f"export {row['id']} has other bytes than its row says"
-    with zipfile.ZipFile(path) as archive:
-        if bad := archive.testzip():
-            yield f"export {row['id']}: {bad} is damaged"
 
 
 RULES = (Exports,)

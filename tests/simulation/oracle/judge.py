@@ -20,7 +20,8 @@ class Ages:
 
     def __init__(self) -> None:
         self._skews: deque = deque()
-        self._last_run = self._away_until = 0.0
+        self._last_run = 0.0
+        self.away_until = 0.0           # cron was away: until then nothing goes by its age
         self._active: dict[int, float] = {}
         self._reached: dict[int, float] = {}    # notices that were sent
         self._ended: dict[int, float] = {}      # that are known to be sent
@@ -31,13 +32,13 @@ class Ages:
         """Before the rules look at a step."""
         if step.new("job_runs"):
             if step.began - self._last_run > 2 * DOUBT:
-                self._away_until = step.ended + STEADY - oracle.HOUR
+                self.away_until = step.ended + STEADY - oracle.HOUR
             self._last_run = step.ended
         self._skews.append((step.ended, step.skew))
         while self._skews[0][0] < step.ended - PATIENCE:
             self._skews.popleft()
         self.now = step.ended + max(0, *(skew for _, skew in self._skews))
-        self.in_doubt = abs(step.skew) > DOUBT or step.ended < self._away_until
+        self.in_doubt = abs(step.skew) > DOUBT or step.ended < self.away_until
         for id, row in step.after["users"].items():
             if row["status"] != "active":
                 self._active.pop(id, None)
@@ -56,10 +57,6 @@ class Ages:
                 self._ended.setdefault(id, step.ended)
             else:                                       # it was put into the queue again by hand
                 self._ended.pop(id, None)
-
-    def trust_clock(self) -> None:
-        """An operator says that cron was only away."""
-        self._away_until = 0.0
 
     def active_since(self, row: dict) -> float:
         """Since when its owner, perhaps suspended or deleted before, can be notified; 0: is not."""
