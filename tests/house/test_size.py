@@ -23,7 +23,7 @@ ARROWS = 120  # which package or loose module imports which other
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/keys.py", "database/schema/probe.py")
-OTHERS = {"tests": (".py", 28_800), "docs": (".md", 3_900)}
+OTHERS = {"tests": (".py", 28_000), "docs": (".md", 3_900)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
