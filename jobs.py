@@ -39,8 +39,8 @@ if __name__ == "__main__":
         from jobs_lib import quick_import
         quick_import.install()
         from jobs_lib.cli.main import leave, main
+        leave(main(sys.argv[1:]))       # which says itself what goes wrong, if it is whole
     except KeyboardInterrupt:
         sys.exit("jobs.py: stopped by Ctrl-C")
     except (AttributeError, ImportError, NameError, SyntaxError) as error:
         sys.exit("jobs.py: a file of the program is not whole (%s): upload it again" % error)
-    leave(main(sys.argv[1:]))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from jobs_lib import crontab
 from jobs_lib.database import stored
-from jobs_lib.folders import SCRIPT
+from jobs_lib.folders import SCRIPT, program
 from jobs_lib.output.findings import of_incident, problem, run, warning
 from jobs_lib.text import setting
 
@@ -29,6 +29,7 @@ def cron(installation):
     found = _status(installation)
     late = next((each for each in found["incidents"] if each["key"] == CRON), None)
     if late or not found["last_run_at"]:
+        start = program(installation.config.path)
         known = ("A line is in this user's crontab" if lines else
                  "This user's crontab has no line for it" if text is not None else
                  why[:1].upper() + why[1:])
@@ -36,7 +37,7 @@ def cron(installation):
         yield say(f"{what[:1].upper()}{what[1:]}. {known}", "No job runs by itself. What was "
                   "missed is made up when it comes again.",
                   run("Put the line into this user's crontab, or print it, for your host's cron "
-                      "page:", "python3 jobs.py crontab --install", "python3 jobs.py crontab"))
+                      "page:", f"{start} crontab --install", f"{start} crontab"))
 
 
 def _status(installation) -> dict:

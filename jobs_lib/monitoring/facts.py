@@ -26,9 +26,7 @@ FOLDERS = {("core", "state_dir"): "state", ("core", "log_dir"): "logs",
            ("spool", "dir"): "raw messages", ("export", "dir"): "exports",
            ("archive", "store"): "archive", ("core", "database"): "database"}
 
-# counts of a run, besides what its queue calls done; `invalid`: what could not be read, and so
-# failed
-FAILED, TRIED = ("failed", "invalid"), ("retried", "uncertain", "postponed", "put_off")
+TRIED = ("retried", "uncertain", "postponed", "put_off")  # counts of a run
 STALLED_INTERVALS = 2
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
@@ -132,10 +130,12 @@ def totals(db, since, until) -> list[dict]:
 
 
 def results(counts: dict, kind) -> dict[str, int]:
-    """What the counts of a run say of the items of its queue. `kind`: of features/items/."""
+    """What the counts of a run say of the items of its queue. `kind`: of features/items/. Those
+    that could not be read have failed where others were tried: else none was ended."""
     done, failed, again, uncertain = (
         sum(counts.get(name, 0) for name in names)
-        for names in ((kind.done,), FAILED, TRIED, ("uncertain",)))
+        for names in ((kind.done,), ("failed",), TRIED, ("uncertain",)))
+    failed += counts.get("invalid", 0) if done or failed or again else 0
     return {"done": done, "failed": failed, "uncertain": uncertain,
             "tried": done + failed + again}
 

@@ -294,9 +294,12 @@ def test_a_day_has_as_many_runs_as_cron_made(bench):             # at every minu
          "finished_at": moment, "counts": '{"delivered": 0, "retried": 1}'}
         for number, moment in enumerate(at) for job in ("retry_webhooks", JOB)])
     assert check(bench) == []
-    done, = (queue["done_last_day"] for queue in json.loads(
+    # of rows that nobody could read none ends, unless others were tried
+    ended(bench, "retry_webhooks", "failed", counts='{"invalid": 60}')
+    ended(bench, "retry_webhooks", "ok", counts='{"delivered": 1, "invalid": 2}')
+    numbers, = ((queue["done_last_day"], queue["failed_last_day"]) for queue in json.loads(
         bench.command("status", "--json"))["queues"] if queue["name"] == "webhooks")
-    assert done == 1
+    assert numbers == (2, 2)
 
 
 # The channels

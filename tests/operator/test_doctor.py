@@ -195,10 +195,10 @@ SITUATIONS = {
                             "let your app write these"),
     # cron and runs
     "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has not come yet",
-                        "crontab --install"),
+                        "config.ini crontab --install"),
     "cron has stopped": (lambda it: (it.db.execute("DELETE FROM {job_runs}"), it.db.execute(
         "UPDATE {job_state} SET due_after = '2026-01-01 00:00:00'"), it.ran(timedelta(hours=3))),
-        "problem", "No job has started since", "crontab --install"),
+        "problem", "No job has started since", "config.ini crontab --install"),
     "a --yes in the crontab": (crontab("*/5 * * * * python3 {} purge_sessions --yes\n"), "problem",
                                "has --yes", "Take it out"),
     "two installations": (lambda it: it.ran(timedelta(minutes=9), installation="f00", host="there"),
