@@ -353,13 +353,15 @@ class Work:
 
     # Rows that are not sent
 
-    def end(self, row: dict, reason: str) -> bool:
-        """End a row that nobody waits for any more, without an attempt, inside a transaction. False
-        when it is no longer as it was, or another account's: that is no reason then."""
+    def end(self, row: dict, reason: str, is_wanted: bool = False) -> bool:
+        """End a row that nobody waits for any more, or that is wanted and cannot be worked on,
+        inside a transaction: without an attempt. False when it is no longer as it was, or another
+        account's: that is no reason then."""
         now = clock.text(self.ctx.clock())
+        over = {} if is_wanted else self.queue.when_over(now)
         return self._update(
-            row, "failed", {"finished_at": now, "next_attempt_at": None, self.queue.error: reason,
-                            **self.queue.when_over(now)},
+            row, "failed", {"finished_at": now, "next_attempt_at": None,
+                            self.queue.error: reason, **over},
             f"status = '{self.queue.waits}' AND (user_id = :owner OR :owner IS NULL)",
             owner=row.get("user_id"))
 
@@ -373,7 +375,7 @@ class Work:
             self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
             if self.begun and not self.ctx.dry_run:
                 self._store_each([id], lambda ids, why=f"invalid: {reason}": self.end(
-                    {"id": ids[0]}, why))
+                    {"id": ids[0]}, why, is_wanted=True))
         if not self.begun and len(self.unusable) >= MOST_UNUSABLE:
             id, reason = next(iter(self.unusable.items()))
             raise JobsError(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "

@@ -34,13 +34,17 @@ def due(bench, table: str, number: int) -> list[int]:
 
 def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
     due(bench, "failed_emails", 2)
-    bench.db.execute("UPDATE {failed_emails} SET attempts = -100 WHERE id = 1")
-    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "invalid": 1}
+    bench.db.execute("UPDATE {failed_emails} SET attempts = -100, "
+                     "envelope_from = 'a@post.example' WHERE id = 1")
+    assert bench.run("retry_forwards") == {
+        "sent": 1, "retried": 0, "failed": 0, "invalid": 1, "notices": 1}
     ended = bench.rows("failed_emails")[0]
     assert (ended["status"], ended["last_error"], ended["attempts"]) == (
         "failed", "invalid: its attempts is out of range", -100)
     assert ended["finished_at"]
-    assert ended["notified_at"]                 # nobody can be notified of what makes no sense
+    notice, = bench.rows("notifications")                       # BJ-03
+    assert (ended["notice_id"], ended["notified_at"]) == (notice["id"], None)
+    assert "The problem is on our side." in " ".join(notice["body_text"].split())
     event, = [event for event in bench.events("retry_forwards") if event["event"] == "invalid row"]
     assert (event["id"], event["reason"]) == (1, "its attempts is out of range")
 
@@ -59,7 +63,8 @@ def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R
                      due=bench.ago(minutes=1))
     bench.db.execute("UPDATE {failed_emails} SET alias_id = NULL, status = 'pending' "
                      "WHERE id = 2")
-    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "invalid": 1}
+    assert bench.run("retry_forwards") == {
+        "sent": 1, "retried": 0, "failed": 0, "invalid": 1, "notices": 0}
     sent, failed, left = bench.rows("failed_emails")
     assert left["status"] is None           # as it was given none
     assert "this status is unknown" in bench.command("queue", "forwards", "--owner", "1")

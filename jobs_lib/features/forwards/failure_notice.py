@@ -64,7 +64,7 @@ BY_REASON = {
     **dict.fromkeys((reasons.MISSING, reasons.EMPTY, reasons.NOT_A_FILE, reasons.BAD_PATH), (
         "We no longer have the content of this message.", "Ask the sender to send it again.")),
     **dict.fromkeys((reasons.EIGHT_BIT, reasons.UNREADABLE, reasons.CHANGED, reasons.NO_TIME,
-                     reasons.DEFECT), OUR_FAULT),
+                     reasons.DEFECT, "invalid"), OUR_FAULT),
 }
 
 
