@@ -104,7 +104,7 @@ class Restored(Catastrophe):
         return True
 
     def _restore(self) -> None:
-        simulation, self.is_restored = self.simulation, True
+        simulation = self.simulation
         simulation.world.open()
         for table, rows in self.tables.items():
             simulation.world.db.execute(f"DELETE FROM {{{table}}}")
@@ -112,7 +112,7 @@ class Restored(Catastrophe):
         for name in FOLDERS:
             shutil.rmtree(simulation.folder / name)
             (simulation.folder / f"{name} then").rename(simulation.folder / name)
-        simulation.judge = self.judge
+        simulation.judge, self.is_restored = self.judge, True
         simulation.look()
 
     def check(self, step):

@@ -187,10 +187,13 @@ class Simulation:
         heappush(self._plans[kind], (second, next(self._order), act))
 
     def at(self, seconds: float, act, words: str, kind: int = PLANNED) -> None:
-        """Do that in so many seconds."""
+        """Do that in so many seconds, or as soon as the database is free again."""
         def do() -> None:
             self._say(words)
-            act()
+            try:
+                act()
+            except Busy:
+                self._plan(kind, self.clock.seconds + MINUTE, do)
         self._plan(kind, self.clock.seconds + seconds, do)
 
     def later(self, seconds: float, act) -> None:
