@@ -57,7 +57,7 @@ def parse(text: str) -> Schedule:
     either_day = parts[2][0] != "*" and parts[4][0] != "*"
     if not (either_day or any(days[0] <= _LONGEST[month] for month in months)):
         raise ValueError(f"day {parts[2]!r} with month {parts[3]!r}: "
-                            "expected a day that one of these months has")
+                         "expected a day that one of these months has")
     if weekdays[-1] == 7:  # Sunday, as is 0
         weekdays = tuple(sorted({0, *weekdays[:-1]}))
     return Schedule(text=text, minutes=minutes, hours=hours, days=days, months=months,
@@ -81,7 +81,7 @@ def _span(part: str, name: str, least: int, most: int) -> range:
     except ValueError:
         pass
     raise ValueError(f"{name} {part!r}: expected {least}-{most}, '*', a range that rises, a "
-                        "list, or a step such as */5 or 10-40/10")
+                     "list, or a step such as */5 or 10-40/10")
 
 
 def _number(word: str, name: str = "", least: int = 0) -> int:

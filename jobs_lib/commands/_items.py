@@ -115,8 +115,8 @@ def chosen(session, command: str, args, status: str) -> tuple:
 
 
 def report(session, args, done: list, refused: dict, what: str, verb: str) -> int:
-    """Say what was done (features/items/base.py), in words or in the JSON with
-    `verb`: the exit code, 1 if an id was refused."""
+    """Say what was done (features/items/base.py), in words, or in JSON under `verb`. The exit code:
+    1 if an id was refused."""
     console, kind = session.console, args.queue[:-1]
     reasons: dict[str, list] = {}
     for id, why in refused.items():

@@ -77,13 +77,13 @@ def counts_words(counts: dict) -> str:
         words.append(f"{counts.pop('done', 0):,} of {total:,} done")
     for name, value in counts.items():
         if isinstance(value, int) and value:
-            words.append(f"{value:,} {_counted(name, value)}")
+            words.append(f"{value:,} {_unit(name, value)}")
         elif value:
             words.append(f"{name} {value}")
     return ", ".join(words)
 
 
-def _counted(name: str, value: int) -> str:
+def _unit(name: str, value: int) -> str:
     """`1 file`, `2 files`: a count is named in the plural, or by what was done (`sent`)."""
     words = name.replace("_", " ")
     is_plural = words.endswith("s") and not words.endswith(("ss", "us"))  # 1 unknown status
