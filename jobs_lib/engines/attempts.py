@@ -81,9 +81,8 @@ def _masked(answer: str, hidden) -> str | None:
     half a secret is not recognized."""
     if not answer:
         return None
-    from jobs_lib.text import (
-        masking,  # only where something was tried: it would slow every idle run
-    )
+    # only where something was tried: it would slow every idle run
+    from jobs_lib.text import masking
     return masking.without_secrets(" ".join(answer[:READ].split()), hidden())[:LONGEST_ANSWER]
 
 
