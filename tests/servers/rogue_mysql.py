@@ -74,10 +74,10 @@ class RogueMySQL(Listener):
         self._send(connection, number + 1, question)
         while True:
             number, payload = self._receive(connection)
-            if payload == ASKS_KEY.get(self.how):
-                self._send(connection, number + 1, KEY)
-            else:
+            if payload != ASKS_KEY.get(self.how):
                 self._answers.append(payload)
+                return
+            self._send(connection, number + 1, KEY)
 
     def _receive(self, connection) -> tuple[int, bytes]:
         with connection.makefile("rb", buffering=0) as stream:
