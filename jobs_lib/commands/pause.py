@@ -30,8 +30,8 @@ def run(args, make_session, config_path) -> int:
         if paused_since(db, job.name) is None:
             db.upsert("job_state", {"job": job.name}, {"paused_at": session.ports.now()})
     who = f"All {len(jobs)} jobs are" if args.what == ALL else f"{args.what} is"
-    session.console.report(f"{who} paused: cron starts nothing of it. What is at work ends by "
-                           "itself, and by hand a job can still be run. To end the pause: "
+    session.console.report(f"{who} paused: cron will not start what is paused, but you can still "
+                           "run it by hand. A run in progress continues. To end the pause: "
                            f"`jobs.py resume {args.what}`")
     return OK
 

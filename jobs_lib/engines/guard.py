@@ -183,11 +183,11 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
         total = ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}") if going > LEAST_ROWS else 0
         if going > max(LEAST_ROWS, SHARE_OF_ROWS * total):
             changes = ", ".join(
-                f"{name} = {_text(name, seconds)} (last {_text(name, last.get(name))})"
+                f"{name} = {_text(name, seconds)} (was {_text(name, last.get(name))})"
                 for name, seconds in asked.items() if most[name] != seconds)
             _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
-                f"{going:,} of {total:,} rows of {table} would be deleted only because a rule has "
-                f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
+                f"{going:,} of {total:,} rows of {table} would be deleted only because an option "
+                f"has changed: {changes}. They stay, others are deleted. If you mean it, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer
     # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
@@ -266,7 +266,7 @@ def _hold(ctx, name: str, **found) -> None:
     ctx.count("held", found["count"])
     ctx.log.warning("held back", kind=name, reason=found["why"])
     if ctx.dry_run:
-        ctx.show("hold back", [], found["why"])
+        ctx.show("stopped by the guard", [], found["why"])
         return
     since = _part(ctx.memory, "held").get(name, {}).get("since") or clock.text(ctx.now)
     _note(ctx, held={name: {**found, "since": since}})

@@ -62,8 +62,8 @@ def _preview(ctx, due) -> None:
     place, rows = place_of(ctx.section("archive")), ctx.within_limit(count(ctx.db, due))
     files = -(-rows // MOST_ROWS)
     expired = sum(row["place"] == place for row in _old(ctx))
-    ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}; "
-             f"remove {counted(expired, 'old archive')} from it", [])
+    ctx.show(f"archive {counted(rows, 'row')} in at least {counted(files, 'file')} in {place}, "
+             f"and delete {counted(expired, 'old archive')} there", [])
     ctx.counts.update(archived=rows, archives=files, expired=expired)
 
 

@@ -16,7 +16,7 @@ WIDTH, SAMPLE_CELL = 80, 34  # columns: of a dry run's tables, of their cells
 TO_THE_MINUTE = 16           # characters of `2026-11-24 13:00:00`
 COLOURS = {"-": "", "ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan",
            "skipped": "dim"}
-STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "worker": "worker"}
+STARTED_BY = {"scheduled": "cron", "continue": "continued", "manual": "hand", "worker": "worker"}
 
 
 # status
@@ -35,10 +35,6 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     return [*lines, *(wrapped(f"Paused: {paused}.", screen.width, "", "  ") if paused else ())]
 
 
-def _cut_below(text: str, screen: Screen) -> str:
-    return BELOW + one_line(text, screen.width - len(BELOW))
-
-
 def _queues(found: dict, screen: Screen) -> list[str]:
     rows = [[queue["what"], up_to(queue["depth"]), up_to(queue["due"]), _oldest(queue),
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
@@ -47,7 +43,7 @@ def _queues(found: dict, screen: Screen) -> list[str]:
     return [paint("bold", head), *(
         part for queue, line in zip(found["queues"], lines) for part in (
             paint("red" if queue["stalled_since"] else "", line),
-            *(_cut_below(words, screen) for words in queue["holds"])))]
+            *(below for words in queue["holds"] for below in screen.below(words))))]
 
 
 def _oldest(queue: dict) -> str:
@@ -70,7 +66,8 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     reported = {name for each in found["incidents"] for name in each["jobs"]}
     for job, row, line in zip(found["jobs"], rows, each_job):
         lines.append(_coloured(row[1], line))
-        lines += [_cut_below(note, screen) for note in _notes(job, screen, reported)]
+        lines += [BELOW + one_line(note, screen.width - len(BELOW))
+                  for note in _notes(job, screen, reported)]
     return lines
 
 

@@ -52,7 +52,7 @@ def listing(found: dict, screen: Screen) -> str:
             lines += screen.below(text)
     if found["more"]:
         lines += ["", f"There are more: --limit {2 * len(items)} shows more of them."]
-    last = f"`jobs.py queue {name} ID` tells the whole story of one. {screen.clock()}"
+    last = f"`jobs.py queue {name} ID` shows one item's whole story. {screen.clock()}"
     return "\n".join([*lines, "", *wrapped(last, screen.width)])
 
 
@@ -62,9 +62,9 @@ def _tries(each: dict) -> str:
 
 def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
-    kept, why = found["kept"], "nothing: it is over"
+    kept, why = found["kept"], "nothing: it is finished"
     if found["next_at"]:
-        why = "it is tried in its turn"
+        why = "it is tried when its turn comes"
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
              ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
     parts = {

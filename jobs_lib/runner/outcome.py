@@ -20,8 +20,8 @@ HELD = "the lock is held by "  # how the stop reason of a run begins that was no
 OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}",
           f"{os.sep}vendor{os.sep}")
 WORDS = {"ok": "done in {took}{why}",
-         "partial": "stopped early after {took}{why}, the next run goes on",
-         "interrupted": "stopped after {took}{why}, the next run goes on",
+         "partial": "stopped early after {took}{why}, the next run continues",
+         "interrupted": "stopped after {took}{why}, the next run continues",
          "timeout": "ended by force in {took}{why}",
          "skipped": "not started{because}",
          "failed": "failed{because}",

@@ -369,7 +369,7 @@ def test_a_deleted_account_gets_none_and_a_suspended_one_waits_until_it_is_activ
     assert [(row["status"], row["error"]) for row in bench.rows("export_requests")] == [
         ("queued", None), ("failed", "cancelled: the account is deleted")]
     assert bench.ids("notifications", "kind = 'export_failed'") == []
-    assert "its owner is suspended" in bench.command("queue", "exports")
+    assert "the owner is suspended" in bench.command("queue", "exports")
     bench.db.execute("UPDATE {users} SET status = 'active' WHERE id = 7")
     assert bench.run("export_accounts")["exported"] == 1
 

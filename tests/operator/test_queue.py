@@ -1,4 +1,4 @@
-"""`queue` lists what waits and what has failed, and why, and tells the whole story of one item."""
+"""`queue` lists what waits and what has failed, and why, and shows the whole story of one item."""
 from __future__ import annotations
 
 import json
@@ -91,7 +91,7 @@ def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):  
     assert found[6]["answer"] == "5.1 <x***@y.example>?"
     held, = asked(service, "forwards", "--owner", "2")["items"]
     assert (held["state"], held["next_at"], held["why"]) == ("waiting", None,
-                                                             "its owner is suspended or deleted")
+                                                             "the owner is suspended or deleted")
     story = asked(service, "forwards", "1")
     assert (story["next_at"], story["why"]) == (found[1]["next_at"], "")
     assert story["kept"]["rule"] == "as long as its status does not change"
@@ -125,15 +125,16 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
     forward(service, 30, alias_id=99)
     forward(service, 31, status="held")
     assert asked(service, "forwards")["holds"] == [
-        "retry_forwards is paused since 2026-11-24 14:30:05 UTC: `jobs.py resume retry_forwards`.",
+        ("retry_forwards has been paused since 2026-11-24 14:30:05 UTC: "
+         "`jobs.py resume retry_forwards`."),
         "The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>.",
         "[mail] per_hour = 80 is reached."]
-    assert service.command("queue", "forwards").startswith("retry_forwards is paused since")
+    assert service.command("queue", "forwards").startswith("retry_forwards has been paused since")
     assert listed(service, "forwards", "--owner", "77") == [20]
     assert {item["id"]: item["why"] for item in asked(service, "forwards", "--owner", "1")[
         "items"]} == {
         30: "the next run of retry_forwards cancels it: the alias is missing",
-        31: "no run takes it, and none deletes it: this status is unknown"}
+        31: "unknown status: no run sends or deletes it"}
     assert service.command("queue", "webhooks") == (
         "There is nothing to list in webhooks.\n"
         "`jobs.py queue webhooks --failed` lists what has failed for good.\n")

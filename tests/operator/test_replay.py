@@ -77,15 +77,15 @@ def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service, kind):       
 
 
 @pytest.mark.parametrize("kind, values, why", [
-    *(("forward", {"status": status}, f"it has not failed, its status is {status}")
+    *(("forward", {"status": status}, f"not failed, the status is {status}")
       for status in ("pending", "sending", "by_app")),
     *(("forward", {"status": "sent", "raw_path": path},
-       "its raw message is missing from the spool")
+       "the raw message is missing from the spool")
       for path in ("gone.eml", "../config.ini", "/etc/passwd", "link")),
-    ("forward", {"user_id": 3}, "its owner is suspended or deleted"),
-    ("notification", {"status": "sent", "body_text": None}, "its content was deleted"),
-    ("notification", {"body_text": None}, "its content was deleted"),
-    ("webhook", {"payload": None}, "its content was deleted"),
+    ("forward", {"user_id": 3}, "the owner is suspended or deleted"),
+    ("notification", {"status": "sent", "body_text": None}, "the content was deleted"),
+    ("notification", {"body_text": None}, "the content was deleted"),
+    ("webhook", {"payload": None}, "the content was deleted"),
     ("webhook", {"webhook_id": 2}, "the endpoint is disabled")])
 def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind, values, why):
     service.table("users", [{"id": 3, "status": "deleted"}])        # R77
@@ -131,8 +131,8 @@ def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service
     reasons = refused(found)
     assert (found["replayed"], bool(reasons.pop(bad))) == ([good], True)
     assert reasons == {
-        lost: "its raw message is missing from the spool", gone: "the alias is missing",
-        mine: "you have cancelled it; by its id it can be replayed"}
+        lost: "the raw message is missing from the spool", gone: "the alias is missing",
+        mine: "cancelled by you: name its id to replay it"}
     assert replay(service, "forward", str(mine))["replayed"] == [mine]
 
 
@@ -156,8 +156,8 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     assert service.command("cancel", "forward", *map(str, (waits, sending, sent, 99, 100)),
                            code=1).splitlines() == [
         "1 forward cancelled, nothing is sent",
-        f"1 forward refused, it is being sent: what comes of it is stored: {sending}",
-        f"1 forward refused, it is over already (sent): {sent}",
+        f"1 forward refused, being sent: the result will be stored: {sending}",
+        f"1 forward refused, already finished (sent): {sent}",
         f"2 forwards refused, {MISSING}: 99, 100"]
     row = service.rows("failed_emails")[0]
     assert [row[name] for name in ("status", "last_error", "next_attempt_at", "finished_at")] == [
@@ -166,7 +166,7 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     assert (story["state"], story["events"][1]["outcome"]) == ("cancelled", "cancelled")
     assert service.command("cancel", "forward", str(waits), code=1) == (
         "0 forwards cancelled, nothing is sent\n"
-        f"1 forward refused, it is over already (failed): {waits}\n")
+        f"1 forward refused, already finished (failed): {waits}\n")
     service.db.execute("DELETE FROM {failed_emails} WHERE status = 'sending'")
     assert service.run("retry_forwards")["sent"] == 0
     # a notice keeps its text, so that it can be replayed

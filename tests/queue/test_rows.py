@@ -67,7 +67,7 @@ def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R
         "sent": 1, "retried": 0, "failed": 0, "invalid": 1, "notices": 0}
     sent, failed, left = bench.rows("failed_emails")
     assert left["status"] is None           # as it was given none
-    assert "this status is unknown" in bench.command("queue", "forwards", "--owner", "1")
+    assert "unknown status" in bench.command("queue", "forwards", "--owner", "1")
     assert (sent["status"], sent["attempts"]) == ("sent", 1)
     assert (failed["status"], failed["last_error"]) == (
         "failed", "invalid: its alias_id is missing")

@@ -31,7 +31,7 @@ class Forwards(Mail):
     queue, what, to = queues.FORWARDS, "forwarded mail", "{envelope_to}"
     reads = ", envelope_to, raw_path"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
-               ("notified_at", "its owner was notified, or need not be"),
+               ("notified_at", "its owner was notified, or no notice was due"),
                ("finished_at", "ended"))
     purge, age = "purge_failed_emails", ("finished_at", "created_at")
     reset = ("notified_at", "notice_id")
@@ -40,7 +40,7 @@ class Forwards(Mail):
         """Its raw message is."""
         from jobs_lib.engines import spool
         is_there = spool.is_there(self.section("spool").dir, row["raw_path"])
-        return "" if is_there else "its raw message is missing from the spool"
+        return "" if is_there else "the raw message is missing from the spool"
 
 
 class Notices(Mail):

@@ -16,7 +16,7 @@ from jobs_lib.engines.due import Due, Queue, due, has_status, invalid, stopped, 
 from jobs_lib.text import one_line, words
 
 CANCELLED_BY = "cancelled: "
-STOPPED = "its owner is suspended or deleted"
+STOPPED = "the owner is suspended or deleted"
 BY_HAND = f"{CANCELLED_BY}by the operator"
 NO_ROW = "there is no such row (it may have been purged)"
 AT_ONCE = 500                   # rows of a page
@@ -60,7 +60,7 @@ class Items:
 
     def lost(self, row: dict) -> str:
         """Why a row cannot be sent again, or ""."""
-        return "" if row["whole"] else "its content was deleted"
+        return "" if row["whole"] else "the content was deleted"
 
     def named(self, word: str):
         """The id of the row that has this name, or None."""
@@ -164,10 +164,10 @@ class Items:
             if row["unneeded"]:
                 why = f"the next run of {queue.job} cancels it: {row['unneeded']}"
         elif state == queue.works:
-            why = "a run has it in hand" if row["claim_run"] else (
+            why = "a run is working on it" if row["claim_run"] else (
                 "by your app: no run has claimed it")
         elif state not in (queue.done, "failed", *queue.others):
-            why = "no run takes it, and none deletes it: this status is unknown"
+            why = "unknown status: no run sends or deletes it"
         elif words(row[queue.error]).startswith(CANCELLED_BY):
             state = "cancelled"
         return state, next_at, why
@@ -176,7 +176,7 @@ class Items:
         """Sentences: what holds up the queue as a whole."""
         found, name = [], self.queue.job
         if paused := self.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name):
-            found.append(f"{name} is paused since {paused} UTC: `jobs.py resume {name}`.")
+            found.append(f"{name} has been paused since {paused} UTC: `jobs.py resume {name}`.")
         if not self.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found
@@ -201,9 +201,9 @@ def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
 
 def _why_not(items: Items, row: dict, failed_only: bool) -> str:
     if row["status"] != "failed" and (failed_only or row["status"] != items.queue.done):
-        return f"it has not failed, its status is {row['status']}"
+        return f"not failed, the status is {row['status']}"
     if failed_only and row[items.queue.error] == BY_HAND:
-        return "you have cancelled it; by its id it can be replayed"
+        return "cancelled by you: name its id to replay it"
     if row["is_stopped"]:
         return STOPPED
     # the next run would only cancel what nobody waits for
@@ -218,8 +218,8 @@ def cancel(items: Items, pages) -> tuple[list, dict]:
               "next_attempt_at": None, queue.error: BY_HAND}
 
     def refused(found: list[dict]) -> dict:
-        return {row["id"]: "it is being sent: what comes of it is stored"
-                if row["status"] == queue.works else f"it is over already ({row['status']})"
+        return {row["id"]: "being sent: the result will be stored"
+                if row["status"] == queue.works else f"already finished ({row['status']})"
                 for row in found if row["status"] != queue.waits}
     return _change(items, pages, refused, "failed", values, attempts.CANCELLED)
 
