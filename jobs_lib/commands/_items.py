@@ -26,8 +26,8 @@ def select(parser, which: str) -> None:
     parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
     parser.add_argument("--all", action="store_true", help=f"instead of ids: all that {which}")
     filters(parser, "with --all: ")
-    parser.add_argument("--json", action="store_true", help="print what it was done to and what "
-                        "was refused, and why")
+    parser.add_argument("--json", action="store_true", help="print which items were "
+                        "changed, and which refused and why")
 
 
 def filters(parser, where: str = "") -> None:

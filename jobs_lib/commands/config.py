@@ -3,8 +3,8 @@
   show      each option's value and where it comes from; secrets are masked
   check     every mistake in all sections and jobs, and what is rarely meant
   set       SECTION.OPTION VALUE: checks the value, and changes that line of
-            config.ini alone. Of a secret leave VALUE out: it is asked for, so
-            that no other user sees it
+            config.ini alone. Leave VALUE out for a secret: it is asked for,
+            so that no other user sees it
   example   config.ini with every option, what it means and its default; with
             --short the dozen that matter first
 """

@@ -2,15 +2,15 @@
 
 They have this installation's absolute paths. Two styles. one-line: a single line runs whatever is
 due; right for most hosts, and the only one that needs no change when a schedule changes. per-job: a
-line for each job, for hosts that give every job its own process and time. Both at once do no harm:
-a time that was started is not started again.
+line for each job, for hosts that allow each process little time. Both at once do no harm: a time
+that was started is not started again.
 
 The line of a job runs a little after each time of its schedule. How much later is a hash of the
 installation, so that the customers of one host do not all start at the same minute.
 
 --install puts the lines into this user's crontab, between two marks, and replaces only what is
-between them; --remove takes them out. Every other line stays as it is. Whether cron comes, says
-`jobs.py doctor`.
+between them; --remove takes them out. Every other line stays as it is. `jobs.py doctor` says
+whether cron starts it.
 """
 from __future__ import annotations
 

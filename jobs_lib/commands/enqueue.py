@@ -1,8 +1,8 @@
 """Give a job to the workers of RQ or Celery, to be run now.
 
 Its schedule does not matter. For a job whose mode is rq or celery; any other is run now by `jobs.py
-JOB`. The worker runs it by the same runner as cron does: if it is at work already, the second run
-ends at its lock. More: docs/workers.md.
+JOB`. The worker runs it by the same runner as cron does: if it is running already, the second run
+ends at once. More: docs/workers.md.
 """
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""List the jobs, one line each: when, next, last outcome.
+"""List the jobs, one line each: schedule, last outcome, next run.
 
-It is the part of `status` about the jobs, with when each of them runs. In the JSON times are in
-UTC.
+It is what `status` says of the jobs, with their schedules. In the JSON times are in UTC.
 """
 from __future__ import annotations
 

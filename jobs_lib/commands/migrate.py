@@ -1,9 +1,9 @@
 """Create or upgrade the tables; safe to repeat and to interrupt.
 
 On a first install it also makes the private folders and marks the spool folder as belonging to this
-database, so that nothing is ever swept from another one. Jobs count as due from this moment on:
-nothing old is fired. Where the database has tables of an app, only the jobs' own are made; where
-these have rows, all jobs but check_jobs are paused at first.
+database, so that no file of another one is ever deleted. Schedules count from this moment on: no
+earlier time is made up for. Where the database has tables of an app, only the jobs' own are made;
+where these have rows, all jobs but check_jobs are paused at first.
 """
 from __future__ import annotations
 

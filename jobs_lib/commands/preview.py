@@ -1,8 +1,9 @@
 """Write a notice to users into the folder `preview`, as they will see it.
 
-It is KIND.eml for a mail program and KIND.html for a browser. The content is an example; templates,
-personas and addresses are yours. Without KIND all of them are written. A template of your own
-([notifications] templates) that cannot be used is reported, and nothing of that kind is written.
+It becomes KIND.eml for a mail program and KIND.html for a browser. The content is made up;
+templates, personas and addresses are yours. Without KIND all of them are written. A template of
+your own ([notifications] templates) that cannot be used is reported, and nothing of that kind is
+written.
 
 With --send ADDRESS it is sent there instead, by the relay of [mail] and within its limits, and each
 step is shown, as `jobs.py mail test` does.

@@ -1,13 +1,13 @@
 """Show what waits in the queues and why, or one item's whole story.
 
-Without a queue: a line for each. With one: a line an item, and below it what it waits for and what
-the other side said last. That is all that is not finished, by the time of its next attempt; with
---failed what has failed for good, the newest first; with --owner all that is stored for that
-account, finished items too, the newest first.
+Without a queue: a line for each queue. With one: a line for each item, and below it what it waits
+for and what the other side said last. These are the unfinished items, by the time of their next
+attempt; with --failed those that have failed for good, with --owner all of that account, finished
+ones too, both newest first.
 
 With an ID it is that item alone: what is stored, each attempt with its answer, what is next and
-why, until when it is kept, and by which option. A domain is also called by its name, a deletion by
-the id of its account. Addresses are masked; contents are never shown. Times are in `[core]
+why, until when it is kept, and by which option. A domain can be given by its name; a deletion is
+given by the id of its account. Addresses are masked; contents are never shown. Times are in `[core]
 timezone`, in the JSON in UTC.
 """
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Resume a paused job, from the next time of its schedule on. `resume all` resumes every one.
 
-The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`. Of
-a job that has never run, such as beside the tables of an app, it is printed first what it would do,
-and what the guard would hold back of it is confirmed by that.
+The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`. If
+the job has never run, as beside the tables of an app, it first prints what the job would do; that
+also confirms what the guard would stop (docs/failures.md).
 
-While the clock is in doubt, or the database looks like a restored backup, `resume all` prints what
-would go out and ends that; paused jobs are resumed when it is called again.
+While the clock is in doubt, or the database looks like a restored backup, `resume all` ends that
+and prints what will be sent; call it again to resume paused jobs.
 """
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Run everything that is due, most critical first: the one crontab line.
 
-A job is due when the latest slot of its schedule has no run yet, so nothing is missed when cron
-ticks rarely or stalls, and a job missed for days runs once. A slot that ended unfinished is carried
-on; one that failed is tried again after 15 minutes and after an hour.
+A job is due when the latest time of its schedule was not started yet, so nothing is missed when
+cron comes late or rarely, and a job missed for days runs once. An unfinished run is continued; one
+that failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def options(parser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
                         help="use another value in this run: of an option of the job, or of "
                         "SECTION.OPTION")
-    parser.add_argument("--yes", action="store_true", help="do what the guard holds back, "
-                        "this once")
+    parser.add_argument("--yes", action="store_true", help="do, this once, what the guard "
+                        "has stopped (docs/failures.md)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

@@ -1,9 +1,8 @@
 """Start a worker of RQ or Celery.
 
 A worker takes the most urgent queue first and runs one job after the other, each by the same runner
-as under cron: same locks, slots, limits, history. What is due comes from a crontab line with
-run-due. It works until it is stopped, usually by SIGTERM: see docs/workers.md for systemd and
-supervisor.
+as under cron: same locks, limits and history. The crontab line with run-due tells it what is due.
+It works until it is stopped, usually by SIGTERM: see docs/workers.md for systemd and supervisor.
 """
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from .option_types import Option
 from .secrets import hide_password
 
 LOCAL = "localhost"  # until the service has a domain
-CA_FILE = "Who signs the other side's certificate, if the system does not know."
+CA_FILE = "Who signs the other side's certificate, if the system does not know it."
 _BUDGET = kind.span("1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
@@ -61,10 +61,10 @@ SECTIONS = {
         "prefix": Option(
             kind.identifier, "", "Before every table's name, in a database shared with others."),
         "state_dir": Option(
-            kind.path, "var/state", "Locks and this installation's identity: never emptied."),
+            kind.path, "var/state", "Locks and this installation's identity: never empty it."),
         "log_dir": Option(kind.path, "var/log", "One file of JSON lines for each job."),
         "timezone": Option(
-            kind.timezone, "UTC", "Of the schedules, e.g. Europe/Berlin. The database has UTC."),
+            kind.timezone, "UTC", "For schedules, e.g. Europe/Berlin. The database has UTC."),
         "lock": Option(
             kind.choice("file", "database"), "file",
             "What keeps two runs apart. database: two hosts on one database, or NFS."),
@@ -73,11 +73,11 @@ SECTIONS = {
             _BUDGET, "4m",
             "How long a `run-due` may work: a minute less than your host allows a process."),
         "grace": Option(
-            kind.span("1s", "1h"), "30s", "A run that hangs so long past its budget is ended."),
+            kind.span("1s", "1h"), "30s", "A run that hangs this long past its budget is killed."),
         "max_clock_jump": Option(
             kind.optional(kind.span("1h", "366d")), "1d",
-            "After a larger jump, or so long without a run, nothing ends by its age for three "
-            "days (docs/failures.md). off: always trusted."),
+            "After a larger jump, or this long without a run, nothing is deleted by age for 3 "
+            "days (docs/failures.md). off: the clock is trusted."),
         "app_url": Option(
             kind.or_empty(kind.url), "", "Base of links in mails, e.g. https://mail.example.org."),
         "secret_key": Option(
@@ -113,9 +113,9 @@ SECTIONS = {
             _LIMIT, "80", "Recipients an hour: 80 % of what your host allows is safe."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
         "failures_per_hour": Option(
-            _LIMIT, "off", "Failed deliveries an hour (cPanel: try 4): then only repeats wait."),
+            _LIMIT, "off", "Failed messages an hour (cPanel: try 4): then only repeats wait."),
         "pause_patterns": Option(kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
-            "What a refusal at the relay's own limit says: all mail is paused."),
+            "What the relay says at its own limit: then all mail is paused."),
     },
     "personas": {
         "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),
@@ -131,7 +131,7 @@ SECTIONS = {
             _STORE, "", "A private folder, or ftps://user:password@host:21/folder. Empty: rows "
             "are deleted without an archive."),
         "keep": Option(
-            kind.optional(kind.duration), "2555d", "An older archive is deleted. off: never."),
+            kind.optional(kind.duration), "2555d", "Older archives are deleted. off: never."),
         "ca_file": Option(kind.or_empty(kind.path), "", CA_FILE),
     },
     "dns": {
@@ -168,7 +168,7 @@ SECTIONS = {
     },
     "webhooks": {
         "timeout": Option(
-            kind.span("1s", "5m"), "15s", "From the name's look-up to the answer's end."),
+            kind.span("1s", "5m"), "15s", "From looking up the name to the end of the answer."),
         "allow_networks": Option(
             kind.several(kind.network, least=0), "", "Networks that endpoints may be in although "
             "they are not public, e.g. 10.1.0.0/16: anyone with an endpoint can reach them."),
@@ -186,14 +186,14 @@ SECTIONS = {
             "Called at the end of each `run-due`: healthchecks alerts you when that stops."),
         "timeout": Option(kind.span("1s", "1m"), "5s", "How long such a call may take."),
         "after_failures": Option(
-            kind.integer(1, 1000), "3", "Alert after so many consecutive failures of a job."),
+            kind.integer(1, 1000), "3", "Alert after this many consecutive failures of a job."),
         "queue_age": Option(
             kind.optional(kind.duration), "6h", "Alert when an item has been due for longer."),
         "queue_depth": Option(_LIMIT, "5000", "Alert when more than this is due in a queue."),
         "disk_free": Option(
             kind.optional(kind.size), "200MB", "Alert when less is left where the jobs write."),
         "remind": Option(
-            kind.optional(kind.duration), "24h", "Repeat the alert of what lasts so long."),
+            kind.optional(kind.duration), "24h", "Repeat an alert this often while it lasts."),
     },
     "status": {
         "page": Option(

@@ -1,14 +1,13 @@
 """Archive and delete audit rows older than a year, critical after 7.
 
-What the operator may need in a dispute is needed for a while, and is about people for all that
-time: so a year, and 7 for what is critical. A row whose severity is none of the three known ones
-(info, warning, critical) stays.
+Audit rows may be needed in a dispute, but are about people: so they are kept for a year, critical
+ones for 7. A row whose severity is none of the three known ones (info, warning, critical) stays.
 
 With `[archive] store` set, rows are first written into compressed files (docs/retention.md), read
 back from the store and compared, and only then deleted: exactly the rows that were read back, by
-their ids. Without a store they are deleted right away, but not while an archive is known whose rows
-are not all deleted yet: then the store was lost, not given up. Archives are deleted after
-`[archive] keep`.
+their ids. Without a store they are deleted right away, unless the rows of an earlier archive are
+not all deleted yet: then the option was lost by mistake. Archives are deleted after `[archive]
+keep`.
 
 Killed or run twice: each row is in the table or in exactly one archive that the table
 audit_archives calls verified, out of which alone it is deleted by its id. The next run discards a

@@ -7,9 +7,9 @@ verified one daily, and hourly while it fails. Its owner may ask for a check at 
 (`domains.recheck_requested_at`), and so may you (`--set domain=example.org`).
 
 Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change
-nothing, but that a new domain is given up after 30 days, its owner notified. A verified domain
-loses its status only when it was found wrong three times over 72 hours, after a warning; one good
-check clears all of that.
+nothing, except that a new domain is given up after 30 days, and its owner is notified. A verified
+domain loses its status only when it was found wrong three times over 72 hours, after a warning; one
+good check clears all of that.
 
 Killed or run twice: each domain's result is one commit, with its next date and its notice, made
 only if it is still the domain that was checked; what a killed run was looking at is due again ten

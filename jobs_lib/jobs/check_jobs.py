@@ -1,12 +1,12 @@
 """Alert the operator by e-mail and webhook to what needs attention.
 
-It looks at every job, queue and disk and at the relay, last of all in each tick. There is one
+It looks at every job, queue and disk and at the relay, at the end of each `run-due`. There is one
 alert for each incident, a daily reminder while it lasts, and a message when it is resolved.
-Incidents with one cause are one alert. Alerts are sent directly, not by the queue of notices, and
-count in the relay's limits without being held back by them.
+Incidents with one cause are one alert. Alerts are sent directly, not through the queue of notices;
+they count towards the limits of [mail], but no limit delays them.
 
-A channel that does not work is reported by the other one, and makes the run fail, which the ping
-of `run-due` reports. `jobs.py alerts test` sends a test. The run makes the page of [status], too.
+A channel that does not work is reported by the other one, and makes the run fail, which the ping of
+`run-due` reports. `jobs.py alerts test` sends a test. The run also writes the page of [status].
 
 Killed or run twice: an alert is sent first and recorded then, so none is lost, and the one just
 sent may come again.

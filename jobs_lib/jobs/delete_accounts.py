@@ -1,13 +1,12 @@
 """Close deleted accounts immediately, delete all they have after 7 days.
 
-An app deletes an account by `users.status = 'deleted'` and `deleted_at`, and refuses it from then
-on. The next run first closes every account that is newly deleted: sessions and sign-in links are
-deleted, aliases and webhooks are switched off, queued mail and deliveries are cancelled, exports
-are refused.
-Its owner gets one last notice, which names the day. On that day all that belongs to the account is
-deleted, table by table, with its files. Audit rows stay, without anything that says who they were
-about, and are deleted by their own age. A keyed hash of each of its aliases stays, so that no
-address is ever given to anyone else.
+An app deletes an account by `users.status = 'deleted'` and `deleted_at`, and refuses its user from
+then on. The next run first closes every account that is newly deleted: sessions and sign-in links
+are deleted, aliases and webhooks are switched off, queued mail and deliveries are cancelled,
+exports are refused. Its owner gets one last notice, which names the day. On that day all that
+belongs to the account is deleted, table by table, with its files. Audit rows stay, without anything
+that says who they were about, and are deleted by their own age. A keyed hash of each of its aliases
+stays, so that no address is ever given to anyone else.
 
 While more accounts are marked as deleted than is likely to be meant, none is closed and none is
 deleted, until `--yes` confirms it. An account whose notice could not be sent is kept for 28 days.

@@ -11,7 +11,7 @@ new span counts for it too.
 
 Aliases of suspended and of deleted accounts are deactivated too, without a notice. Where more than
 a fifth of the active aliases, and more than 5, would end at once, none does until an operator
-confirms it: that may be a mistake. So it is while the clock is in doubt.
+confirms it: that may be a mistake. The same holds while the clock is in doubt.
 
 Killed or run twice: an owner's aliases are deactivated in one commit with their audit rows and the
 notice, so each has exactly one row for each time it ended, and is announced at most once.

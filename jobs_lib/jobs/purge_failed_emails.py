@@ -1,9 +1,9 @@
 """Delete finished forwards and their spool files after 7 days.
 
-Finished is what was sent, or has failed for good; the 7 days count from then. What is still queued
-is never touched, however old it is. A failure that its owner has not been notified of yet waits for
-the notice, but for one day at most: a notice that cannot be written must not keep people's mail for
-ever.
+A forward is finished when it was sent or has failed for good; the 7 days count from then. What is
+still queued is never touched, however old it is. A failure that its owner has not been notified of
+yet waits for the notice, but for one day at most: a notice that cannot be written must not keep
+people's mail for ever.
 
 A spool file is deleted with the last row that names it; rows of held and of quarantined mail count,
 too.

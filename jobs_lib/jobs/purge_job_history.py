@@ -3,10 +3,10 @@
 What was tried with each forward, notice, delivery, domain and export, which `jobs.py queue forwards
 16` shows, is deleted after 30 days.
 
-A row that says `running` stays: the sweep of dead runs needs it. For each job the last ten runs and
-the last ten slots stay too, however old they are, and the last ten that continued the last slot:
-the row of a slot keeps it from being run twice, so that a job of each New Year does not run again
-in spring, not even by a clock that is set back.
+A row that says `running` stays: a later run finds by it that its process died. Of each job the last
+ten runs and the last ten slots (scheduled times) stay too, however old they are, and the last ten
+that continued the last slot: the row of a slot keeps it from being run twice, so that a yearly job
+does not run again in spring, even if the clock is set back.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

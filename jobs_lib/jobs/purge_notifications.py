@@ -1,4 +1,4 @@
-"""Delete notices that were sent or given up after 90 days.
+"""Delete sent and failed notices after 90 days.
 
 The 90 days count from `created_at`. What waits to be sent is never touched, however old it is. No
 notice is repeated because its row was deleted: that it was sent is marked where it belongs, at the
@@ -14,7 +14,7 @@ from . import Rule, keep, purge
 job = purge(
     table="notifications", schedule="53 2 * * *",
     options={"keep": keep("90d", "How long a notice is kept after it was queued, if it was sent or "
-                          "given up.")},
+                          "has failed.")},
     rules=(
         Rule("created_at", "status = 'sent'"),
         Rule("created_at", "status = 'failed'"),

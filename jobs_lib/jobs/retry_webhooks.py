@@ -7,8 +7,8 @@ say how long to wait. The last attempt ends a delivery, unless endpoints of othe
 accepted nothing either since its first one: then it is tried every two hours, for a day more.
 
 After 5 days without a success an endpoint is disabled, its owner warned two days before; after a
-410 it is at the end of the run. What waits for it is cancelled. Where many owners have failing
-endpoints nothing of that is done: the fault is ours.
+410 it is at the end of the run. What waits for it is cancelled. Where the endpoints of many owners
+fail, none of that is done: the fault is probably ours.
 
 Owners take turns. Of 8 requests in flight an endpoint has one, a host two, an owner half while
 others wait, failing endpoints a quarter while working ones wait. An endpoint that did not answer,

@@ -4,10 +4,10 @@ A dashboard or a bill needs few rows for its figures (docs/usage.md): `usage_dai
 `usage_weekly`, weeks beginning on Monday, days in UTC. Every message counts, whatever its status
 and direction.
 
-A day is always added up from all that is known of it, never continued: its log rows, and the totals
-that `purge_message_logs` kept of deleted ones. So it is exact before, during and after a purge, and
-may be added up again at any time. That is done for the last 48 hours, and from the day on for which
-a log row came in late. Users who are missing have no rows.
+A day is always added up as a whole, from its log rows and the totals that `purge_message_logs` kept
+of deleted ones. So it is exact before, during and after a purge, and may be added up again at any
+time. That is done for the last 48 hours, and from the day on for which a log row came in late.
+Users who are missing have no rows.
 
 Whole weeks are deleted once they are past `keep`.
 

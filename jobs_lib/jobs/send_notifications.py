@@ -3,7 +3,7 @@
 A notice waits in `notifications`, written by the jobs or by the app. Urgent ones of all users are
 sent first, as far as the share of each limit goes that is reserved for them; then users take turns,
 each user's urgent ones before the normal ones and those before low ones. Users who have opted out
-of a kind get none of it, unless it is a required one.
+of a kind get none of it, unless it is one that is always sent.
 
 A refusal is tried again on a schedule; a second permanent one while others' mail is accepted, or
 the last attempt, ends it as `failed`. A failure of the relay itself uses up no attempt: sending is
@@ -24,7 +24,7 @@ from jobs_lib.config.option_types import Option, duration, several
     options={
         "delays": Option(several(duration), "5m, 15m, 1h, 4h, 12h, 24h, 48h",
                          "The wait before each retry, counted from the attempt before. The first "
-                         "attempt is made at once."),
+                         "attempt is made immediately."),
     },
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
     tables="users failed_emails=",

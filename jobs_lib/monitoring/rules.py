@@ -11,7 +11,7 @@ from jobs_lib.database import stored
 from jobs_lib.engines import guard, relay
 from jobs_lib.errors import JobsError
 from jobs_lib.runner import doubt, incident_files
-from jobs_lib.text import size, up_to
+from jobs_lib.text import counted, size, up_to
 from jobs_lib.workers import dispatch
 
 from .facts import disks
@@ -162,7 +162,7 @@ def _failing(facts, explained):
         last = (f"Its last successful run began at {facts.at(good)}." if good
                 else "It has never succeeded.")
         yield Incident(f"failing:{name}",
-                       f"{name} has failed {job['failures']} times since "
+                       f"{name} has failed {counted(job['failures'], 'time')} since "
                        f"{facts.at(job['failing_since'])}", job["failing_since"],
                        f"{last}{more} Its work waits, and nothing is lost.", f"history {name}",
                        job["error"], (name, *names))
@@ -201,19 +201,19 @@ def _waiting(facts, explained):
         since = queue["oldest_due_at"] or facts.now
         at = facts.at(since)
         reasons = [reason for reason, applies in (
-            (f"none was finished since {at}",
+            (f"none has been finished since {at}",
              # a queue behind a paused relay is paused, not stalled
              queue["stalled_since"] and not (facts.relay and name in MAIL_JOBS)),
-            (f"the oldest is due since {at}, longer than [alerts] queue_age",
+            (f"the oldest has been due since {at}, longer than [alerts] queue_age",
              alerts.queue_age is not None and facts.now - since > alerts.queue_age),
             (f"more are due than [alerts] queue_depth = {alerts.queue_depth}",
              alerts.queue_depth is not None and queue["due"] > alerts.queue_depth),
             (f"none of {tried:,} attempts succeeded in the last 24 hours",
              tried >= MANY and not queue["done_last_day"])) if applies]
         if reasons:
-            more = "; ".join([f"{up_to(queue['due'])} are due", *reasons])
+            more = "; ".join([f"Due now: {up_to(queue['due'])}", *reasons])
             yield Incident(f"waiting:{queue['name']}", f"{queue['what']}: {reasons[0]}", since,
-                           f"Of these {more}. Your host may be on a blocklist, or a limit "
+                           f"{more}. Your host may be on a blocklist, or a limit "
                            "of [mail] too low.",
                            f"history {name}", _last_problem(job), (name,))
 
