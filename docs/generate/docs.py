@@ -24,16 +24,10 @@ JOBS_HEAD = """\
 Every job, what it does, when it is due and what you can set. Times are in `[core] timezone`
 (default UTC).
 
-- `python3 jobs.py list` shows the same for your installation, with the next and the last run of
-  each.
-- `python3 jobs.py JOB --dry-run` shows what a job would do now, and changes nothing. Without
-  `--dry-run` it runs.
-- `python3 jobs.py pause JOB` keeps cron from starting a job, until `python3 jobs.py resume JOB`. By
-  hand a paused job still runs.
-- A job is due when the latest time of its schedule has not been started. So cron may run late,
-  rarely or twice: each time is run once, and a job missed for days runs once.
-- Each job may be killed, or run twice, at any time: [guarantees.md](guarantees.md#run-it-twice)
-  says why that does no harm.
+- `python3 jobs.py list` shows the same for your installation, with the last and the next run.
+  To run, test or pause a job by hand: [operate.md](operate.md#run-a-job-by-hand).
+- When a job is due: [cron.md](cron.md#what-is-due). Why it does no harm to kill one, or to run it
+  twice: [guarantees.md](guarantees.md#run-it-twice).
 - Each job has a section of its own name in `config.ini`. `config.ini.example` has its options with
   their defaults and meanings; [configuration.md](configuration.md) explains how values are written.
 """

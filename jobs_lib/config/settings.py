@@ -57,7 +57,7 @@ SECTIONS = {
     "core": {
         "database": Option(
             kind.database, "sqlite:///var/jobs.db",
-            "Or sqlite:////absolute.db, mysql://user:password@host:3306/name (docs/install.md)."),
+            "Also sqlite:////absolute.db, mysql://user:password@host:3306/name (docs/install.md)."),
         "prefix": Option(
             kind.identifier, "", "Before every table's name, in a database shared with others."),
         "state_dir": Option(
@@ -91,7 +91,7 @@ SECTIONS = {
         "transport": Option(
             kind.choice("smtp", "maildir"), "smtp", "maildir: into a folder, to try things out."),
         "maildir": Option(kind.path, "var/maildir", "That folder."),
-        "host": Option(kind.host, "localhost", "The relay's name."),
+        "host": Option(kind.host, "localhost", "The relay: it takes outgoing mail."),
         "port": Option(
             kind.integer(1, 65535), "587", "587 is for starttls, 465 for tls, 25 for none."),
         "security": Option(

@@ -1,4 +1,4 @@
-"""The table `job_runs`: what ran, when, how it ended; and which runs died without a word.
+"""The table `job_runs`: what ran, when, how it ended; and which runs died without a report.
 
 The row of such a run says `running` for ever. The next run of its job marks it `vanished`, and a
 tick carries its slot on; commands that only look call it `vanished?` until then.
@@ -105,7 +105,7 @@ def sweep(db, job: str, core, now, held: str) -> list[dict]:
         progress = f"last progress: {words}" if words else "no progress reported"
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
                    " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
-                   error=f"the process {row['pid']} on {row['host']} ended without a word "
+                   error=f"the process {row['pid']} on {row['host']} ended without a report "
                    f"({progress})")
     return dead
 

@@ -22,7 +22,7 @@ OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}"
 WORDS = {"ok": "done in {took}{why}",
          "partial": "stopped early after {took}{why}, the next run continues",
          "interrupted": "stopped after {took}{why}, the next run continues",
-         "timeout": "ended by force in {took}{why}",
+         "timeout": "killed after {took}{why}",
          "skipped": "not started{because}",
          "failed": "failed{because}",
          "vanished": "died{because}"}

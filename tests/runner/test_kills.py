@@ -59,7 +59,7 @@ def test_a_killed_run_is_shown_as_vanished_and_reported_by_the_next_one(any_site
     assert dead["status"] == "vanished"
     progress = json.loads(dead["progress"])
     assert progress["total"] == 100_000
-    assert f"process {dead['pid']} on {dead['host']} ended without a word" in dead["error"]
+    assert f"process {dead['pid']} on {dead['host']} ended without a report" in dead["error"]
     assert f"last progress: {progress['done']:,} of 100,000 done" in dead["error"]
     event = next(event for event in site.events("dig") if event["event"] == "run vanished")
     assert (event["dead_run"], event["level"]) == (dead["run_id"], "error")

@@ -49,7 +49,7 @@ destination_verifications: Tokens mailed to prove that a destination is the owne
     index token: token_hash  # the app's check
     index expiry: expires_at  # expire_destination_verifications
 
-domains: Domains that users brought along.
+domains: Users' own domains.
     user_id         ref:users:with
     name            address
     ownership_token  label  = ''

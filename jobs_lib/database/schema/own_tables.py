@@ -19,7 +19,7 @@ notifications: Mail to users and operators, waiting or sent; bodies are emptied 
     last_error      text  null
     created_at      now
     sent_at         time  null
-    finished_at     time  null  # when it was sent, or given up
+    finished_at     time  null  # when it was sent, or had failed
     claim_run       word  null
     uncertain       int  = 0
     unique dedupe: dedupe_key  # a notice is queued only once
@@ -90,7 +90,7 @@ retired_addresses: Addresses that are never issued again, as HMACs.
     created_at      now
     key address_hash
 
-job_state: What the operator decided about a job, and since when its slots count.
+job_state: What the operator decided about a job, and since when its schedule counts.
     job             word
     paused_at, due_after  time     null
     last_options    json  null
@@ -98,7 +98,7 @@ job_state: What the operator decided about a job, and since when its slots count
 
 job_runs: One row for each run.
     run_id, job     word
-    slot            time  null  # the scheduled time; NULL: by hand or carried on
+    slot            time  null  # the scheduled time; NULL: by hand or continued
     trigger_type    word  = manual  # scheduled, continue, manual, worker
     installation    word  = ''
     lock_name       label  = ''
@@ -125,12 +125,12 @@ meta: Facts about this database.
     value           line  = ''
     key name
 
-queue_turns: Which owner was served last in each ring: the next in turn are those behind.
+queue_turns: Which owner was served last in each ring of a queue; those after it are next.
     ring            word  # of a queue: `notification`, `notification:urgent`
     last_owner      word  null  # an id; NULL: rows of nobody
     key ring
 
-relay_state: One row: whether the relay is left alone for now, and why.
+relay_state: One row: until when all mail is paused, and why.
     id              int
     paused_until    time  null
     reason          line  null
@@ -149,12 +149,12 @@ alerts: Incidents that the operator is notified of, one row each; kept for a whi
     notified_at     time  null  # when a channel last reported it
     key alert_key
 
-attempts: What was tried with each item of a queue: what `jobs.py queue forwards 16` tells.
+attempts: What was tried with each item of a queue: what `jobs.py queue forwards 16` shows.
     kind            word  # forward, notification, webhook, domain, export
     item_id         ref:*:past  # of its row, which may have been purged since
     user_id         ref:users:stays  null
     domain          address  null  # the recipient's
-    recipient       hash  null  # keyed: who, without saying it
+    recipient       hash  null  # keyed, so that it names nobody
     urgent          flag  = 0
     run_id          word  null  # NULL: by the operator
     began_at        time
