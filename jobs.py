@@ -43,4 +43,6 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit("jobs.py: stopped by Ctrl-C")
     except (AttributeError, ImportError, NameError, SyntaxError) as error:
-        sys.exit("jobs.py: a file of the program is not whole (%s): upload it again" % error)
+        where = "%s: " % error.filename if isinstance(error, SyntaxError) else ""
+        sys.exit("jobs.py: a file of the program is missing or not whole (%s%s): upload it again"
+                 % (where, error))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import JobsError, UsageError
+from .errors import JobsError, UsageError, not_whole
 from .records import namedtuple
 from .text import did_you_mean
 
@@ -70,8 +70,9 @@ def _load(name: str) -> Job:
         doc = (module.__doc__ or "").strip()
         return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
     except Exception as error:  # half an upload can break a file in any way
-        raise JobsError(f"the job {name} cannot be loaded: {type(error).__name__}: {error}. Upload "
-                        f"jobs_lib/jobs/{name}.py again, or remove it") from error
+        raise JobsError(not_whole(error) or f"the job {name} cannot be loaded: "
+                        f"{type(error).__name__}: {error}. Upload jobs_lib/jobs/{name}.py again, "
+                        "or remove it") from error
 
 
 def load_all(broken: list[str] | None = None) -> list[Job]:

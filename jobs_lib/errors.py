@@ -83,3 +83,14 @@ class LockHeld(JobsError):
 
 class Stopped(BaseException):
     """Raised by the hard limit in whatever hangs; no Exception, so that no job swallows it."""
+
+
+def not_whole(error: BaseException) -> str:
+    """What to say where an upload has left out a file of the program, or cut it off; "" of any
+    other error."""
+    where = str(error)
+    if isinstance(error, SyntaxError):
+        where = f"{error.filename} line {error.lineno}: {error.msg}"
+    elif not isinstance(error, ImportError) and not where.startswith("module 'jobs_lib."):
+        return ""
+    return f"a file of the program is missing or not whole ({where}): upload it again"

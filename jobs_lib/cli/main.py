@@ -14,6 +14,7 @@ from jobs_lib.errors import (
     JobsError,
     Stopped,
     UsageError,
+    not_whole,
 )
 from jobs_lib.launch import launch
 from jobs_lib.output.console import Console
@@ -77,12 +78,10 @@ def _main(argv: list[str], make_session) -> int:
         return OK
     except KeyboardInterrupt:
         return _say("jobs.py: stopped by Ctrl-C", FAILED)
-    except BrokenPipeError:  # `jobs.py list | head`
-        _flushed(sys.stdout)
-        return FAILED
-    except OSError as error:  # a folder that may not be written, a full disk
-        if not (error.filename or _flushed(sys.stdout)):
-            return FAILED  # it has said so
+    except OSError as error:  # a folder that may not be written, a full disk, `jobs.py list | head`
+        is_said = not (error.filename or _flushed(sys.stdout))
+        if is_said or isinstance(error, BrokenPipeError):
+            return FAILED
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
     except MemoryError:
@@ -110,10 +109,13 @@ def _lacks_memory(error: Exception) -> bool:
 def _unexpected(error: Exception, config_path: str | None) -> str:
     """What to say of it."""
     from contextlib import suppress
+    if words := not_whole(error):
+        return f"jobs.py: {words}"
     words = type(error).__name__
     with suppress(Exception):  # without memory
         words = launch.log_defect(error, config_path)
-    return f"jobs.py: an unexpected error: {words}. Please report it"
+    return (f"jobs.py: an unexpected error: {words}. Please report it, unless `jobs.py doctor` "
+            "finds a file that is cut off")
 
 
 def _flushed(stream) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit
+from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit, not_whole
 from jobs_lib.output.findings import Finding, ok, problem, warning
 from jobs_lib.runner.limits import Alarm
 from jobs_lib.text import masking
@@ -96,7 +96,7 @@ def _findings(check, installation: Installation) -> list[Finding]:
     except (Reported, ConfigError, Missing, Unfit):
         pass                         # a section, a table, the schema: its own check reports it
     except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
-        found.append(_unfinished(check, f"{type(error).__name__}: {error}"))
+        found.append(_unfinished(check, not_whole(error) or f"{type(error).__name__}: {error}"))
     finally:
         alarm.cancel()
     return found

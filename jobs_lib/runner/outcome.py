@@ -74,7 +74,8 @@ def place(error: BaseException) -> str:
 
 def defect(error: BaseException, config=None) -> str:
     """`TypeError: no number (queue.py line 12)`, without the secrets of the configuration."""
-    return f"{type(error).__name__}: {clean(str(error), config)} ({place(error)})"
+    words = f"{type(error).__name__}: {clean(str(error), config)} ({place(error)})"
+    return errors.not_whole(error) or words
 
 
 def trace(error: BaseException, config) -> str:
