@@ -43,10 +43,10 @@ def pairs(rows: list[tuple[str, str]], width: int) -> list[str]:
 
 
 def table(rows: list, sides: str = "", width: int = 0, widest: int = 500) -> list[str]:
-    """Rows of values as lines in columns. `sides`: `l` or `r` for each column, left by default.
+    """Rows of values as lines in columns. `sides`: for each column `l` for left, as by default, `k`
+    for left and kept whole, or `r` for right.
 
-    A value has at most `widest` characters, and fewer where `width` asks for it: the widest of the
-    columns on the left side give way then.
+    A value has at most `widest` characters; where `width` asks for fewer, the widest `l` gives way.
     """
     cells = [[cell(value, widest) for value in row] for row in rows]
     rooms = [max(map(len, column)) for column in zip(*cells)]

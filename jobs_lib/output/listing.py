@@ -12,7 +12,7 @@ from .findings import in_full, of_incident
 from .layout import BELOW, GAP, UNKNOWN, Screen, table, wrapped
 from .terminal import columns, paint
 
-WIDTH, SAMPLE_CELL = 80, 34  # columns: of a dry run's tables, of their cells
+WIDTH, SAMPLE_CELL = 80, 36  # columns: of a dry run's tables, of their cells
 TO_THE_MINUTE = 16           # characters of `2026-11-24 13:00:00`
 COLOURS = {"-": "", "ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan",
            "skipped": "dim"}
@@ -179,8 +179,10 @@ def dry_lines(result: dict, samples: list[dict]) -> list[str]:
             lines += wrapped(sample["note"], WIDTH, "  ", "  ")
         if rows := sample["rows"]:
             values = [[_short(name, row.get(name)) for name in rows[0]] for row in rows]
-            lines += [f"    {line}" for line in table([[*rows[0]], *values], width=WIDTH - 4,
-                                                      widest=SAMPLE_CELL)]
+            sides = "".join("k" if name == "id" or name.endswith("_at") else "l"
+                            for name in rows[0])
+            lines += [f"    {line}" for line in table([[*rows[0]], *values], sides, WIDTH - 4,
+                                                      SAMPLE_CELL)]
     if result["status"] == "failed":
         return [*lines, "", f"  it would fail: {result['error']}"]
     counts = counts_words(result["counts"])

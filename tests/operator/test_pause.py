@@ -91,6 +91,15 @@ def test_it_says_what_the_job_is_what_it_would_do_and_shows_no_address(forwards)
     assert forwards.run("test", JOB).splitlines()[3].endswith("off")
 
 
+def test_a_narrow_table_cuts_no_id_and_no_time(service):       # R72
+    came = clock.text(clock.now() - timedelta(days=100))
+    service.db.insert("notifications", kind="account_deletion_scheduled", status="failed",
+                      to_email="somebody@home.example", created_at=came, finished_at=came)
+    out = service.run("test", "purge_notifications")
+    assert f" {came[:16]}  {came[:16]}\n" in out
+    assert [line for line in out.splitlines() if len(line) > 80 and "jobs.py" not in line] == []
+
+
 def test_live_runs_for_real_and_ends_like_the_job_itself(forwards):
     forwards.spool.rename(forwards.folder / "elsewhere")
     result = json.loads(forwards("test", JOB, "--live", "--json").out)

@@ -73,7 +73,7 @@ SAMPLES: dict = {
     "destination_removal": DESTINATIONS,
     "webhook_failing": {**WEBHOOK, "reason": "the endpoint answered 503", "since": SINCE,
                         "end": END},
-    "webhook_disabled": {**WEBHOOK, "reason": f"every delivery has failed since {SINCE}",
+    "webhook_disabled": {**WEBHOOK, "reason": f"failing since {SINCE}",
                          "disabled_at": END},
     "domain_verified": {"domain": "club.example", "advice": [DMARC]},
     "domain_failing": {"domain": "club.example", "many": False, "since": SINCE, "records": [MX],

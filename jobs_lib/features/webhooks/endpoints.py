@@ -132,7 +132,7 @@ def _conclude(ctx, id, verdict) -> str:
         return ""                       # it has worked, was enabled again or disabled, meanwhile
     reason = "the endpoint answered 410 Gone"
     if not verdict.gone:
-        reason = f"every delivery has failed since {render.minute(began)}"
+        reason = f"failing since {render.minute(began)}"
         if not ctx.may_expire() or not _is_warned(ctx, endpoint, began, verdict.error):
             return ""
     if not ctx.db.execute(
