@@ -186,8 +186,8 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
                 f"{name} = {_text(name, seconds)} (was {_text(name, last.get(name))})"
                 for name, seconds in asked.items() if most[name] != seconds)
             _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
-                f"{going:,} of {total:,} rows of {table} would be deleted only because an option "
-                f"has changed: {changes}. They stay, others are deleted. If you mean it, run "
+                f"{going:,} of {total:,} rows of {table} would be deleted only by a new value: "
+                f"{changes}. They stay, and others are deleted. If you mean it, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer
     # before the first DELETE: a kill between the two asks nothing twice. --set is for one run

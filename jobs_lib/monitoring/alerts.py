@@ -63,7 +63,7 @@ def preview(ctx) -> None:
         from .alert_messages import channels
         names = channels(ctx.config)
         ctx.count("sent", len(names))
-        ctx.show(f"report by {' and '.join(names) or 'no channel'}", [
+        ctx.show(f"send alerts by {' and '.join(names) or 'no channel'}", [
             {**each._asdict(), "kind": each.kind, "state": state, "since": clock.text(each.since)}
             for state, each, _ in notices])
 

@@ -46,7 +46,7 @@ def _verdict(known, number: int) -> str:
         return "1 thing needs you" if number == 1 else f"{number} things need you"
     if "paused" in states and states <= {"paused", "off"}:
         return "Every job is paused"
-    return "All is well" if known.cron.last_run else "No job has run yet"
+    return "Nothing needs you" if known.cron.last_run else "No job has run yet"
 
 
 def _plain(value):

@@ -174,12 +174,12 @@ def _late(facts, explained):
     for name, job in facts.jobs.items():
         since, good = job["late_since"], job["last_ok_at"]
         if since and not job["failures"] and name not in explained:
-            last = f"since {facts.at(good)}" if good else "yet"
+            last = f"last succeeded at {facts.at(good)}" if good else "has never succeeded"
             yield Incident(f"late:{name}",
-                           f"{name} has not succeeded since {facts.at(since)}",
+                           f"{name} is late: due since {facts.at(since)}",
                            since,
-                           f"It runs {job['when']}, and has not succeeded {last}, although "
-                           "others ran. It cannot start, or never finishes.",
+                           f"It runs {job['when']}, and {last}; others ran meanwhile. It cannot "
+                           "start, or never finishes.",
                            f"history {name}", _last_problem(job), (name,))
 
 

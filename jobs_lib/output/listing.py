@@ -91,7 +91,7 @@ def _notes(job: dict, screen: Screen, reported: set) -> list[str]:
     if job["failures"]:
         last = job["last_ok_at"]
         good = f"last good run {screen.at(last)}" if last else "no good run yet"
-        notes.append(f"{job['failures']:,} failed in a row, {good}")
+        notes.append(f"{counted(job['failures'], 'failed run')}, {good}")
         if job["error"]:
             notes.append(job["error"])
     if job["late_since"] or job["due"] == "overdue":

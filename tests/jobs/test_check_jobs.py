@@ -219,7 +219,7 @@ def test_a_job_without_success_for_three_intervals_is_late_and_says_why(bench): 
               error="47 threads were running in the database, the limit is 25")
     ended(bench, JOB, "ok")
     bench.run(JOB)
-    assert bench.outbox[0].subject.startswith("[jobs] purge_sessions has not succeeded since ")
+    assert bench.outbox[0].subject.startswith("[jobs] purge_sessions is late: due since ")
     assert ("last error  47 threads were running in the database, the limit is 25"
             in bench.outbox[0].text)
 

@@ -60,9 +60,9 @@ def test_it_goes_on_living(demo):
     found = json.loads(demo.asked("doctor", "--json"))
     assert [each for each in found if each["level"] in ("problem", "warning")
             and each["area"] != "cron"] == []
-    assert demo.asked("status").startswith("All is well.")
+    assert demo.asked("status").startswith("Nothing needs you.")
     page = (demo.folder / "demo" / "status.html").read_text()
-    assert ("All is well" in page, "made up" in page) == (True, True)
+    assert ("Nothing needs you" in page, "made up" in page) == (True, True)
     assert {each["status"] for each in json.loads(demo.asked("run-due", "--json"))} <= {"ok"}
     assert demo.asked("run-due") == ""
 

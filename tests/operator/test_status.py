@@ -110,9 +110,9 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
                for each in seen)
 
 
-def test_a_job_that_is_paused_stands_beside_all_is_well(service):        # R59
+def test_a_paused_job_is_named_beside_the_verdict(service):        # R59
     service.run("purge_sessions")
-    for paused, said in (("purge_magic_links", "All is well.\nPaused: purge_magic_links.\n"),
+    for paused, said in (("purge_magic_links", "Nothing needs you.\nPaused: purge_magic_links.\n"),
                          ("all", "Every job is paused.\nPaused: ")):
         service.run("pause", paused)
         assert service.run("status").startswith(said)
