@@ -6,7 +6,7 @@ nothing else").
 """
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from redis import Redis
@@ -94,8 +94,6 @@ class OurJob(Job):
             elif (self.instance is not None or self.kwargs
                     or not isinstance(self.args, (list, tuple))):
                 self.why = "it holds something else than a function and its arguments"
-        except NoSuchJobError:  # RQ drops it
-            raise
         except Exception:  # noqa: BLE001  a field can be anything; RQ would quit
             self.why = "it cannot be read"
         if self.why:
@@ -113,12 +111,16 @@ class OurJob(Job):
 
 
 class OurWorker(Worker):
-    """RQ's, which says in one line of ours why a message was refused, and takes no commands by
-    Redis."""
+    """RQ's, which says in one line of ours why a message was refused, and takes no commands."""
+
+    def dequeue_job_and_maintain_ttl(self, *how):
+        """The next message; an id that is no text, which would end RQ's worker, is passed over."""
+        while True:
+            with suppress(UnicodeDecodeError):  # it has left its queue
+                return super().dequeue_job_and_maintain_ttl(*how)
 
     def handle_payload(self, _message):
-        """Leave it: it would stop this worker or kill a run, and systemd does either by a
-        signal."""
+        """Leave it: it would stop this worker or kill a run, which systemd does by a signal."""
 
     def handle_exception(self, job, *exc_info):
         """Log why a message was refused, or how it failed."""

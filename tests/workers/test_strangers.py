@@ -66,8 +66,11 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
              failure_callback_name="os.system", meta=pickle.dumps(_Touches(struck)),
              result=pickle.dumps(_Touches(struck)), retries_left="9", number_of_retries="9",
              repeats_left="9", webhooks='[{"url": "http://127.0.0.1:9/"}]')
+    redis.hset("rq:job:bare", "status", "queued")
+    redis.rpush(f"rq:queue:{queue}", "bare")
     _put(redis, queue, "fields", foreign["system"], status="no status", timeout="soon",
          ended_at="never")
+    redis.rpush(f"rq:queue:{queue}", b"\xff\xfe", b"\xff")
     # one of ours, with what a stranger has added
     _put(redis, queue, "more", [OURS, None, ["dig", False], {}], meta=pickle.dumps(
         _Touches(struck)), success_callback_name="os.system", dependency_ids='["more"]',
@@ -81,7 +84,7 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     # RQ knows no such id: it is passed over
     assert failed == {*foreign, "fields"} - {RED}
     events = small.events("worker")
-    assert [event["event"] for event in events] == ["message refused"] * (len(foreign) + 1)
+    assert [event["event"] for event in events] == ["message refused"] * (len(foreign) + 2)
     assert "'os.system', which is no function of these jobs" in events[1]["why"]
     assert [words for words in ("\x1b", "Traceback") if words in ended.err] == []
 
