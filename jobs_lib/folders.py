@@ -66,9 +66,8 @@ def refuse_web(folder: str) -> None:
 
 def owner_words(path: str) -> str:
     """Whose a file is that this user may not use, and how to get out of it."""
-    there = path = os.path.abspath(path)
-    while not os.path.lexists(there):
-        there = os.path.dirname(there)
+    path = os.path.abspath(path)
+    there = _nearest(path)
     ours, owner = user_name(os.geteuid()), user_name(os.lstat(there).st_uid)
     if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {there}`"
@@ -79,18 +78,27 @@ def owner_words(path: str) -> str:
             f"run them always as the same user; {fix}")
 
 
+def _nearest(path: str) -> str:
+    """The path, or the folder above it in which it would be made."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def unusable(config) -> list[str]:
-    """A sentence for each folder of which this user cannot use something, also where no run has met
-    it yet: the first thing, why, and how to fix it. Nothing is written."""
+    """A sentence for each folder of which this user cannot use something: what, why, the fix."""
     found = []
     for section, option in USED:
         try:
             folder = getattr(config.section(section), option)
         except ConfigError:  # reported elsewhere
             continue
+        if not os.path.isdir(_nearest(folder)):
+            found.append(f"[{section}] {option}: {_nearest(folder)} is a file: name a folder")
+            continue
         for path in _paths(folder, is_ours=section == "core"):
             needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
-            if not os.access(path, needed) and os.path.lexists(path):
+            if not os.access(_nearest(path), needed):
                 found.append(f"[{section}] {option}: {path} cannot be used: {owner_words(path)}")
                 break
     return found
@@ -98,7 +106,8 @@ def unusable(config) -> list[str]:
 
 def _paths(folder: str, is_ours: bool):
     """The folder, and where the jobs write all that is in it, its files, too."""
-    yield folder
+    if is_ours or os.path.lexists(folder):  # it is made when it is needed
+        yield folder
     for path, folders, files in os.walk(folder) if is_ours else ():
         yield from [os.path.join(path, name) for name in sorted([*folders, *files])]
 

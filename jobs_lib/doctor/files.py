@@ -39,8 +39,9 @@ def _places(installation) -> list[tuple[str, str, int]]:
              ("the database", database or "", stat.S_IRWXO),
              *(("the program", path, WRITABLE) for path in (
                  HOME, SCRIPT, os.path.join(HOME, "jobs_lib"), config.folder))]
-    # "" and a URL are no paths
-    return [place for place in dict.fromkeys(found) if os.path.exists(place[1])]
+    # "" and a URL are no paths; a file in the place of a folder is none of ours
+    return [place for place in dict.fromkeys(found)
+            if os.path.isdir(place[1]) or (place[0][0] != "[" and os.path.exists(place[1]))]
 
 
 def modes(installation):

@@ -168,6 +168,8 @@ SITUATIONS = {
         ".env can be read", "chmod 600"),
     "others change the log": (mode("log", 0o777), "problem", "can be written by others",
                               "chmod 700"),  # R71
+    "a file as a folder": (option("core", state_dir="config.ini"), "problem",
+                           "config.ini is a file", "Name a folder"),
     # R65
     "under a web root": (moved_below("public_html"), "problem", "below the web root", "curl"),
     # the network
