@@ -71,8 +71,7 @@ def _load(name: str) -> Job:
         return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
     except Exception as error:  # half an upload can break a file in any way
         raise JobsError(not_whole(error) or f"the job {name} cannot be loaded: "
-                        f"{type(error).__name__}: {error}. Upload jobs_lib/jobs/{name}.py again, "
-                        "or remove it") from error
+                        f"{type(error).__name__}: {error}. Upload its file again") from error
 
 
 def load_all(broken: list[str] | None = None) -> list[Job]:

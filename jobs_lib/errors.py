@@ -86,8 +86,7 @@ class Stopped(BaseException):
 
 
 def not_whole(error: BaseException) -> str:
-    """What to say where an upload has left out a file of the program, or cut it off; "" of any
-    other error."""
+    """What to say of a file that an upload has cut off or left out; "" of any other error."""
     where = str(error)
     if isinstance(error, SyntaxError):
         where = f"{error.filename} line {error.lineno}: {error.msg}"

@@ -73,9 +73,7 @@ def _checks(area: str) -> tuple:
     try:
         return __import__(f"{__name__}.{area}", fromlist=["CHECKS"]).CHECKS
     except (ImportError, SyntaxError) as error:
-        found = problem(f"The checks of this area cannot be loaded: {error}",
-                        "The upload was cut off, or has files of two versions.",
-                        "See what `jobs.py doctor` says about the host.")
+        found = problem(not_whole(error), "The checks of this area cannot be loaded.")
         return (lambda _: [found],)
 
 
