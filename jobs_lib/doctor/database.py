@@ -26,7 +26,7 @@ def answers(installation):
         yield problem(str(error) if isinstance(error, DatabaseError) else
                       "The database server does not answer", "Without its database no job runs.",
                       f"Correct [core] database in {installation.config.path}; before the first "
-                      "run, `jobs.py migrate`; else ask your host whether the server is up.")
+                      "run, `jobs.py migrate`; else see docs/failures.md, The database.")
 
 
 def tables(installation):

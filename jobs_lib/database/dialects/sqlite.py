@@ -199,6 +199,8 @@ def translated(error: sqlite3.Error, target: File) -> DatabaseError:
         text += MIGRATE
     elif kind is ReadOnly or "unable to open" in text:
         text += f": {_cause(target.path)}"
+    elif "malformed" in text or "not a database" in text:
+        text += ": it is damaged, or another file: restore your backup"
     return kind(f"{target.path}: {text}")
 
 
