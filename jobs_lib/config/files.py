@@ -46,8 +46,8 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
                                 f"({values[option].place} and {number}): keep one")
             values[option] = Written(value, FILE, f"{path} line {number}")
     if wrong:  # a whole page may have been pasted
-        problems.append(f"{path} line {', '.join(wrong[:MOST_LINES])}: expected option = value, "
-                        "below a [section]")
+        problems.append(f"{path} line {', '.join(wrong[:MOST_LINES])}: expected [section], or "
+                        "option = value below one")
     return found
 
 

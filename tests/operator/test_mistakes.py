@@ -61,10 +61,11 @@ VALUES = {
 }
 # (the whole text, what is said of it)
 FILES = {
-    "port = 25\n\nhunter2": "line 1, 3: expected option = value, below a [section]",
+    "port = 25\n\nhunter2": "line 1, 3: expected [section], or option = value below one",
+    "[mail]\nport = 25\n[retry_forwards\n": "line 3: expected [section], or option = value",
     "[mail]\nhunter2/Zq8= = x": "[mail] ",          # half of a wrapped password
-    "[mail]\nport: hunter2": "line 2: expected option = value",
-    "[mail]\npassword = x\nhunter2": "line 3: expected option = value",
+    "[mail]\nport: hunter2": "line 2: expected [section], or option = value",
+    "[mail]\npassword = x\nhunter2": "line 3: expected [section], or option = value",
     "[mail]\nport = 25\nPORT = 26": "[mail] port is set twice (",
     "[retry_forward]": "there is no such section; did you mean 'retry_forwards'?",
 }
