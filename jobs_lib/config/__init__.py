@@ -136,7 +136,7 @@ class Config:
 
     def with_overrides(self, words: list[str], job: Job) -> Config:
         """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises
-        UsageError; a value that makes no sense is reported with its section."""
+        UsageError, or ConfigError for a value that makes no sense."""
         values = {}
         for word in words:
             place, equals, value = (part.strip() for part in word.partition("="))
@@ -144,12 +144,14 @@ class Config:
             if not (equals and name):
                 raise UsageError("--set: expected OPTION=VALUE of this job, or "
                                  "SECTION.OPTION=VALUE")
-            mask = option_named(section, name).kind.mask
+            option = option_named(section, name)
+            mask = option.kind.mask
             if mask and mask(value) != value:
                 raise UsageError(f"--set {section}.{name}: a secret in a command line is seen by "
                                  "every user of this machine: write "
                                  f"{variable_name(section, name)} in .env, or {name} in config.ini")
             values[section, name] = value
+            self.changed(SET, values).value(section, name, option)
         return self.changed(SET, values)
 
     def _typed(self, section: str, known: dict) -> SimpleNamespace:

@@ -16,7 +16,7 @@ MB = 1024 ** 2
     (0, ("run-due",)), (1, ("fail",)),
     (2, ("dug",)), (2, ("dig", "--set", "holes=3")),
     (2, ("run-due", "--budget", "soon")),
-    (78, ("dig", "--set", "items=many")),
+    (78, ("dig", "--set", "items=many")), (78, ("dig", "--set", "export.keep=soon")),
     (124, ("hang", "--set", "budget=1s", "--set", "core.grace=1s")),
 ], ids=lambda value: value if isinstance(value, int) else " ".join(value))
 def test_a_command_ends_with(site, code, words):
