@@ -27,4 +27,6 @@ def run(args, make_session, config_path) -> int:
     for name, error in found.items():
         show = console.fail if error else console.report
         show(f"{CHANNELS[name]}: {error or 'sent'}")
+    if any(found.values()):
+        console.fail("-> docs/failures.md, Alerts do not arrive, explains what it means.")
     return OK if found and not any(found.values()) else FAILED
