@@ -12,6 +12,7 @@ from jobs_lib.database.schema import fit, version
 from jobs_lib.database.schema import migrate as schema
 from jobs_lib.engines import spool
 from jobs_lib.errors import FAILED, OK
+from jobs_lib.launch import launch
 from jobs_lib.runner import slots
 from jobs_lib.text import counted
 
@@ -42,6 +43,7 @@ def run(args, make_session, config_path) -> int:
         else "the schema was up to date already")
     if paused:
         say(PAUSED)
+    launch.end_outages(session)
     _report_wrong(session, db)
     return OK
 

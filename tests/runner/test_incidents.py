@@ -115,6 +115,13 @@ def test_an_outage_of_the_database_is_one_line_one_alert_and_one_line_when_over(
     assert list((hours.site.folder / "state").glob("incident-*")) == []
 
 
+def test_an_outage_that_migrate_ends_is_over_at_once(site):                    # R60
+    site.configure(database=f"sqlite:///{site.folder}/new.db")
+    assert tick(site, 31).code == 1
+    assert "it is over: " in site("migrate").err
+    assert list((site.folder / "state").glob("incident-*")) == []
+
+
 def test_what_cannot_be_printed_stops_no_job(site):                           # R69
     site.enable("tick_critical", "tick_low")
     url = site.url
