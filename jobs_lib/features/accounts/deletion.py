@@ -109,8 +109,8 @@ CANCELLED = (
     Step("webhook_deliveries", sets=ENDED, only="status = 'pending'"),
     Step("notifications", sets=f"{ENDED}, body_text = NULL, body_html = NULL",
          only=f"status = 'pending' AND kind <> '{NOTICE}'"),
-    Step("export_requests", sets="expires_at = :now",
-         only="status = 'ready' AND expires_at > :now"),
+    Step("export_requests", only="status = 'ready' AND token_hash IS NOT NULL", sets="token_hash = "
+         "NULL, expires_at = CASE WHEN expires_at > :now THEN :now ELSE expires_at END"),
 )
 
 
