@@ -212,9 +212,9 @@ def _waiting(facts, explained):
              tried >= MANY and not queue["done_last_day"])) if applies]
         if reasons:
             more = "; ".join([f"Due now: {up_to(queue['due'])}", *reasons])
+            likely = " Your host may be on a blocklist, or a limit of [mail] too low."
             yield Incident(f"waiting:{queue['name']}", f"{queue['what']}: {reasons[0]}", since,
-                           f"{more}. Your host may be on a blocklist, or a limit "
-                           "of [mail] too low.",
+                           f"{more}.{likely if tried and name in MAIL_JOBS else ''}",
                            f"history {name}", _last_problem(job), (name,))
 
 

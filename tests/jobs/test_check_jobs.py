@@ -283,6 +283,7 @@ def test_deep_and_fruitless_queues_are_reported(bench, table, rows, counts, repo
     bench.table(table, rows)
     ended(bench, "retry_webhooks", "ok", counts=counts)
     assert check(bench) == reported
+    assert "blocklist" not in bench.command("status", code=bool(reported))      # nobody was asked
 
 
 def test_a_day_has_as_many_runs_as_cron_made(bench):             # at every minute: 1,440
@@ -365,7 +366,8 @@ def test_a_test_alert_goes_out_by_each_channel(bench):
     assert bench.outbox[0].subject == "[jobs] this is a test"
     assert len(sent(bench)) == 1
     bench.web.answer = lambda request: Response(ANSWERED, 404, "", "no such hook")
-    assert "the webhook: it answered 404 no such hook" in bench.command("alerts", "test", code=1)
+    said = bench.command("alerts", "test", code=1)
+    assert "the webhook: it answered 404 no such hook\n-> docs/failures.md, Alerts do not" in said
     setup(bench, alerts={"email": "", "webhook": ""})
     assert "set [alerts] email or webhook" in bench.command("alerts", "test", code=1)
 
