@@ -40,7 +40,7 @@ class Forwards(Mail):
         """Its raw message is."""
         from jobs_lib.engines import spool
         is_there = spool.is_there(self.section("spool").dir, row["raw_path"])
-        return "" if is_there else "the raw message is missing from the spool"
+        return "" if is_there else "the spool has no raw message at its raw_path"
 
 
 class Notices(Mail):

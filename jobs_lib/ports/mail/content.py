@@ -11,6 +11,7 @@ import io
 import os
 import stat
 
+from jobs_lib.folders import no_access
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, UNREADABLE, is_exhausted
 from jobs_lib.text.addresses import AddressError, check
 
@@ -82,7 +83,7 @@ def _unreadable(error: OSError) -> Unsendable:
     """Rights and disks can be put right."""
     if is_exhausted(error):
         return Unsendable(GIVEN_BACK, reasons.EXHAUSTED, error=error.strerror)
-    return Unsendable(UNREADABLE, reasons.UNREADABLE, error=error.strerror)
+    return Unsendable(UNREADABLE, reasons.UNREADABLE, error=no_access(error))
 
 
 class Content:
