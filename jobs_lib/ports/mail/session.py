@@ -130,7 +130,8 @@ class Session(smtplib.SMTP):
         self.within("AUTH")
         name, password = self.section.username, self.section.password or ""
         if not isinstance(self.sock, ssl.SSLSocket) and not is_loopback(self.sock.getpeername()[0]):
-            raise JobsError("[mail] security = none shows the password; set starttls or tls")
+            raise JobsError("with [mail] security = none the password would be sent unencrypted: "
+                            "set starttls or tls")
         if not (name + password).isascii():  # smtplib knows nothing else
             raise JobsError("[mail] username and password: only ASCII characters can be sent")
         self.login(name, password)
