@@ -139,7 +139,8 @@ def test_clock_changes_follow_the_definition(minute, hour, days, change):
     schedule, zone = cron.parse(f"{minute} {hour} {days}"), cron.zone(change[0])
     start, minutes = utc(change[1]) - 2 * HOUR, 4 * 60
     due = slots_by_definition(schedule, zone, start, minutes)
-    for moment in (start + MINUTE * number for number in range(minutes)):
+    # where none is due, the answers of all minutes are the same ones, far away
+    for moment in (start + MINUTE * number for number in range(0, minutes, 1 if due else 60)):
         before = [slot for slot in due if slot <= moment]
         after = [slot for slot in due if slot > moment]
         found = cron.previous(schedule, moment, zone)
