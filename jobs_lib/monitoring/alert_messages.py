@@ -46,7 +46,7 @@ def alert(notices: list[Notice], remind, zone, start: str) -> Alert:
         subject += f" (and {more} more)"
     items = [_item(each, zone, start) for each in notices]
     if remind and any(each.state in ("new", "still") for each in notices):
-        items.append(f"You will be reminded after {remind.total_seconds() / 3600:g} hours, and "
+        items.append(f"You will be reminded after {remind.total_seconds() / 3600:g} h, and "
                      "notified when this is resolved.")
     return Alert(subject, "\n\n".join(items), [_fields(each, start) for each in notices])
 

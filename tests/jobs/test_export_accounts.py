@@ -479,7 +479,7 @@ def test_one_that_is_out_of_time_loses_no_attempt_and_says_what_to_do(bench):
         bench.now += timedelta(hours=7)
     row = bench.rows("export_requests")[-1]
     assert (row["status"], row["attempts"]) == ("queued", 0)
-    assert "let [export_accounts] budget be more" in row["error"]
+    assert "raise [export_accounts] budget" in row["error"]
     queue, = (each for each in json.loads(bench.command("status", "--json", code=1))["queues"]
               if each["name"] == "exports")
     assert queue["oldest_due_seconds"] == 14 * 3600 + 300       # so it is an incident, too

@@ -102,7 +102,7 @@ def _write(work: Requests, row: dict, draft: str):
         if ctx.should_stop():
             raise Unfinished(
                 f"the run had to stop ({ctx.stop_reason}) when {rows:,} of {total:,} rows were "
-                "written: if it is the budget, let [export_accounts] budget be more")
+                "written: if it is the budget, raise [export_accounts] budget")
         if is_stored:
             ctx.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
                            "AND claim_run = :run", id=row["id"], run=ctx.run_id,
@@ -179,7 +179,7 @@ def _refusal(ctx, user: dict | None, row: dict, more: int = 0) -> str:
         user=row["user_id"], since=ctx.now - DAY, ahead=ctx.now + DAY)
     most = ctx.options.per_day
     return "" if made + more < most else (
-        f"refused: {most} exports within a day are enough ([export_accounts] per_day)")
+        f"refused: at most {text.counted(most, 'export')} in 24 hours ([export_accounts] per_day)")
 
 
 class Requests(Work):
