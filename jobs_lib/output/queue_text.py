@@ -44,7 +44,7 @@ def listing(found: dict, screen: Screen) -> str:
     head, *rows = table([["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"], *(
         [each["id"], each["owner"], each["to"], each["state"], _tries(each),
          screen.at(each["since"]), screen.at(each["next_at"])] for each in items)],
-        "rllllll", max(screen.width, room + LEAST), WIDEST)
+        "rllkkkk", max(screen.width, room + LEAST), WIDEST)
     lines.append(paint("bold", head))
     for row, each in zip(rows, items):
         lines.append(paint(COLOURS.get(each["state"], ""), row))

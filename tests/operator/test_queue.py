@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta, timezone
 
 import pytest
@@ -138,6 +139,15 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
     assert service.command("queue", "webhooks") == (
         "There is nothing to list in webhooks.\n"
         "`jobs.py queue webhooks --failed` lists what has failed for good.\n")
+
+
+def test_a_narrow_list_cuts_the_address_and_no_id_or_time(service):      # R77
+    forward(service, 123_456, envelope_to="ann@" + "long." * 10 + "example", attempts=3,
+            created_at=service.ago(days=5), next_attempt_at=service.ahead(hours=47),
+            last_attempt_at=service.ago(hours=1))
+    row = service.command("queue", "forwards").splitlines()[1]
+    day = r"\w{3} \d+ \w{3} \d\d:\d\d"
+    assert re.fullmatch(rf"123456  1 +a\S+\u2026  waiting  3 of 4  {day}  {day}", row), row
 
 
 def test_the_other_queues_are_listed_too(service):              # R77
