@@ -178,6 +178,17 @@ def test_it_is_erased_after_its_grace_or_later_where_no_notice_was_sent(bench, g
     assert bench.ids("users") == []
 
 
+def test_an_erasure_that_was_stopped_goes_on_with_the_next_run(bench):     # R56
+    jane = user(bench, deleted_at=bench.now)
+    bench.run(JOB)
+    bench.db.execute("UPDATE {notifications} SET status = 'sent'")
+    bench.now = bench.ahead(days=7)
+    bench.meanwhile("SELECT 1 FROM {magic_links}", "INSERT INTO {webhook_deliveries} "
+                    f"(webhook_id, user_id, event_id) VALUES (1, {jane}, 'late')")
+    assert (bench.run(JOB)["waiting"], bench.ids("notifications")) == (1, [])
+    assert bench.run(JOB, dry_run=True)["erased"] == bench.run(JOB)["erased"] == 1
+
+
 def test_nobody_is_notified_of_a_day_that_has_passed(bench):
     user(bench, id=1, deleted_at=bench.ago(days=400))
     user(bench, id=2, deleted_at=bench.ago(days=8))
@@ -230,6 +241,9 @@ def test_an_account_made_active_in_the_middle_loses_nothing_more(bench):
     assert bench.run(JOB)["restored"] == 1
     assert len(bench.ids("domains")) == 1
     assert deletions(bench)[0]["completed_at"] is None
+    delete(bench)
+    bench.run(JOB)
+    assert deletions(bench)[0]["counts"] == {}          # of this deletion, which has not begun
 
 
 def test_what_of_others_refers_to_it(bench):

@@ -75,8 +75,10 @@ def _account(ctx, row: dict, ref: str, deletion):
     is_closed = bool(deletion and deletion["requested_at"] == account.deleted_at)
     day = clock.parse_any(deletion["erase_after"]) if is_closed else None
     day = day or clock.plus(begun, ctx.options.grace)
-    if not (is_closed and ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key "
-                                     "AND status = 'sent'", key=notice_key(account))):
+    # an erasure that has begun goes on: it deletes the notice early
+    if not (is_closed and (deletion["counts"] != "{}" or ctx.db.row(
+            "SELECT id FROM {notifications} WHERE dedupe_key = :key AND status = 'sent'",
+            key=notice_key(account)))):
         day = max(day, clock.plus(begun, UNSENT))
     return account._replace(is_closed=is_closed, erase_at=day)
 

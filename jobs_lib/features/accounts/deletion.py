@@ -16,7 +16,6 @@ from collections import Counter
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database import stored
 from jobs_lib.engines import guard, spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
 from jobs_lib.engines.due import IN_HAND
@@ -166,8 +165,7 @@ class Deletion:
         ctx, deletion = self.ctx, self.account.deletion
         if ctx.should_stop(ctx.counts["revoked"] + ctx.counts["erased"]):
             return False
-        # before the first row goes; a later run finds them
-        if stored.document(deletion["counts"]).keys() <= {stored.UNKNOWN}:
+        if deletion["counts"] == "{}":  # before the first row is deleted
             self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
                             id=deletion["id"], counts=json.dumps(
                                 {**rows_of(ctx, self.account), "users": 1}, sort_keys=True))
@@ -194,15 +192,15 @@ class Deletion:
         ctx, db, account = self.ctx, self.db, self.account
         id = db.value("SELECT id FROM {account_deletions} WHERE user_ref = :ref "
                       f"AND completed_at IS NULL{db.for_update}", ref=account.ref)
-        id = id or db.insert("account_deletions", user_ref=account.ref, counts="{}")
+        id = id or db.insert("account_deletions", user_ref=account.ref)
         if not account.is_timed:  # its grace begins when it is seen
             db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id", now=ctx.now,
                        id=account.id)
             ctx.log.warning("no time of deletion", user_id=account.id,
                             what="users.deleted_at is missing, or far ahead: set to the present")
         db.execute("UPDATE {account_deletions} SET requested_at = :requested, revoked_at = :now, "
-                   "erase_after = :day WHERE id = :id", id=id, requested=account.deleted_at,
-                   now=ctx.clock(), day=_day(ctx, account))
+                   "erase_after = :day, counts = :counts WHERE id = :id", id=id, counts="{}",
+                   requested=account.deleted_at, now=ctx.clock(), day=_day(ctx, account))
         ctx.count("revoked")
         ctx.count("notices", write_notice(ctx, account))
 
