@@ -93,7 +93,6 @@ def test_both_directions_agree_with_cronsim(expression, moment):
 
 # Clock changes                                                   # R8
 
-
 def is_due(schedule: cron.Schedule, local: datetime) -> bool:
     day, weekday = local.day in schedule.days, local.isoweekday() % 7 in schedule.weekdays
     return (local.minute in schedule.minutes and local.hour in schedule.hours

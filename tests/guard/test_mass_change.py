@@ -28,10 +28,11 @@ def resolver(answer: Answer | None):
 
 
 def endpoints(answer: Response):
-    """They answer so from now on, and have something to answer all the time."""
+    """They answer so from now on, and have something to answer each night."""
     def change(service) -> None:
         service.answer = lambda _: answer
-        service.each_step = lambda: [service.event(number) for number in range(1, 21)]
+        service.each_step = lambda: [service.event(number) for number in range(1, 21)
+                                     if service.bench.now.hour < 6]
     return change
 
 
