@@ -79,9 +79,8 @@ def test_five_deliveries_beside_a_hundred_thousand_are_served_at_once(crowd, is_
 def test_others_beside_a_hundred_thousand_are_served_in_the_first_run(
         crowd, job, table, time, done, number):     # R66
     named = {"name": "club.example", "ownership_token": "t"} if table == "domains" else {}
-    for minutes in range(160, 60, -1):                  # a few rows of each time
-        fill(crowd.db, table, {**named, time: crowd.ago(minutes=minutes), "user_id": FLOOD},
-             MANY // 100)
+    for at in range(160, 60, -1):                       # a few rows of each time
+        fill(crowd.db, table, {**named, time: crowd.ago(minutes=at), "user_id": FLOOD}, MANY // 100)
     crowd.table(table, [{**named, time: crowd.ago(hours=1), "user_id": OTHER}] * number)
     crowd.run(job, limit=2 * number)
     assert len(crowd.ids(table, f"user_id = {OTHER} AND {done}")) == number
