@@ -102,10 +102,10 @@ def sentence(found: Doubt, now) -> str:
                 "backup: nothing is sent, closed or deleted until `jobs.py resume all`")
     until = ""
     if _may_be_cron(found):
-        until = f" or {found.since + STEADY:%Y-%m-%d %H:%M} UTC"
+        until = f" until {found.since + STEADY:%Y-%m-%d %H:%M} UTC,"
     return (f"{IN_DOUBT}the clock says {now:%Y-%m-%d %H:%M} UTC, and the last run before it "
             f"jumped began at {found.trusted:%Y-%m-%d %H:%M} UTC: nothing is deleted or given up "
-            f"by its age until the clock is back,{until} or `jobs.py resume all`")
+            f"by its age until the clock is back,{until} or until `jobs.py resume all`")
 
 
 def parse(text) -> Doubt | None:
