@@ -34,8 +34,8 @@ def cron(installation):
                  "This user's crontab has no line for it" if text is not None else
                  why[:1].upper() + why[1:])
         what, say = (late["subject"], problem) if late else ("cron has not come yet", warning)
-        yield say(f"{what[:1].upper()}{what[1:]}. {known}", "No job runs by itself. What was "
-                  "missed is made up when it comes again.",
+        yield say(f"{what[:1].upper()}{what[1:]}. {known}", "No job runs by itself. Once "
+                  "cron comes, it runs what is due.",
                   run("Put the line into this user's crontab, or print it, for your host's cron "
                       "page:", f"{start} crontab --install", f"{start} crontab"))
 

@@ -150,7 +150,7 @@ def _queue(facts: Facts, kind) -> dict:
     oldest_due_at       since when the longest waiting is due; `oldest_due_seconds`: how long
     uncertain_last_day  lost in flight
     done_last_day       succeeded; `failed_last_day`: given up; `tried_last_day`: all attempts
-    stalled_since       oldest_due_at, if two intervals have passed since and nothing succeeded
+    stalled_since       oldest_due_at, if runs have begun in two intervals since, and none succeeded
     holds               sentences: why those that are due wait all the same
     """
     items, job = kind(facts.db, facts.config, facts.now), facts.jobs[kind.queue.job]
@@ -165,8 +165,9 @@ def _queue(facts: Facts, kind) -> dict:
             if found["done"]:
                 last_done = max(filter(None, (last_done, stored.time(row["latest"]))), default=None)
     waits = max(0, int((facts.now - since).total_seconds())) if since else 0
+    began = stored.time((job["last"] or {}).get("started_at"))
     is_moving = (waits <= STALLED_INTERVALS * job["interval_seconds"]
-                 or (since and last_done and last_done >= since))
+                 or not (since and began and began >= since) or (last_done and last_done >= since))
     return {"name": kind.queue.name, "job": job["name"], "what": items.what, "depth": depth,
             "due": due, "oldest_due_at": since, "oldest_due_seconds": waits,
             **{f"{name}_last_day": number for name, number in numbers.items()},

@@ -16,6 +16,7 @@ from jobs_lib.workers import dispatch
 
 from .facts import disks
 from .incidents import DOUBTS, Incident, cause, of_file, short_error
+from .job_facts import OVERDUE
 
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
@@ -53,8 +54,9 @@ def _cron(facts, _):
     """Cron never came, or comes no more: it explains whatever is late or waits."""
     since, subject = facts.cron.stopped, "no job has ever started"
     if facts.cron.last_run is None:
-        since = min((job["late_since"] for job in facts.jobs.values() if job["late_since"]),
-                    default=None)
+        # who sets it up needs some time for the line
+        late = (job["late_since"] for job in facts.jobs.values() if job["late_since"])
+        since = min((each for each in late if facts.now - each > OVERDUE), default=None)
     elif since:
         subject = f"no job has started since {facts.at(since)}"
     if since and not _cannot_start(facts):
@@ -96,11 +98,10 @@ def _relay(facts, _):
     until = stored.time(row["paused_until"]) or facts.now
     if until - since > relay.FIRST_PAUSE:       # a first one is nothing to wake anybody for
         yield Incident("relay:mail",
-                       f"outgoing mail has been paused since {facts.at(since)}",
-                       since,
-                       "The relay accepts no mail. It is tried again at "
-                       f"{facts.at(until)}; no message loses an attempt. Check "
-                       "host, user name and password in [mail], and your host's limits.",
+                       f"outgoing mail has been paused since {facts.at(since)}", since,
+                       f"The relay accepts no mail. It is tried again at {facts.at(until)}; no "
+                       "message loses an attempt. Check host, user name and password in [mail], "
+                       "and your host's limits.",
                        "doctor", short_error(row["reason"]), MAIL_JOBS)
 
 
@@ -110,10 +111,10 @@ def _refusals(facts, _):
         is_relay = each.domain == relay.EVERYBODY
         who = "the mail server" if is_relay else each.domain
         yield Incident(f"relay:{each.domain}", f"{who} refuses every message", each.since,
-                       f"{each.recipients} recipients were refused since "
-                       f"{facts.at(each.since)}: their addresses are not the "
-                       "cause. Each message is tried again on its schedule. Your host may be "
-                       "on a blocklist.", "queue forwards", short_error(each.answer),
+                       f"{each.recipients} recipients were refused since {facts.at(each.since)}: "
+                       "their addresses are not the cause. Each message is tried again on its "
+                       "schedule. Your host may be on a blocklist.", "queue forwards",
+                       short_error(each.answer),
                        MAIL_JOBS if is_relay else ())
 
 
@@ -176,11 +177,10 @@ def _late(facts, explained):
         if since and not job["failures"] and name not in explained:
             last = f"last succeeded at {facts.at(good)}" if good else "has never succeeded"
             yield Incident(f"late:{name}",
-                           f"{name} is late: due since {facts.at(since)}",
-                           since,
+                           f"{name} is late: due since {facts.at(since)}", since,
                            f"It runs {job['when']}, and {last}; others ran meanwhile. It cannot "
-                           "start, or never finishes.",
-                           f"history {name}", _last_problem(job), (name,))
+                           "start, or never finishes.", f"history {name}", _last_problem(job),
+                           (name,))
 
 
 def _last_problem(job: dict) -> str:
@@ -199,11 +199,12 @@ def _waiting(facts, explained):
             continue
         # too many may be due, with no time that can be read
         since = queue["oldest_due_at"] or facts.now
-        at = facts.at(since)
+        at, is_mail = facts.at(since), name in MAIL_JOBS
+        # behind a relay that is paused, or was at the last run
+        is_paused = is_mail and (facts.relay or "the relay" in _last_problem(job))
         reasons = [reason for reason, applies in (
             (f"none has been finished since {at}",
-             # a queue behind a paused relay is paused, not stalled
-             queue["stalled_since"] and not (facts.relay and name in MAIL_JOBS)),
+             queue["stalled_since"] and not is_paused),
             (f"the oldest has been due since {at}, longer than [alerts] queue_age",
              alerts.queue_age is not None and facts.now - since > alerts.queue_age),
             (f"more are due than [alerts] queue_depth = {alerts.queue_depth}",
@@ -211,10 +212,10 @@ def _waiting(facts, explained):
             (f"none of {tried:,} attempts succeeded in the last 24 hours",
              tried >= MANY and not queue["done_last_day"])) if applies]
         if reasons:
-            more = "; ".join([f"Due now: {up_to(queue['due'])}", *reasons])
+            more = "; ".join([f"Due now: {up_to(queue['due'])}", *reasons[1:]])
             likely = " Your host may be on a blocklist, or a limit of [mail] too low."
             yield Incident(f"waiting:{queue['name']}", f"{queue['what']}: {reasons[0]}", since,
-                           f"{more}.{likely if tried and name in MAIL_JOBS else ''}",
+                           f"{more}.{likely if tried and is_mail else ''}",
                            f"history {name}", _last_problem(job), (name,))
 
 

@@ -92,11 +92,8 @@ class _View:
     def incident(self, each: dict) -> dict:
         """One that needs you, with a link to the part of this page with more."""
         name, kind = each["key"].partition(":")[2], each["kind"]
-        anchor = f"job-{name}" if name in each["jobs"] else ""
-        if kind in ("relay", "disk"):
-            anchor = kind
-        elif kind == "waiting":
-            anchor = f"queue-{name}"
+        anchor = {"relay": kind, "disk": kind, "waiting": f"queue-{name}"}.get(
+            kind, f"job-{name}" if name in each["jobs"] else "")
         return {
             "subject": each["subject"],
             "what": each["what"],
@@ -110,8 +107,9 @@ class _View:
 
     def queue(self, queue: dict) -> dict:
         """A card: how much waits, and since when, and what became of it."""
-        style, badge = ("bad", "! stalled") if queue["stalled_since"] else (
-            ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty"))
+        style, badge = ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty")
+        if queue["stalled_since"] or queue["holds"]:
+            style, badge = ("bad", "! stalled") if queue["stalled_since"] else ("early", "held up")
         title = queue["what"][:1].upper() + queue["what"][1:]
         return {
             "name": queue["name"],

@@ -270,6 +270,17 @@ def test_a_stalled_queue_is_noticed_within_two_intervals_and_one_that_moves_is_n
     assert check(bench) == ["over waiting:forwards"]
 
 
+def test_a_queue_that_no_run_has_looked_at_since_or_that_the_relay_stopped_is_not_stalled(bench):
+    forward(bench, bench.ago(minutes=20))
+    ended(bench, "retry_forwards", "ok", ago=timedelta(minutes=30))
+    assert check(bench) == []
+    ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=1),
+          stop_reason="the relay is paused until 14:35 UTC: no answer")
+    assert check(bench) == []                       # it works again: the next run sends them
+    ended(bench, "retry_forwards", "ok", ago=timedelta(0))
+    assert check(bench) == ["new waiting:forwards"]
+
+
 @pytest.mark.parametrize("table, rows, counts, reported", [
     # its owner is suspended
     ("failed_emails", [{"user_id": 1, "created_at": "2026-11-15 09:00:00"}], "{}", []),
