@@ -1,18 +1,13 @@
-"""Cron and what it ran: does it come, from how many installations, does the host end runs, and what
-needs the operator."""
+"""Cron and what it ran: does it come, from how many installations, and what needs the operator."""
 from __future__ import annotations
 
 from datetime import timedelta
 
 from jobs_lib import crontab
-from jobs_lib.database import stored
 from jobs_lib.folders import SCRIPT, program
 from jobs_lib.output.findings import of_incident, problem, run, warning
-from jobs_lib.text import setting
 
-RECENT, LAST_WEEKS = timedelta(days=2), timedelta(days=14)
-KILLED, ALIKE = 5, 0.25         # the last runs; "at about the same time": a quarter
-SHORT, STEP = 10, 10            # seconds: died sooner, hardly by a limit in time
+RECENT = timedelta(days=2)
 # of monitoring: what other checks find, and the key of one
 FOUND_HERE, CRON = ("configuration", "installation"), "late:cron"
 
@@ -61,37 +56,6 @@ def two_installations(installation):
                       "Remove the cron line of one of them, or set [core] lock = database in both.")
 
 
-def killed_at_one_time(installation):
-    """The host does not end processes after some time."""
-    rows = installation.database().query(
-        "SELECT pid, host, started_at, heartbeat_at FROM {job_runs} WHERE status = 'vanished' "
-        "AND started_at > :since ORDER BY id DESC LIMIT :killed",
-        since=installation.now - LAST_WEEKS, killed=KILLED)
-    lived = sorted(_seconds(installation, row) for row in rows)
-    if len(rows) < 2 or lived[-1] < SHORT or lived[-1] - lived[0] > lived[-1] * ALIKE:
-        return
-    # three quarters: the rest is for the item in hand
-    budget = timedelta(seconds=max(lived[0] * 3 // 4 // STEP, 1) * STEP)
-    if budget < installation.section("core").budget:
-        yield warning(f"The last killed runs died {lived[0]}-{lived[-1]} s after their start",
-                      "At about the same time: your host ends processes then. Nothing is lost, but "
-                      "what was in hand is done again.",
-                      run("End before it does (and lower the budget of each job that has a line of "
-                          "its own):", "[core]", f"budget = {setting(budget)}"))
-
-
-def _seconds(installation, row: dict) -> int:
-    """From the start of its process, which `run-due` may have used for other jobs before, to its
-    last sign of life."""
-    started = stored.time(row["started_at"]) or installation.now
-    last = stored.time(row["heartbeat_at"]) or started
-    first = stored.time(installation.database().value(
-        "SELECT MIN(started_at) AS first FROM {job_runs} WHERE started_at > :since AND "
-        "started_at <= :started AND pid = :pid AND host = :host",
-        since=started - timedelta(hours=1), started=started, pid=row["pid"], host=row["host"]))
-    return max(int((last - (first or started)).total_seconds()), 0)
-
-
 def incidents(installation):
     """Nothing else needs you, as `status` has it."""
     for each in _status(installation)["incidents"]:
@@ -101,4 +65,4 @@ def incidents(installation):
             yield finding._replace(fix="") if finding.fix.endswith(" doctor") else finding
 
 
-CHECKS = (cron, two_installations, killed_at_one_time, incidents)
+CHECKS = (cron, two_installations, incidents)
