@@ -36,17 +36,17 @@ WORKER = "worker"
 
 
 def run(session, job, request: Request) -> dict:
-    """Run the job and return its outcome, a dict as in docs/operate.md.
+    """Run the job and return its outcome (outcome.py).
 
     Raises ConfigError before anything is touched; NoAccess when its lock cannot be taken, and
     DatabaseError when the database is out of reach, busy, or of another schema, before the job is
-    called. All that goes wrong inside the job ends as an outcome.
+    called. What goes wrong inside the job is an outcome.
     """
     session.config.check([job], ("core", *job.sections))
     one = Run(session, job, request)
     with one.limits:
         one.run()
-    return one.result
+    return {**one.result, "status": "interrupted"} if one.limits.heard else one.result
 
 
 class Run:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.support.databases import lax
 from tests.support.hooks import SECRET
 from tests.support.product import SENT, Busy, Result, ddl, table
 from tests.support.require import on_sqlite
@@ -47,6 +48,17 @@ def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
     assert "The problem is on our side." in " ".join(notice["body_text"].split())
     event, = [event for event in bench.events("retry_forwards") if event["event"] == "invalid row"]
     assert (event["id"], event["reason"]) == (1, "its attempts is out of range")
+
+
+@pytest.mark.parametrize("job", MAIL)
+def test_a_day_that_does_not_exist_keeps_no_row_waiting(bench, job):       # R66 R67
+    table, done = QUEUES[job]
+    bad = "0000-00-00 00:00:00", "2026-02-30 10:00:00", "2026-11-00 10:00:00"
+    for id, time in zip(due(bench, table, 4), bad):
+        lax(bench.url).execute(f"UPDATE {{{table}}} SET created_at = :time WHERE id = :id",
+                               time=time, id=id)
+    bench.run(job)
+    assert [row["status"] for row in bench.rows(table)[:4]] == ["failed"] * 3 + [done]
 
 
 def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R67 R75

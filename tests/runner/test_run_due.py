@@ -162,10 +162,13 @@ def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(sit
     assert [row["job"] for row in site.runs() if row["trigger_type"] == "continue"] == ["tick_high"]
 
 
-def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R5
+@pytest.mark.parametrize("point, code", [
+    ("jobs_lib.launch.order:share:before:2", -signal.SIGTERM),
+    ("jobs_lib.runner.history:finish:before", 143), ("jobs_lib.runner.history:finish:after", 143)])
+def test_a_signal_that_is_too_late_for_a_job_ends_the_tick(site, point, code):           # R5
     site.enable("tick_critical", "tick_high")
-    done = site("run-due", terminate="jobs_lib.launch.order:share:before:2")
-    assert done.code == -signal.SIGTERM
+    done = site("run-due", terminate=point)
+    assert done.code == code
     assert site.outcomes() == ["ok"]
 
 

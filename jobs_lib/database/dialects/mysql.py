@@ -152,7 +152,7 @@ ADVICE = ": see ?ssl_ca= and ?tls= in docs/security.md"
 
 
 def translated(error: Exception, target: Server) -> errors.DatabaseError:
-    """The driver's error in our words; never with a password, or with a value of a row."""
+    """The driver's error in our words; never with a password or a row's value."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[-1]) if error.args else ""
     if code in LOST:
@@ -186,12 +186,12 @@ def literal(text: str) -> str:
 
 
 def conflict(keys: list, updates: list) -> str:
-    """What an INSERT does when its row is there already."""
+    """What an INSERT does to a row that is there."""
     return "ON DUPLICATE KEY UPDATE " + ", ".join(updates
                                                   or [f"{quote(keys[0])} = {quote(keys[0])}"])
 
 
-# Templates: they are called with what belongs into them.
+# Templates: called with what belongs into them.
 mark = "%({})s".format
 quote = "`{}`".format
 excluded_value = "VALUES(`{}`)".format
@@ -199,8 +199,9 @@ excluded_value = "VALUES(`{}`)".format
 # ASCII column may hold any octet, and converting that is an error.
 word = ("CASE WHEN {0} IS NULL THEN '' WHEN LENGTH({0}) = CHAR_LENGTH({0})"
         " THEN LEFT({0}, 64) ELSE '?' END").format
-later = "({} + INTERVAL {} SECOND)".format
 # MySQL keeps the 31st of February, or a day 0, for an app that lets it.
+later = ("CASE WHEN DATE({0}) <= LAST_DAY({0})"
+         " THEN {0} + INTERVAL {1} SECOND END").format
 day = ("COALESCE(LEAST(DATE({0}), LAST_DAY({0})), MAKEDATE(YEAR({0}), 1)"
        " + INTERVAL GREATEST(MONTH({0}), 1) - 1 MONTH - INTERVAL 1 DAY)").format
 
