@@ -80,7 +80,7 @@ def files_of_others(installation):
     """What one run as another user has left is used by this one, too."""
     for sentence in unusable(installation.config):
         what, _, fix = sentence.rpartition(": ")
-        yield problem(what, "Jobs that need a lock, a log or a file of another user do not run.",
+        yield problem(what, "Jobs that need it do not run.",
                       f"{fix[:1].upper()}{fix[1:]}.")
 
 
