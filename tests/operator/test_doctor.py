@@ -122,14 +122,6 @@ def crontab(line: str):
     return lambda it: (it.folder / "crontab").write_text(line.format(it.script))
 
 
-def killed(*seconds: int, days: int = 0, **values):
-    def kill(it):
-        for number, lived in enumerate(seconds, 1):
-            it.ran(timedelta(days=days, hours=number), lived=lived, status="vanished", **values)
-        it.ran(timedelta(minutes=2))
-    return kill
-
-
 def row(table: str, **values):
     return lambda it: it.db.insert(table, **values)
 
@@ -205,16 +197,12 @@ SITUATIONS = {
                                "has --yes", "Take it out"),
     "two installations": (lambda it: it.ran(timedelta(minutes=9), installation="f00", host="there"),
                           "problem", "More than one installation", "lock = database"),
-    "killed at one time": (killed(118, 121, 120), "warning", "died 118-121 s after",
-                           "budget = 80s"),
     "the disk": (option("alerts", disk_free="900GB"), "problem", "the disk is nearly full", ""),
     "a job that fails": (lambda it: [it.ran(
         timedelta(minutes=minutes), "purge_sessions", status="failed", error="no reason")
         for minutes in (50, 40, 30, 20)], "problem", "purge_sessions", "history"),
     "a writer that stays": (held, "problem", "A row cannot be written", "wait for that"),  # R69
     # what is in order
-    "killed long ago": (killed(118, 121, days=15), None, "", ""),
-    "killed at odd times": (killed(20, 200), None, "", ""),
     "an installation that has moved": (lambda it: (
         it.ran(timedelta(days=3), installation="f00"), it.ran(timedelta(minutes=2))), None, "", ""),
     "a group for the database": (mode("jobs.db", 0o660), None, "", ""),
