@@ -24,7 +24,7 @@ def relay(installation):
     """The relay accepts the connection, TLS verified by name, and the login."""
     mail = installation.section("mail")
     if mail.transport != "smtp":
-        yield note(f"[mail] transport = maildir: none is sent, all is written into {mail.maildir}",
+        yield note(f"[mail] transport = maildir: mail is not sent, but written into {mail.maildir}",
                    "That is for trying things out.", "Set transport = smtp, and the relay.")
         return
     # it ends before a message begins

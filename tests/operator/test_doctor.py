@@ -146,7 +146,7 @@ SITUATIONS = {
     "no ping": (option("alerts", ping_url=None), "note", "ping_url is not set", "Healthchecks"),
     "no archive": (option("archive", store="off"), "warning", "without an archive",
                    "config set archive.store"),
-    "into a folder": (option("mail", transport="maildir"), "note", "none is sent",
+    "into a folder": (option("mail", transport="maildir"), "note", "mail is not sent",
                       "transport = smtp"),
     # files
     "others look in": (mode("state", 0o755), "problem", "can be read by others (mode 755)",
