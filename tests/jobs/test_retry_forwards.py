@@ -483,6 +483,7 @@ def test_a_message_is_kept_only_where_its_content_is(bench, failed):            
     first, second = notice(bench)["body_text"].split("Order 1")[1].split("From:")
     assert "Kept:        until 1 December 2026 at 13:30 UTC" in first
     assert "Kept:" not in second
+    assert "Subject:     (unknown)" in second
     assert "We no longer have the content of this message." in second
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.database.stored import chunked
-from jobs_lib.engines import spool
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder
 from jobs_lib.ports.mail import reasons
@@ -114,21 +113,22 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
 
 def _message(ctx, row: dict, alias: str) -> tuple[dict, str]:
     """(what is shown of one, what its owner can do)."""
-    folder, keep = ctx.section("spool").dir, ctx.options_of("purge_failed_emails").keep
+    keep = ctx.options_of("purge_failed_emails").keep
     why, what_to_do, ours = in_words(row["last_code"], row["last_error"])
-    headers, created = read_headers(folder, row["raw_path"]), clock.parse_any(row["created_at"])
+    headers = read_headers(ctx.section("spool").dir, row["raw_path"])      # none: it is missing
+    created = clock.parse_any(row["created_at"])
     ended = clock.parse_any(row["finished_at"]) or created
     answer = f"the server answered {row['last_code']} " if row["last_code"] else ""
     return {
         "from": render.unlinked(header_text(headers, "From") or one_line(row["envelope_from"])
                                 or "(no sender)"),
-        "subject": render.unlinked(header_text(headers, "Subject") or "(no subject)"),
+        "subject": render.unlinked(header_text(headers, "Subject")
+                                   or ("(no subject)" if headers else "(unknown)")),
         "alias": alias, "destination": words(row["envelope_to"]).lower() or "an unknown address",
         "received": _when(created), "ended": "" if ours else _when(ended), "why": why,
         "said": "" if ours or not row["last_error"] else render.unlinked(
             one_line(answer + words(row["last_error"]), 220)),
-        "kept": _when(clock.plus(ended, keep)) if keep and ended and spool.is_there(
-            folder, row["raw_path"]) else ""}, what_to_do
+        "kept": _when(clock.plus(ended, keep)) if keep and ended and headers else ""}, what_to_do
 
 
 def _when(moment) -> str:
