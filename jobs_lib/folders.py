@@ -11,6 +11,7 @@ VERSION = "0.1.0"
 # the folder of jobs.py, jobs_lib and vendor
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(HOME, "jobs.py")
+VENV = os.path.join(HOME, ".venv", "")  # the packages, if install.sh was run
 # whose files the jobs use
 USED = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
 DRAFT = ".part"  # at the end of the name of what is being written: NAME.<hex>.part
@@ -21,21 +22,26 @@ HTACCESS = "Require all denied\n"
 
 def python() -> str:
     """For lines of cron: the Python that has the packages, else this one."""
-    own = os.path.join(HOME, ".venv", "bin", "python")
+    own = os.path.join(VENV, "bin", "python")
     return own if os.access(own, os.X_OK) else sys.executable
 
 
-def way_to(package: str, word: str) -> str:
-    """What to do for a package that is missing."""
-    return (f"run `./install.sh --with {word}` in {HOME}, or `pip install {package}` in the "
-            "environment that runs the jobs")
+def way_to(package: str, words: str = "") -> str:
+    """What to do for a package that is missing; `words`: what to ask install.sh for, beyond what it
+    always installs."""
+    if python().startswith(VENV) and not any(path.startswith(VENV) for path in sys.path):
+        return f"run it with {python()} jobs.py"
+    way = f"run `./install.sh{words}` in {HOME}"
+    if not os.path.exists(os.path.join(HOME, "install.sh")):
+        way = "upload the folder vendor of the bundle again"
+    return f"{way}, or `pip install {package}` in the environment that runs the jobs"
 
 
 def program(config_path: str) -> str:
     """What a command line begins with in HOME: `python3 jobs.py`, and --config for another than the
     file in there."""
     path = os.path.abspath(config_path)
-    start = "python3 jobs.py"
+    start = ".venv/bin/python jobs.py" if python().startswith(VENV) else "python3 jobs.py"
     if path == os.path.join(HOME, "config.ini"):
         return start
     import shlex

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from jobs_lib.folders import way_to
 from jobs_lib.records import namedtuple
 
 SET, ENVIRONMENT, DOTENV, FILE, DEFAULT = "--set", "environment", ".env", "file", "default"
@@ -59,8 +60,8 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
     try:
         from dotenv.parser import parse_stream
     except ImportError:
-        problems.append(f"{path} needs python-dotenv, which is not installed: run `./install.sh`, "
-                        "or move its settings into config.ini")
+        problems.append(f"{path} needs python-dotenv, which is not installed: "
+                        f"{way_to('python-dotenv')}, or move its settings into config.ini")
         return {}
     from io import StringIO
 

@@ -23,7 +23,7 @@ try:
 except ImportError:
     from jobs_lib.folders import way_to
     raise JobsError("checking domains needs dnspython, which is not installed: "
-                    + way_to("dnspython", "domains")) from None
+                    + way_to("dnspython")) from None
 
 # a packet may get lost, or be forged: who gave no answer is asked again
 ROUNDS = 2

@@ -32,7 +32,7 @@ def engine(mode: str):
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
         raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): "
-                        f"{way_to(mode, mode)}, or set [core] mode = cron") from error
+                        f"{way_to(mode, f' --with {mode}')}, or set [core] mode = cron") from error
 
 
 def engines(config, jobs: list) -> list[str]:

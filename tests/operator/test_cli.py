@@ -106,6 +106,27 @@ def test_an_upload_with_windows_line_ends_and_no_run_bits_works(upload):        
         shutil.rmtree(upload.folder / place.partition("/")[0])
 
 
+def test_a_package_that_is_missing_has_a_way_to_it_that_is_there(upload):        # R69
+    def fixes(way: str) -> str:
+        """What else `doctor` says to do, where a package is missing and has that way."""
+        found = upload.json("doctor", code=1, options=("-S",))
+        lacking, = [each for each in found if "which is not installed" in each["what"]]
+        assert (f"not installed: {way}" in lacking["what"], lacking["fix"]) == (True, ""), lacking
+        return "".join(each["fix"] for each in found)
+    fixes(f"run `./install.sh` in {upload.folder}, or `pip install python-dotenv`")
+    (upload.folder / ".env").unlink()
+    upload.ini("[core]\ndatabase = mysql://me@127.0.0.1/x\n")
+    assert "  python3 jobs.py" in fixes(f"run `./install.sh` in {upload.folder}, or `pip install ")
+    (upload.folder / "install.sh").unlink()
+    fixes("upload the folder vendor of the bundle again")
+    # of another Python
+    python = upload.folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    fixed = fixes(f"run it with {python} jobs.py")
+    assert ("  .venv/bin/python jobs.py" in fixed, "python3 jobs.py" in fixed) == (True, False)
+
+
 def test_a_broken_job_file_is_reported_and_stops_no_other(upload):              # R65
     upload("migrate")
     path = upload.folder / "jobs_lib" / "jobs" / "purge_failed_emails.py"

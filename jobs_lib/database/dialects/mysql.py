@@ -15,7 +15,7 @@ try:
         raise ImportError
 except ImportError:
     raise errors.NotInstalled("a mysql:// database needs PyMySQL 1.2 or newer, which is not "
-                              "installed: " + way_to("'PyMySQL>=1.2'", "mysql")) from None
+                              "installed: " + way_to("'PyMySQL>=1.2'")) from None
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
