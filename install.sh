@@ -73,7 +73,7 @@ pip_install() { PIP_ROOT_USER_ACTION=ignore "$@" --quiet --disable-pip-version-c
 # bundle [ZIP]: the program, its documentation and the packages in one folder, as a control panel's file manager
 # extracts it. Nothing that is a host's own is inside, so that extracting it over an earlier one keeps that. The packages
 # are pure Python for any version that we run on, and only the files whose hashes are known. jobs_lib/modules.txt has
-# the SHA-256 of each module, by which `doctor` knows one of another version.
+# the SHA-256 of each module, theirs too, by which `doctor` knows one that is missing or of another version.
 bundle() {
     cd "$home"
     find_python
@@ -103,7 +103,7 @@ bundle() {
         find . -name __pycache__ -prune -exec rm -rf {} +
         find . -type d -exec chmod 755 {} + -o -exec chmod 644 {} +
         "$python" -c 'import glob, hashlib
-for path in sorted(glob.glob("jobs_lib/**/*.py", recursive=True)):
+for path in sorted(glob.glob("jobs_lib/**/*.py", recursive=True) + glob.glob("vendor/**/*.py", recursive=True)):
     print(hashlib.sha256(open(path, "rb").read()).hexdigest(), "", path)' >jobs_lib/modules.txt
     )
     rm -f "$zip"

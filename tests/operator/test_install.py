@@ -228,7 +228,7 @@ def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host): 
     listed = dict(line.split("  ")[::-1] for line in
                   bundle.read("jobs/jobs_lib/modules.txt").decode().splitlines())
     assert listed == {name[5:]: hashlib.sha256(bundle.read(name)).hexdigest()
-                      for name in names if re.match(r"jobs/jobs_lib/.*\.py$", name)}
+                      for name in names if re.match(r"jobs/(jobs_lib|vendor)/.*\.py$", name)}
     assert [name for name in names if re.search(
         r"/(config\.ini|\.env|var|tests|generate|decisions\.md|__pycache__)(/|$)", name)] == []
     assert [name for name in names if b"private" == bundle.read(name)] == []
