@@ -26,15 +26,14 @@ def python() -> str:
     return own if os.access(own, os.X_OK) else sys.executable
 
 
-def way_to(package: str, words: str = "") -> str:
-    """What to do for a package that is missing; `words`: what to ask install.sh for, beyond what it
-    always installs."""
+def way_to_packages(more: str = "") -> str:
+    """What to do where one is missing; `more`: words for install.sh, of what it does not always
+    install."""
     if python().startswith(VENV) and not any(path.startswith(VENV) for path in sys.path):
         return f"run it with {python()} jobs.py"
-    way = f"run `./install.sh{words}` in {HOME}"
-    if not os.path.exists(os.path.join(HOME, "install.sh")):
-        way = "upload the folder vendor of the bundle again"
-    return f"{way}, or `pip install {package}` in the environment that runs the jobs"
+    if more or os.path.exists(os.path.join(HOME, "install.sh")):
+        return f"run `./install.sh{more}` in {HOME}"
+    return "upload the folder vendor of the bundle again"
 
 
 def program(config_path: str) -> str:

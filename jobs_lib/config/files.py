@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.folders import way_to
+from jobs_lib.folders import way_to_packages
 from jobs_lib.records import namedtuple
 
 SET, ENVIRONMENT, DOTENV, FILE, DEFAULT = "--set", "environment", ".env", "file", "default"
@@ -61,7 +61,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
         from dotenv.parser import parse_stream
     except ImportError:
         problems.append(f"{path} needs python-dotenv, which is not installed: "
-                        f"{way_to('python-dotenv')}, or move its settings into config.ini")
+                        f"{way_to_packages()}, or move its settings into config.ini")
         return {}
     from io import StringIO
 

@@ -63,11 +63,9 @@ def _fix(config: Config, text: str) -> str:
     """Where it is corrected, by the sentence's own option and place."""
     if "environment variable " in text:
         return "Correct that variable, or remove it, where the jobs are started."
-    if "which is not installed" in text:
-        return ""                            # it says itself what to do
     named = re.match(r"\[(\w+)\] ([\w.]+) =", text)
-    if not named:
-        return f"Correct it in {config.path}; `jobs.py config check` looks at all of it again."
+    if not named:  # a line, a missing package: it says itself what to do
+        return ""
     return run("Correct it there, or by this, which checks the value:",
                f"{program(config.path)} config set {named[1]}.{named[2]} VALUE")
 

@@ -21,9 +21,9 @@ try:
     import dns.nameserver
     import dns.resolver
 except ImportError:
-    from jobs_lib.folders import way_to
+    from jobs_lib.folders import way_to_packages
     raise JobsError("checking domains needs dnspython, which is not installed: "
-                    + way_to("dnspython")) from None
+                    + way_to_packages()) from None
 
 # a packet may get lost, or be forged: who gave no answer is asked again
 ROUNDS = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs_lib.catalogue import CRON, PRIORITIES
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import way_to
+from jobs_lib.folders import way_to_packages
 
 PERFORM = "jobs.perform"  # what every message names
 CONNECT, ANSWER = 3, 5  # seconds that a broker is waited for
@@ -32,7 +32,7 @@ def engine(mode: str):
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
         raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): "
-                        f"{way_to(mode, f' --with {mode}')}, or set [core] mode = cron") from error
+                        f"{way_to_packages(f' --with {mode}')}, or set [core] mode = cron") from error
 
 
 def engines(config, jobs: list) -> list[str]:

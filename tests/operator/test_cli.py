@@ -113,10 +113,10 @@ def test_a_package_that_is_missing_has_a_way_to_it_that_is_there(upload):       
         lacking, = [each for each in found if "which is not installed" in each["what"]]
         assert (f"not installed: {way}" in lacking["what"], lacking["fix"]) == (True, ""), lacking
         return "".join(each["fix"] for each in found)
-    fixes(f"run `./install.sh` in {upload.folder}, or `pip install python-dotenv`")
+    fixes(f"run `./install.sh` in {upload.folder}, or move")
     (upload.folder / ".env").unlink()
     upload.ini("[core]\ndatabase = mysql://me@127.0.0.1/x\n")
-    assert "  python3 jobs.py" in fixes(f"run `./install.sh` in {upload.folder}, or `pip install ")
+    assert "  python3 jobs.py" in fixes(f"run `./install.sh` in {upload.folder}")
     (upload.folder / "install.sh").unlink()
     fixes("upload the folder vendor of the bundle again")
     # of another Python

@@ -4,7 +4,7 @@ from __future__ import annotations
 import select
 
 from jobs_lib import errors
-from jobs_lib.folders import way_to
+from jobs_lib.folders import way_to_packages
 
 from . import MIGRATE, TYPES, Batches, Server
 
@@ -15,7 +15,7 @@ try:
         raise ImportError
 except ImportError:
     raise errors.NotInstalled("a mysql:// database needs PyMySQL 1.2 or newer, which is not "
-                              "installed: " + way_to("'PyMySQL>=1.2'")) from None
+                              f"installed: {way_to_packages()}") from None
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
