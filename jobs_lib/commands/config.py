@@ -77,9 +77,8 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
         session.console.answer("\n".join(in_full(finding)))
     if wrong:
         raise ConfigError(*wrong)
-    file = config.path if config.found else "The configuration"
     session.console.report(f"No errors, {counted(len(warned), 'warning')}." if warned
-                           else f"{file} is in order.")
+                           else f"{config.path} is in order.")
     return OK
 
 

@@ -8,6 +8,7 @@ where these have rows, all jobs but check_jobs are paused at first.
 from __future__ import annotations
 
 from jobs_lib import catalogue, folders
+from jobs_lib.config.secrets import hide_password
 from jobs_lib.database.schema import fit, version
 from jobs_lib.database.schema import migrate as schema
 from jobs_lib.engines import spool
@@ -39,8 +40,8 @@ def run(args, make_session, config_path) -> int:
         return _show(session)
     done, paused, db = install(session)
     say = session.console.report
-    say(f"{counted(len(done), 'statement')} run: the schema is up to date" if done
-        else "the schema was up to date already")
+    where = hide_password(session.config.section("core").database)
+    say(f"{counted(len(done), 'statement')} run in {where}: the schema is up to date")
     if paused:
         say(PAUSED)
     launch.end_outages(session)

@@ -19,13 +19,8 @@ TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 
 def values(installation):
     """No section has a mistake, or what is allowed and rarely meant."""
-    config, jobs = installation.config, installation.jobs
-    yield from mistakes(config, jobs)
-    yield from rarely_meant(config, jobs)
-    if not config.found:
-        yield note(f"There is no {config.path}: the defaults hold, but for the environment",
-                   "Most of all [mail] and [core] database have no default that fits you.",
-                   "`./install.sh` makes one. Without a shell, copy config.ini.example to it.")
+    yield from mistakes(installation.config, installation.jobs)
+    yield from rarely_meant(installation.config, installation.jobs)
 
 
 def alerts(installation):
@@ -90,7 +85,7 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     """One finding for each value; those of a section with a mistake are looked at once it is
     correct."""
     found: list[Finding] = []
-    for check in (_unknown_variables, _mail, _unverified_database):
+    for check in (_no_file, _unknown_variables, _mail, _unverified_database):
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
@@ -104,6 +99,14 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
 def _set(config: Config, option: str, value: str) -> str:
     """A fix that is one command."""
     return run("Set it, to yours:", f"{program(config.path)} config set {option} {value}")
+
+
+def _no_file(config: Config):
+    """All is as it is by default: it may be there by another name."""
+    if not config.found:
+        yield warning(f"There is no {config.path}: the defaults hold, but for the environment",
+                      "[mail] and [core] database have no default that fits you.",
+                      "Give yours, or config.ini.short, that name; `./install.sh` makes one.")
 
 
 def _unknown_variables(config: Config):
