@@ -2,8 +2,6 @@
 begin with."""
 from __future__ import annotations
 
-import re
-
 from jobs_lib.config import settings
 from jobs_lib.config.option_types import Option
 from jobs_lib.output.layout import wrapped
@@ -26,7 +24,7 @@ SHORT_HEAD = """\
 SHORT = {"core": ("database", "app_url"),
          "mail": ("host", "port", "security", "username", "password", "from", "domain",
                   "per_hour"),
-         "dns": ("mx_hosts",), "alerts": ("email", "ping_url")}
+         "archive": ("store",), "dns": ("mx_hosts",), "alerts": ("email", "ping_url")}
 JOBS = """\
 # === The jobs ===
 # Each has a section with these options; its own are explained.
@@ -52,14 +50,12 @@ def config_ini(jobs: list) -> str:
 
 
 def short_ini() -> str:
-    """The text of a new config.ini: the options of SHORT, each with the first sentence about it."""
+    """The text of a new config.ini: the options of SHORT, each explained."""
     lines = [SHORT_HEAD]
     for section, names in SHORT.items():
         lines += [f"[{section}]"]
         for name in names:
-            option = settings.SECTIONS[section][name]
-            sentence = re.split(r"(?<=[.:]) (?=[A-Z])", option.meaning)[0]
-            lines += _explained(name, option._replace(meaning=sentence))
+            lines += _explained(name, settings.SECTIONS[section][name])
         lines.append("")
     return "\n".join(lines)
 

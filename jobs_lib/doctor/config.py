@@ -156,16 +156,6 @@ def _unverified_database(config: Config):
 
 # Each job that is enabled
 
-def _required_records(config: Config, job, options):
-    """Records that domains have to have, while nothing says which."""
-    from jobs_lib.features.domains.records import unset
-
-    if job.name == "check_domains" and (missing := unset(options.require, config.section("dns"))):
-        what, _, fix = missing.partition(": ")
-        yield warning(what, "No domain is checked until it is set.",
-                      f"{fix[:1].upper()}{fix[1:]}.")
-
-
 def _both_day_fields(_config, job, options):
     """Cron takes either of them where both are restricted."""
     schedule = options.schedule
@@ -207,5 +197,5 @@ def _too_short(config: Config, job, options):
             "Set a longer budget, or grace.")
 
 
-CHECKS_OF_JOBS = (_required_records, _both_day_fields, _no_archive, _too_short)
+CHECKS_OF_JOBS = (_both_day_fields, _no_archive, _too_short)
 CHECKS = (values, alerts)

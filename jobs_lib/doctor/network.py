@@ -7,6 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 from jobs_lib.errors import JobsError
+from jobs_lib.features.domains.records import unset
 from jobs_lib.output.findings import note, problem, run, warning
 from jobs_lib.ports.mail.smtp import probe
 from jobs_lib.ports.outcomes import NXDOMAIN, UNKNOWN
@@ -54,9 +55,13 @@ def limits(installation):
 def name_servers(installation):
     """A name server answers, and knows the mail servers that users' domains have to name."""
     section = installation.section("dns")
+    options = installation.config.job_named("check_domains")
     is_used = section.mx_hosts or installation.database().query("SELECT id FROM {domains} LIMIT 1")
-    if not (is_used and installation.config.job_named("check_domains").enabled):
+    if not (is_used and options.enabled):
         raise Reported
+    if missing := unset(options.require, section):
+        yield warning(missing, "No domain is checked until then.")
+        return
     try:
         from jobs_lib.ports.resolver import Resolver
         resolver = Resolver(section.nameservers, DNS_SECONDS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from datetime import timedelta
 
 import pytest
 
+from tests.house.source import ROOT
 from tests.support.product import clock
 
 pytestmark = pytest.mark.quick
@@ -17,8 +19,6 @@ domain = alias.example
 from = notices@alias.example
 [archive]
 store = archives
-[dns]
-mx_hosts = mx.alias.example
 """
 ELSEWHERE = "[core]\ndatabase = mysql://me@db.example.org/name"
 
@@ -175,13 +175,12 @@ def test_no_secret_is_shown(here, url, shows):         # R72
     ("", None),
     (FINE, "[mail] from is not set"),           # without it all
     (FINE, "[mail] domain = localhost. Forwards leave with a sender that no other host can reply"),
-    (FINE, "[check_domains] require names mx. No domain is checked until it is set. -> Set [dns]"),
     ("[mail]\nhost = relay.example.org\nsecurity = none", "goes to relay.example.org in clear"),
     ("[mail]\nport = 465", "[mail] port 465 needs security = tls, not starttls"),
     ("[mail]\nport = 465\nsecurity = tls", None),
     ("[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s", "seconds together: it sends nothing"),
     ("[core]\ngrace = 10s\n[retry_webhooks]\nbudget = 10s", "less than 20 seconds left"),
-    ("[mail]\ntransport = maildir\n[check_domains]\nenabled = no", None), (ELSEWHERE, None),
+    ("[mail]\ntransport = maildir", None), (ELSEWHERE, None),
     (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network in clear"),      # R71
     ("[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off", None)])
 def test_check_warns_of_what_is_rarely_meant(here, change, said):
@@ -192,6 +191,22 @@ def test_check_warns_of_what_is_rarely_meant(here, change, said):
     else:
         assert any(said in words for words in warnings), answer
         assert re.search(r"\nNo errors, (1 warning|\d+ warnings)\.\n$", answer.out)
+
+
+def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):           # R63
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    block = textwrap.dedent(re.search(r"(?s)( +)```\n( +\[core\].*?) +```", text)[2])
+    answer = here("config", "check", ini=block)
+    assert (answer.code, answer.out.endswith("/config.ini is in order.\n")) == (0, True), answer
+    said = [line.partition(" = ")[0] for line in block.splitlines() if line]
+    assert {*said} <= {line.lstrip("#").partition(" = ")[0].removesuffix(" =") for line in here(
+        "config", "example", "--short").out.splitlines()}
+
+
+def test_without_a_file_the_first_word_is_that(here, tmp_path, monkeypatch):
+    monkeypatch.delenv("JOBS_CONFIG")
+    answer = here("config", "check")
+    assert answer.out.startswith(f"warning: There is no {ROOT}/config.ini: the defaults hold")
 
 
 def test_check_as_json_lists_errors_and_warnings(here):         # R63, R77
