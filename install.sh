@@ -285,8 +285,7 @@ next_steps() {
     cat <<END
 
 Next:
-  $jobs config check               what config.ini lacks, and why
-  $jobs config set mail.host HOST  sets a value; or edit the file
+  $jobs config check               what config.ini lacks, and why; \`config set\` changes it
   $jobs doctor                     is all else in order?
   $jobs mail test you@example.org  does mail leave?
   $jobs $cron

@@ -16,7 +16,6 @@ from jobs_lib.text import masking
 
 SECONDS = 65.0           # for all of it; the transport keeps 5 of them
 STEP = 10                # columns
-FIX = "docs/failures.md, Mail is not going out, explains what the relay says."
 
 
 class Steps:
@@ -37,7 +36,7 @@ class Steps:
         """Say in which step it ended, and why."""
         reply = " ".join(str(each) for each in (result.code, result.enhanced) if each)
         self.say(self._last, f"FAILED: {result.text}{f' ({reply})' if reply else ''}")
-        self._report(f"-> {FIX}")
+        self._report("-> docs/failures.md, Mail is not going out, explains the message.")
 
     def say(self, name: str, words: str) -> None:
         """Print a step."""
