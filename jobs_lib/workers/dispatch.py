@@ -31,8 +31,9 @@ def engine(mode: str):
     try:
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
-        raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): "
-                        f"{way_to_packages(f' --with {mode}')}, or set [core] mode = cron") from error
+        way = way_to_packages(f" --with {mode}")
+        raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): {way}, "
+                        "or set [core] mode = cron") from error
 
 
 def engines(config, jobs: list) -> list[str]:
