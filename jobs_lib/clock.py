@@ -11,8 +11,7 @@ LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 class Invalid(ValueError):
-    """A value in a row cannot be what its column is for: that row is left out, and counted as
-    `invalid`."""
+    """A value that its column is not for: that row is left out, and counted as `invalid`."""
 
 
 def now() -> datetime:

@@ -12,6 +12,7 @@ VERSION = "0.1.0"
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPT = os.path.join(HOME, "jobs.py")
 VENV = os.path.join(HOME, ".venv", "")  # the packages, if install.sh was run
+WAY = "run `./install.sh`, or upload the folder vendor of the bundle again"
 # whose files the jobs use
 USED = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
 DRAFT = ".part"  # at the end of the name of what is being written: NAME.<hex>.part
@@ -26,19 +27,15 @@ def python() -> str:
     return own if os.access(own, os.X_OK) else sys.executable
 
 
-def way_to_packages(more: str = "") -> str:
-    """What to do where one is missing; `more`: words for install.sh, of what it does not always
-    install."""
-    if python().startswith(VENV) and not any(path.startswith(VENV) for path in sys.path):
+def way_to_packages(way: str = WAY) -> str:
+    """What to do where one is missing: another Python, where .venv is for that, or the `way`."""
+    if python().startswith(VENV) and VENV not in ":".join(sys.path):
         return f"run it with {python()} jobs.py"
-    if more or os.path.exists(os.path.join(HOME, "install.sh")):
-        return f"run `./install.sh{more}` in {HOME}"
-    return "upload the folder vendor of the bundle again"
+    return way
 
 
 def program(config_path: str) -> str:
-    """What a command line begins with in HOME: `python3 jobs.py`, and --config for another than the
-    file in there."""
+    """What a command line in HOME begins with; --config for another than the file in there."""
     path = os.path.abspath(config_path)
     start = ".venv/bin/python jobs.py" if python().startswith(VENV) else "python3 jobs.py"
     if path == os.path.join(HOME, "config.ini"):
@@ -137,8 +134,7 @@ def user_name(number: int) -> str:
 
 
 def own(path: str) -> str:
-    """`private`, for the folder that decides which run may work: NoAccess if it is another
-    user's."""
+    """`private`, for the folder that decides which run may work: NoAccess unless it is ours."""
     if os.stat(private(path)).st_uid != os.geteuid():
         raise NoAccess(f"{path} cannot be used: {owner_words(path)}")
     return path
@@ -151,8 +147,7 @@ def open_own(path: str, flags: int) -> int:
 
 
 def new_file(path: str):
-    """A private file of ours that was not there, open to write and to read; never what a link leads
-    to."""
+    """A private file of ours that was not there, open to write and to read; never by a link."""
     return open(path, "x+b", opener=open_own)
 
 

@@ -31,7 +31,7 @@ def engine(mode: str):
     try:
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
-        way = way_to_packages(f" --with {mode}")
+        way = way_to_packages(f"run `./install.sh --with {mode}`")
         raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): {way}, "
                         "or set [core] mode = cron") from error
 

@@ -71,16 +71,6 @@ def test_a_file_that_cannot_be_read_is_reported_and_left(tmp_path, here, name, t
     assert (tmp_path / name).read_bytes() == text
 
 
-def test_without_python_dotenv_one_sentence_says_what_to_do(line):
-    line.ini("")
-    (line.folder / "dotenv.py").write_text("raise ImportError('none here')\n")
-    for text, code in (("JOBS_MAIL_PASSWORD=hunter2\n", 78), ("APP_KEY=x\nbroken line\n", 0)):
-        (line.folder / ".env").write_text(text)         # the second is the web app's own
-        answer = line("config", "check", PYTHONPATH=str(line.folder))
-        assert answer.code == code
-        assert ("needs python-dotenv, which is not installed: " in answer.err) == bool(code)
-
-
 @pytest.mark.parametrize("text", [
     "[core]\nbudget = 2 H\nmax_clock_jump = OFF\n[mail]\nhost = ::1\n[alerts]\ndisk_free = 25mb",
     "[dns]\nnameservers = 192.0.2.1, 192.0.2.1:5353, 2001:db8::1, [2001:db8::1]:5353",
@@ -198,9 +188,8 @@ def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):         
     block = textwrap.dedent(re.search(r"(?s)( +)```\n( +\[core\].*?) +```", text)[2])
     answer = here("config", "check", ini=block)
     assert (answer.code, answer.out.endswith("/config.ini is in order.\n")) == (0, True), answer
-    said = [line.partition(" = ")[0] for line in block.splitlines() if line]
-    assert {*said} <= {line.lstrip("#").partition(" = ")[0].removesuffix(" =") for line in here(
-        "config", "example", "--short").out.splitlines()}
+    short = here("config", "example", "--short").out
+    assert all(line.partition("= ")[0] in short for line in block.splitlines())
 
 
 def test_without_a_file_the_first_word_is_that(here, tmp_path, monkeypatch):
