@@ -27,15 +27,17 @@ def alerts(installation):
     """Somebody is alerted when something stops working, and links in mails lead somewhere."""
     config, section = installation.config, installation.section("alerts")
     if not (section.email or section.webhook):
-        yield warning("[alerts] email and webhook are not set: nobody is alerted when a job fails "
-                      "or mail is stuck", "Nobody reads logs, and cron's mail is easily lost.",
+        yield warning("[alerts] email and webhook are not set: "
+                      "nobody is alerted when a job fails or mail is stuck",
+                      "Nobody reads logs, and cron's mail is easily lost.",
                       _set(config, "alerts.email", "you@example.org"))
     if not section.ping_url:
         yield note("[alerts] ping_url is not set",
                    "Only something outside can notice that cron itself has stopped.",
                    "Let a service such as Healthchecks expect a ping from each `run-due`.")
     if not installation.section("core").app_url:
-        yield note("[core] app_url is not set", "Mails to users cannot lead to a page of your app.",
+        yield note("[core] app_url is not set",
+                   "Mails to users cannot lead to a page of your app.",
                    _set(config, "core.app_url", "https://mail.example.org"))
 
 

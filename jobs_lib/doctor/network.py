@@ -56,7 +56,8 @@ def name_servers(installation):
     """A name server answers, and knows the mail servers that users' domains have to name."""
     section = installation.section("dns")
     options = installation.config.job_named("check_domains")
-    is_used = section.mx_hosts or installation.database().query("SELECT id FROM {domains} LIMIT 1")
+    is_used = section.mx_hosts or installation.database().query(
+        "SELECT id FROM {domains} LIMIT 1")
     if not (is_used and options.enabled):
         raise Reported
     if missing := unset(options.require, section):
