@@ -127,7 +127,7 @@ def preview(ctx) -> dict:
     ctx.show(f"export {text.counted(len(made), 'account')}", made[:SHOWN],
              f"a run would fail: {problem}" if made and problem else "")
     ctx.show(f"refuse {text.counted(len(refused), 'request')}", refused[:SHOWN])
-    ctx.show(f"delete {text.counted(len(over), 'export')} whose time is over", over[:SHOWN])
+    ctx.show(f"delete {text.counted(len(over), 'expired export')}", over[:SHOWN])
     work.begun = len(made)
     work.finish()
     return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}
