@@ -14,6 +14,12 @@ from . import Reported
 CREATED = ("created_at", "requested_at", "held_at", "quarantined_at")  # when a row was made
 NEWEST = 20  # rows of each table
 CLOCKS_DIFFER = timedelta(minutes=15)
+DOWN = "Correct host and port, or ask your host whether the server is up."
+# what to do, by what the error says
+FIXES = {
+    "(2003)": DOWN, "no database server": DOWN,
+    "(1045)": "Correct user or password; in them write % @ : / encoded (docs/install.md).",
+}
 
 
 def answers(installation):
@@ -23,10 +29,11 @@ def answers(installation):
     except NotInstalled:
         raise Reported from None             # with the configuration
     except (DatabaseError, Stopped) as error:
-        yield problem(str(error) if isinstance(error, DatabaseError) else
-                      "The database server does not answer", "Without its database no job runs.",
-                      f"Correct [core] database in {installation.config.path}; before the first "
-                      "run, `jobs.py migrate`; else see docs/failures.md, The database.")
+        what = str(error) if isinstance(error, DatabaseError) else "no database server answers"
+        yield problem(what, "Without its database no job runs.", next(
+            (fix for words, fix in FIXES.items() if words in what),
+            "Correct [core] database; before the first run, `jobs.py migrate`; "
+            "else see docs/failures.md, The database."))
 
 
 def tables(installation):

@@ -190,6 +190,8 @@ SITUATIONS = {
                                 status="queued"), "warning",
                             "notifications.status has words that no job knows: 'queued' in 1",
                             "let your app write these"),
+    "a dead server": (option("core", database=f"mysql://me@127.0.0.1:{free_port()}/x"), "problem",
+                      "(2003)", "ask your host whether the server is up"),
     # cron and runs
     "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has not come yet",
                         "config.ini crontab --install"),
@@ -282,6 +284,8 @@ def test_a_user_who_may_only_read_is_reported(tmp_path, mariadb, relay):
     mariadb.root(f"GRANT SELECT ON `{name}`.* TO 'reader'@'localhost'")
     it.configure(database=f"mysql://reader:{SECRET}@localhost/{name}?unix_socket={mariadb.socket}")
     assert "SELECT, INSERT" in it.one("A row cannot be written")["fix"]
+    it.configure(database=f"mysql://reader:x@localhost/{name}?unix_socket={mariadb.socket}")
+    assert "% @ : / encoded" in it.one("(1045)")["fix"]
     it.close()
     mariadb.drop(url)
 
