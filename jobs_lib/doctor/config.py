@@ -1,6 +1,7 @@
 """The configuration: what is wrong in it, and what it may say and hardly ever means."""
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 
@@ -87,7 +88,7 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     """One finding for each value; those of a section with a mistake are looked at once it is
     correct."""
     found: list[Finding] = []
-    for check in (_no_file, _unknown_variables, _mail, _unverified_database):
+    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _page):
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
@@ -117,6 +118,16 @@ def _unknown_variables(config: Config):
     for variable in config.strays():
         yield warning(f"{variable} sets no option{did_you_mean(variable, known)}",
                       "Nothing reads it.", "Correct its name, or remove it.")
+
+
+def _quoted(config: Config):
+    """Values as other programs' files have them."""
+    for section, name, option in settings.SHARED:
+        text, _, place = config.written(section, name, option)
+        if text[1:] and text[0] == text[-1] and text[0] in "\"'":
+            yield warning(f"[{section}] {name}: the quotes are part of the value",
+                          "Here a value is written as it is.",
+                          f"Remove them ({place}).")
 
 
 def _mail(config: Config):
@@ -154,6 +165,15 @@ def _unverified_database(config: Config):
         yield warning(f"[core] database: ?tls=off to {host}",
                       "Passwords and people's data cross the network in clear.",
                       "Put ?ssl_ca=/path/to/ca.pem in its place.")
+
+
+def _page(config: Config):
+    """A status page in a folder that nobody makes."""
+    folder = os.path.dirname(config.section("status").page)
+    if folder and not os.path.isdir(folder):
+        yield warning(f"[status] page: there is no folder {folder}",
+                      "Each run of check_jobs fails.",
+                      "Make it, or correct the path.")
 
 
 # Each job that is enabled
