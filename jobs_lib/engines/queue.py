@@ -78,7 +78,7 @@ def work_if_due(ctx, queue: Queue, kind: type[Work] | None = None):
 
 class Work:
     """One run's work on a queue. Rows are dicts; one that was taken has its `turn`, and in `seen`
-    what it held before."""
+    the time that it has in the table."""
 
     needs = 0.0         # seconds before the hard limit, without which no row is begun
     also = ""           # SQL: a further rule of rows that are taken
@@ -196,7 +196,8 @@ class Work:
         columns = dict.fromkeys(("id", "user_id", *counted, queue.time, queue.added, queue.tried,
                                  *queue.columns))
         reasons = [why for why, _ in queue.missing]
-        return {row["id"]: {**row, "seen": row, "lacks": row["unneeded"] in reasons}
+        return {row["id"]: {**row, "seen": row[queue.time],
+                            "lacks": row["unneeded"] in reasons}
                 for row in self.db.query(
                     f"SELECT {', '.join(columns)}, {unneeded(queue)} AS unneeded FROM {self.table} "
                     f"WHERE id IN (:ids) AND {self.still} AND NOT {stopped(queue)}", ids=ids)}
@@ -240,7 +241,7 @@ class Work:
         try:
             if not self._update(row, queue.works, values,
                                 f"status = '{queue.waits}' AND next_attempt_at = :seen",
-                                seen=row["seen"]["next_attempt_at"]):
+                                seen=row["seen"]):
                 return False
             if not self.begun:
                 self._rehearse(row)
@@ -295,7 +296,7 @@ class Work:
         values: dict = {"claim_run": None}
         if outcome == POSTPONED:                            # as it was before
             names = ("attempts", "uncertain", queue.time, queue.tried)
-            values.update((name, row["seen"][name]) for name in names)
+            values.update((name, row[name]) for name in names)
             if later:
                 values[queue.time] = clock.text(later)
             return queue.waits, values

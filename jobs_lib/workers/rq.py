@@ -114,7 +114,7 @@ class OurWorker(Worker):
     """RQ's, which says in one line of ours why a message was refused, and takes no commands."""
 
     def dequeue_job_and_maintain_ttl(self, *how):
-        """The next message; an id that is no text, which would end RQ's worker, is passed over."""
+        """RQ's; an id that is no text is passed over."""
         while True:
             with suppress(UnicodeDecodeError):  # it has left its queue
                 return super().dequeue_job_and_maintain_ttl(*how)

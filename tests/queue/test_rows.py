@@ -54,11 +54,12 @@ def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
 def test_a_day_that_does_not_exist_keeps_no_row_waiting(bench, job):       # R66 R67
     table, done = QUEUES[job]
     bad = "0000-00-00 00:00:00", "2026-02-30 10:00:00", "2026-11-00 10:00:00"
-    for id, time in zip(due(bench, table, 4), bad):
-        lax(bench.url).execute(f"UPDATE {{{table}}} SET created_at = :time WHERE id = :id",
+    for id, time in zip(due(bench, table, 5), (*bad, bad[0])):
+        column = "created_at" if id < 4 else "next_attempt_at"
+        lax(bench.url).execute(f"UPDATE {{{table}}} SET {column} = :time WHERE id = :id",
                                time=time, id=id)
     bench.run(job)
-    assert [row["status"] for row in bench.rows(table)[:4]] == ["failed"] * 3 + [done]
+    assert [row["status"] for row in bench.rows(table)[:5]] == ["failed"] * 3 + [done] * 2
 
 
 def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R67 R75

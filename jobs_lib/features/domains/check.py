@@ -131,7 +131,7 @@ class Looks(Work):
         begun = [row for row in rows if self.db.execute(
             "UPDATE {domains} SET next_check_at = :until WHERE id = :id "
             "AND (next_check_at IS NULL OR next_check_at = :seen)", id=row["id"], until=until,
-            seen=row["seen"]["next_check_at"])]
+            seen=row["seen"])]
         attempts.settle_open(self.db, DOMAINS.kind, [row["id"] for row in begun], UNCERTAIN, now)
         for row in begun:
             row.update(until=until, began_at=clock.text(now))
