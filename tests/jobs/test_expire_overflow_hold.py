@@ -141,6 +141,8 @@ def test_the_options_move_both_times_but_never_the_24_hours(hold):
     hold.db.execute("UPDATE {notifications} SET status = 'sent', sent_at = :now", now=hold.now)
     hold.now += timedelta(hours=23)
     assert hold.run(JOB, keep="12h") == {**NONE, "notices": 1}
+    assert [row["body_text"].count("26 November 2026 at 13:30")     # however late it is
+            for row in hold.rows("notifications")] == [0, 2]        # R83
     hold.now += timedelta(hours=1)
     assert hold.run(JOB, keep="12h")["deleted"] == 1
     assert warned(hold) == {1: 2}

@@ -125,7 +125,8 @@ def test_no_spreadsheet_runs_a_cell_and_json_is_exact(bench):       # R53
     assert cells[:len(RUN)] == ["'" + text.replace("\0", "\ufffd") for text in RUN]
     assert cells[len(RUN):len(RUN + PLAIN)] == PLAIN
     # read as a program reads that knows nothing of quotes, whatever its separator: the worst case
-    sheet = content["csv/held_messages.csv"].decode("utf-8-sig")
+    sheet = content["csv/held_messages.csv"].decode()
+    assert sheet[0] == "\ufeff"             # else Excel takes it for something else than UTF-8
     for separator in ",;\t|":
         for piece in re.split(f"[\r\n{re.escape(separator)}]", sheet):
             start = re.sub(r'^[\s\0-\x1f"\u200b\ufeff]+', "", piece)
@@ -343,9 +344,10 @@ def test_the_third_within_a_day_is_refused_and_its_owner_told_when(bench):      
     assert [mail.subject for mail in bench.outbox if "could not" in mail.subject] == [
         "We could not export your data"]
     assert "2 times within 24 hours" in str([mail.text for mail in bench.outbox])
-    bench.now = bench.ahead(days=1)
-    ask(bench)
-    assert bench.run("export_accounts")["exported"] == 1
+    for hours, number in ((1, 0), (23, 1)):     # by then the first has ended, since it was replaced
+        bench.now = bench.ahead(hours=hours)
+        ask(bench)
+        assert bench.run("export_accounts")["exported"] == number
 
 
 def test_an_account_has_one_running_at_a_time(bench):           # R55
