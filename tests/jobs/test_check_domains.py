@@ -158,6 +158,8 @@ def test_how_long_a_verified_domain_may_fail(owned, name):       # R48 R49
         answer(owned, verdict)
         look(owned, 0, domain=NAME)
         found += [(hours, kind) for kind in kinds(owned)[before:]]
+        if found[-1:] == [(hours, "domain_failed")]:            # as the warning has said
+            assert f"before {owned.now:%-d %B %Y}" in owned.rows("notifications")[-2]["subject"]
     assert found == told
 
 

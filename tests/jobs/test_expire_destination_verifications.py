@@ -94,6 +94,9 @@ def test_what_becomes_of_an_unverified_destination(bench):      # R83
         zip(CASES, expected))
     assert counts == {"tokens": 0, "removed": expected.count(REMOVED),
                       "notices": expected.count(WARNED) + expected.count(REMINDED)}
+    assert {"on or after 27 November 2026 at 14:30" in row["body_text"]     # however late it is
+            for row in bench.rows("notifications") if row["kind"] == WARNED and row["dedupe_key"]
+            } == {True}
     assert bench.run(JOB) == NONE
 
 

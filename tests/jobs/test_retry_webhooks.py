@@ -258,7 +258,7 @@ def test_an_endpoint_whose_owner_was_not_warned_is_not_disabled(bench, hook):   
         delivery(bench)
         bench.run(JOB)
     assert [one["kind"] for one in bench.rows("notifications")] == ["webhook_failing"]
-    assert "8 December" not in bench.rows("notifications")[0]["body_text"]
+    assert "before 26 November 2026 at 14:30" in bench.rows("notifications")[0]["body_text"]
     assert tried(bench, 0) == ["webhook_failing"]   # now it is sent
     assert tried(bench, 47, 1) == ["webhook_failing", "webhook_disabled"]
 

@@ -103,7 +103,7 @@ MUTANTS = {
         "export_requests", "SET expires_at = :now", "SET expires_at = expires_at"),
     "purge-by-the-wrong-column": in_statements("sessions", r"\bexpires_at\b", "created_at"),
     "request-to-a-disabled-endpoint": in_statements(
-        "webhooks", r"\bactive, ", "1 AS active, "),
+        "webhooks", "SELECT active", "SELECT 1"),
     "retried-an-hour-early": ahead("retry_forwards", HOUR),
     "totals-in-a-commit-of-their-own": in_parts("purge_message_logs"),
     "usage-of-the-day-before": in_statements("usage_events", r":used\b", "(:used - 1)"),
