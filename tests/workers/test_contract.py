@@ -71,12 +71,14 @@ def test_workers_run_what_is_due_once(site, engine, crew):                   # R
 
 
 def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6
-    site.enable("dig", "tick_normal")
+    site.enable("dig", "tick_normal", "tick_last")
     mode.configure(site)
     site.configure(mode="cron")
-    site.configure("dig", mode=mode.mode)
+    for job in ("dig", "tick_last"):            # as check_jobs: cron's in any mode
+        site.configure(job, mode=mode.mode)
     assert site("run-due").code == 0
-    assert (site.outcomes("tick_normal"), site.outcomes("dig")) == (["ok"], [])
+    assert [(row["job"], row["status"]) for row in site.runs()] == [
+        ("tick_normal", "ok"), ("tick_last", "ok")]
     # back, with a message still in the queue
     site.configure("dig", mode="cron")
     assert site("run-due").code == 0
