@@ -230,7 +230,6 @@ def test_the_token_opens_the_export_and_only_its_hash_is_stored_once_it_is_sent(
 def test_it_ends_seven_days_after_it_was_finished_or_with_a_newer_one(bench):     # R54 R55
     older = exported(bench)
     key = exported(bench)
-    assert "1 December 2026 at 14:30" in str([mail.text for mail in bench.outbox])
     assert opens(bench, older) is None
     assert bench.run("export_accounts")["expired"] == 1
     assert opens(bench, key, days=7, seconds=-1)
