@@ -4,9 +4,8 @@ to the database, or by its clock, so none depends on how the product is written.
 
     python3 -m tests.simulation.mutate [NAME...]        > mutants.txt, of all
 
-It prints whether a rule is broken by each of them, on which day of which seed, and after how many
-seconds. What only something rare can show, such as a strike in the middle of a run of a job, is
-planned besides what the seed brings.
+It prints whether a rule is broken by each of them, on which day, and after how many seconds. What
+only something rare can show, such as a strike in the middle of a run of a job, is planned besides.
 """
 from __future__ import annotations
 
@@ -38,6 +37,11 @@ def in_statements(table: str, pattern: str, words: str):
     return put
 
 
+def a_day_early(table: str, name: str):
+    """What is compared with the present is compared with nearly a day later."""
+    return in_statements(table, rf"(<=? ):{name}\b", rf"\1DATETIME(:{name}, '+20 hours')")
+
+
 def in_runs_of(job: str, change):
     """Within runs of the job, what `change` is given says that it is meant."""
     def put(acted) -> None:
@@ -54,12 +58,6 @@ def in_runs_of(job: str, change):
     return put
 
 
-def ahead(job: str, seconds: float):
-    """A job believes that it is later."""
-    return in_runs_of(job, lambda is_meant: product.change_clock(
-        lambda: seconds if is_meant() else 0))
-
-
 def in_parts(job: str):
     """A transaction of the job is stored statement by statement."""
     return in_runs_of(job, product.split_transactions)
@@ -67,12 +65,6 @@ def in_parts(job: str):
 
 def all_is_well(acted) -> None:
     product.change_exit_codes(lambda code: 0 if code == 1 and acted() else code)
-
-
-def a_day_early(table: str, name: str):
-    """What is compared with the present in statements about a table is, with a day that has not
-    come yet."""
-    return in_statements(table, rf"([<>]=? ):{name}\b", rf"\1DATETIME(:{name}, '+20 hours')")
 
 
 MUTANTS = {
@@ -104,25 +96,25 @@ MUTANTS = {
     "purge-by-the-wrong-column": in_statements("sessions", r"\bexpires_at\b", "created_at"),
     "request-to-a-disabled-endpoint": in_statements(
         "webhooks", "SELECT active", "SELECT 1"),
-    "retried-an-hour-early": ahead("retry_forwards", HOUR),
+    "retried-an-hour-early": in_runs_of("retry_forwards", lambda is_meant: product.change_clock(
+        lambda: HOUR if is_meant() else 0)),
     "totals-in-a-commit-of-their-own": in_parts("purge_message_logs"),
     "usage-of-the-day-before": in_statements("usage_events", r":used\b", "(:used - 1)"),
 }
 
 
+# What has to happen, and hardly does by itself, before a rule can be broken: kills of a job in the
+# middle of its first runs of each day, endpoints that answer 410, a relay that lets nobody in, ...
 def struck(job: str) -> list[Fault]:
-    """A kill of the job in the middle of its first runs of each day."""
     return [Fault(day * DAY + number, "aim", (job, "after statement", 4 + 2 * number,
                                               int(signal.SIGKILL)))
             for day in range(DAYS) for number in range(4)]
 
 
-# What has to happen, and hardly does by itself, before a rule can be broken.
-GONE = [Fault(2 * DAY, "spell", ("network", "gone", 6 * HOUR))]     # all endpoints answer 410
-REFUSED = [Fault(DAY, "spell", ("relay", "denied", 8 * HOUR))]
-SILENT = [Fault(DAY, "spell", ("dns", "silent", DAY))]
+GONE = [Fault(2 * DAY, "spell", ("network", "gone", 6 * HOUR))]
 NEEDED = {"disabled-endpoint-not-told-of": GONE, "request-to-a-disabled-endpoint": GONE,
-          "end-of-an-incident-not-told-of": SILENT, "failure-that-ends-with-0": REFUSED,
+          "end-of-an-incident-not-told-of": [Fault(DAY, "spell", ("dns", "silent", DAY))],
+          "failure-that-ends-with-0": [Fault(DAY, "spell", ("relay", "denied", 8 * HOUR))],
           "events-without-their-notice": struck("check_usage_thresholds"),
           "totals-in-a-commit-of-their-own": struck("purge_message_logs")}
 
@@ -136,8 +128,7 @@ def search(name: str, days: int) -> str:
     simulation.remove()
     found = (f"found on day {simulation.day}" if simulation.wrong else
              f"not found in {days} days by {simulation.strikes.mutated(times=0)} changes")
-    return (f"{name}: {found} of seed {SEED}, after {time.monotonic() - began:.0f} s: "
-            f"{simulation.wrong}")
+    return f"{name}: {found}, after {time.monotonic() - began:.0f} s: {simulation.wrong}"
 
 
 def main(names: list[str]) -> None:
