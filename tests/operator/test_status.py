@@ -244,9 +244,9 @@ def test_the_metrics_are_those_of_the_service_for_both_parsers(badly):         #
     for name, expected in {
             ("incidents",): 3, ("generated_timestamp_seconds",): now, ("relay_paused",): 1,
             ("failures_in_a_row", JOB): 0, ("lateness_seconds", JOB): 0,
-            ("queue_depth", "webhooks"): 240, ("mail_recipients", "hour"): 76,
-            ("queue_oldest_due_age_seconds", "webhooks"): 27 * 3600,
-            ("mail_limit_recipients", "hour"): 80}.items():
+            ("last_run_duration_seconds", JOB): 0.4, ("queue_depth", "webhooks"): 240,
+            ("mail_recipients", "hour"): 76, ("mail_limit_recipients", "hour"): 80,
+            ("queue_oldest_due_age_seconds", "webhooks"): 27 * 3600}.items():
         assert found[(f"jobs_{name[0]}", *name[1:])] == expected, name
     assert found["jobs_failures_in_a_row", "retry_webhooks"] > 20
     assert found["jobs_lateness_seconds", "purge_sessions"] > 4 * 86400
