@@ -1,6 +1,6 @@
 """How much the simulation finds: faults are put into the product on purpose, while it runs, one at
-a time. Each changes its behaviour by what passes through the door of the tests, over the connection
-to the database, or by its clock, so none depends on how the product is written.
+a time. Each changes its behaviour by what passes through the door of the tests, most over the
+connection to the database, so none depends on how the product is written.
 
     python3 -m tests.simulation.mutate [NAME...]        > mutants.txt, of all
 
@@ -10,7 +10,6 @@ only something rare can show, such as a strike in the middle of a run of a job, 
 from __future__ import annotations
 
 import re
-import signal
 import sys
 import time
 
@@ -37,41 +36,21 @@ def in_statements(table: str, pattern: str, words: str):
     return put
 
 
-def a_day_early(table: str, name: str):
-    """What is compared with the present is compared with nearly a day later."""
-    return in_statements(table, rf"(<=? ):{name}\b", rf"\1DATETIME(:{name}, '+20 hours')")
+def early(table: str, name: str, hours: int):
+    """What is compared with a time is compared with a later one."""
+    return in_statements(table, rf"(<=? ):{name}\b", rf"\1DATETIME(:{name}, '+{hours} hours')")
 
 
-def in_runs_of(job: str, change):
-    """Within runs of the job, what `change` is given says that it is meant."""
-    def put(acted) -> None:
-        running: list[str] = []
-
-        def run(name: str, work):
-            running.append(name)
-            try:
-                return work()
-            finally:
-                running.pop()
-        product.change_runs(run)
-        change(lambda: running[-1:] == [job] and acted())
-    return put
-
-
-def in_parts(job: str):
-    """A transaction of the job is stored statement by statement."""
-    return in_runs_of(job, product.split_transactions)
-
-
-def all_is_well(acted) -> None:
-    product.change_exit_codes(lambda code: 0 if code == 1 and acted() else code)
+def in_parts(words: str):
+    """A transaction is stored up to such a statement before it goes on."""
+    return lambda acted: product.split_transactions(lambda sql: words in sql and acted())
 
 
 MUTANTS = {
     "account-erased-a-day-early": in_statements(
         "account_deletions", r"(SELECT .*)\berase_after\b",
         r"\1DATETIME(erase_after, '-25 hours') AS erase_after"),
-    "alias-switched-off-a-day-early": a_day_early("aliases", "ended"),
+    "alias-switched-off-a-day-early": early("aliases", "ended", 20),
     "archive-with-a-wrong-digest": in_statements(
         "audit_archives", "sha256 = :sha256", "sha256 = 'wrong'"),
     "disabled-endpoint-not-told-of": in_statements(
@@ -82,11 +61,12 @@ MUTANTS = {
     "end-of-an-incident-not-told-of": in_statements(
         "alerts", r"(SELECT .*)\bnotified_at\b",
         r"\1CASE WHEN cleared_at IS NULL THEN notified_at END AS notified_at"),
-    "events-without-their-notice": in_parts("check_usage_thresholds"),
-    "failure-that-ends-with-0": all_is_well,
+    "events-without-their-notice": in_parts("INTO {notifications}"),
+    "failure-that-ends-with-0": lambda acted: product.change_exit_codes(
+        lambda code: 0 if code == 1 and acted() else code),
     "file-deleted-with-its-first-row": in_statements(
         "overflow_hold", "raw_path IN ", r"1 = 0 AND \g<0>"),
-    "held-mail-deleted-a-day-early": a_day_early("overflow_hold", "warned_by"),
+    "held-mail-deleted-a-day-early": early("overflow_hold", "warned_by", 20),
     "late-rows-not-added-up": in_statements("message_logs", "id > :seen AND", r"\g<0> 1 = 0 AND"),
     "messages-forgotten-by-the-limit": in_statements(
         "attempts", r"COUNT\(\*\) AS number", r"COUNT(*) * 0 AS number"),
@@ -94,36 +74,33 @@ MUTANTS = {
     "export-left-open": in_statements(
         "export_requests", "SET expires_at = :now", "SET expires_at = expires_at"),
     "purge-by-the-wrong-column": in_statements("sessions", r"\bexpires_at\b", "created_at"),
-    "request-to-a-disabled-endpoint": in_statements(
-        "webhooks", "SELECT active", "SELECT 1"),
-    "retried-an-hour-early": in_runs_of("retry_forwards", lambda is_meant: product.change_clock(
-        lambda: HOUR if is_meant() else 0)),
-    "totals-in-a-commit-of-their-own": in_parts("purge_message_logs"),
+    "retried-an-hour-early": early("failed_emails", "now", 1),
+    "totals-in-a-commit-of-their-own": in_parts("INTO {message_stats}"),
     "usage-of-the-day-before": in_statements("usage_events", r":used\b", "(:used - 1)"),
 }
 
 
-# What has to happen, and hardly does by itself, before a rule can be broken: kills of a job in the
-# middle of its first runs of each day, endpoints that answer 410, a relay that lets nobody in, ...
-def struck(job: str) -> list[Fault]:
-    return [Fault(day * DAY + number, "aim", (job, "after statement", 4 + 2 * number,
-                                              int(signal.SIGKILL)))
-            for day in range(DAYS) for number in range(4)]
+# Kills of a job in the middle of its first runs of each day.
+STRUCK = {"events-without-their-notice": "check_usage_thresholds",
+          "totals-in-a-commit-of-their-own": "purge_message_logs"}
+# What has to happen, and hardly does by itself: all endpoints answer 410, ...
+NEEDED = {"disabled-endpoint-not-told-of": ("network", "gone", 6 * HOUR),
+          "end-of-an-incident-not-told-of": ("dns", "silent", DAY),
+          "failure-that-ends-with-0": ("relay", "denied", 8 * HOUR)}
 
 
-GONE = [Fault(2 * DAY, "spell", ("network", "gone", 6 * HOUR))]
-NEEDED = {"disabled-endpoint-not-told-of": GONE, "request-to-a-disabled-endpoint": GONE,
-          "end-of-an-incident-not-told-of": [Fault(DAY, "spell", ("dns", "silent", DAY))],
-          "failure-that-ends-with-0": [Fault(DAY, "spell", ("relay", "denied", 8 * HOUR))],
-          "events-without-their-notice": struck("check_usage_thresholds"),
-          "totals-in-a-commit-of-their-own": struck("purge_message_logs")}
+def planned(name: str, days: int) -> list[Fault]:
+    """What goes wrong with the service besides."""
+    return [*faults.draw(SEED, days),
+            *[Fault(2 * DAY, "spell", NEEDED[name])] * (name in NEEDED),
+            *(Fault(day * DAY + number, "aim", (STRUCK[name], "after statement", 4 + 2 * number, 9))
+              for day in range(days) for number in range(4) if name in STRUCK)]
 
 
 def search(name: str, days: int) -> str:
     """What the simulation says of a fault, in a line."""
     began = time.monotonic()
-    planned = [*faults.draw(SEED, days), *NEEDED.get(name, [])]
-    simulation = Simulation(SEED, days, faults=planned, mutant=MUTANTS[name])
+    simulation = Simulation(SEED, days, faults=planned(name, days), mutant=MUTANTS[name])
     simulation.run()
     simulation.remove()
     found = (f"found on day {simulation.day}" if simulation.wrong else

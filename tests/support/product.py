@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from contextlib import contextmanager
-from datetime import timedelta
 from types import SimpleNamespace
 
 # What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
@@ -211,7 +210,7 @@ def change_statements(change) -> None:
 
 
 def split_transactions(is_meant) -> None:
-    """Store what a transaction has done after each of its statements, where `is_meant()`."""
+    """Store what a transaction has done after each such statement."""
     begin: list[str] = []
 
     def act(send, sql, values):
@@ -220,25 +219,11 @@ def split_transactions(is_meant) -> None:
             begin[:] = [sql]
         elif sql in ("COMMIT", "ROLLBACK"):
             begin.clear()
-        elif begin and sql.startswith(("INSERT", "UPDATE", "DELETE")) and is_meant():
+        elif begin and is_meant(sql):
             for between in ("COMMIT", *begin):
                 send(between, {})
         return result
     replace_statements(act)
-
-
-def change_runs(change) -> None:
-    """Have `change(job, run)` called in place of each run of a job; `run()` is the run itself."""
-    from jobs_lib.runner import runner
-    run = runner.run
-    runner.run = lambda session, job, request: change(job.name, lambda: run(session, job, request))
-
-
-def change_clock(ahead) -> None:
-    """Let the clock of this process be so many seconds ahead as `ahead()` says."""
-    from jobs_lib import clock
-    now = clock.now
-    clock.now = lambda: now() + timedelta(seconds=ahead())
 
 
 def change_exit_codes(change) -> None:

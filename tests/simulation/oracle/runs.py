@@ -94,10 +94,11 @@ class Alerts(Rule):
                 if not row["resolved_at"] and now - last < REMIND - 60 and step.right > 3 * DAY:
                     yield f"the operator was alerted to {key} again after {now - last} s"
                 self.last[incident] = now
+            if (row["resolved_at"] and incident in self.last and incident not in self.ended
+                    and step.is_owed(seconds(row["resolved_at"]), LASTS)):
+                yield f"nobody was told that the incident {key} is over: {row['subject']}"
             if quiet <= DAY + 2 * HOUR or step.trouble:
                 continue
-            if row["resolved_at"] and incident in self.last and incident not in self.ended:
-                yield f"nobody was told that the incident {key} is over: {row['subject']}"
             is_of_others = (OF_OTHERS in row["subject"]
                             or (key == WAITS and any(
                                 hook["active"] and hook["failing_since"]
