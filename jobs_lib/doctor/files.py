@@ -37,8 +37,9 @@ def _places(installation) -> list[tuple[str, str, int]]:
     found = [*((name, path, PRIVATE) for name, path in private.items()),
              # the app may read and write it as another user of the group
              ("the database", database or "", stat.S_IRWXO),
-             *(("the program", path, WRITABLE) for path in (
-                 HOME, SCRIPT, os.path.join(HOME, "jobs_lib"), config.folder))]
+             ("[notifications] templates", section("notifications").templates, WRITABLE),
+             *(("the program", os.path.join(HOME, path), WRITABLE) for path in (
+                 HOME, SCRIPT, "jobs_lib", "vendor", ".venv", config.folder))]
     # "" and a URL are no paths; a file in the place of a folder is none of ours
     return [place for place in dict.fromkeys(found)
             if os.path.isdir(place[1]) or (place[0][0] != "[" and os.path.exists(place[1]))]

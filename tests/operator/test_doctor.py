@@ -160,6 +160,10 @@ SITUATIONS = {
         ".env can be read", "chmod 600"),
     "others change the log": (mode("log", 0o777), "problem", "can be written by others",
                               "chmod 700"),  # R71
+    "others change the templates": (
+        lambda it: ((it.folder / "texts").mkdir(), mode("texts", 0o777)(it),
+                    it.configure("notifications", templates="texts")),
+        "problem", "can be written by others", "chmod go-w"),
     "a file as a folder": (option("core", state_dir="config.ini"), "problem",
                            "config.ini is a file", "Name a folder"),
     # R65
