@@ -92,7 +92,7 @@ NEEDED = {"disabled-endpoint-not-told-of": ("network", "gone", 6 * HOUR),
 def planned(name: str, days: int) -> list[Fault]:
     """What goes wrong with the service besides."""
     return [*faults.draw(SEED, days),
-            *[Fault(2 * DAY, "spell", NEEDED[name])] * (name in NEEDED),
+            *(Fault(DAY, "spell", NEEDED[each]) for each in NEEDED if each == name),
             *(Fault(day * DAY + number, "aim", (STRUCK[name], "after statement", 4 + 2 * number, 9))
               for day in range(days) for number in range(4) if name in STRUCK)]
 
