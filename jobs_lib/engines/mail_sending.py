@@ -62,6 +62,7 @@ class MailSender:
         """Try every due row once, owners in turn, until all are done or the run has to stop.
         Returns why mail could not be sent, if it could not; the messages keep their attempts."""
         while rows := self.take():
+            self.ctx.mail()     # what it cannot load is no message's error
             self.send_rows(rows)
         if self.failures_reached:
             self.ctx.stop(self.failures_reached)

@@ -56,10 +56,16 @@ def test_a_day_that_does_not_exist_keeps_no_row_waiting(bench, job):       # R66
     bad = "0000-00-00 00:00:00", "2026-02-30 10:00:00", "2026-11-00 10:00:00"
     for id, time in zip(due(bench, table, 5), (*bad, bad[0])):
         column = "created_at" if id < 4 else "next_attempt_at"
-        lax(bench.url).execute(f"UPDATE {{{table}}} SET {column} = :time WHERE id = :id",
-                               time=time, id=id)
+        lax(bench.url).execute(f"UPDATE {{{table}}} SET {column} = '{time}' WHERE id = {id}")
     bench.run(job)
     assert [row["status"] for row in bench.rows(table)[:5]] == ["failed"] * 3 + [done] * 2
+
+
+def test_mail_that_cannot_be_loaded_costs_no_message_an_attempt(bench):       # R73
+    due(bench, "failed_emails", 1)
+    del bench.outbox
+    bench.fails("retry_forwards")
+    assert bench.rows("failed_emails")[0]["attempts"] == 0
 
 
 def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R67 R75

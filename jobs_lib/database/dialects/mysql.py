@@ -200,8 +200,7 @@ excluded_value = "VALUES(`{}`)".format
 word = ("CASE WHEN {0} IS NULL THEN '' WHEN LENGTH({0}) = CHAR_LENGTH({0})"
         " THEN LEFT({0}, 64) ELSE '?' END").format
 # MySQL keeps the 31st of February, or a day 0, for an app that lets it.
-later = ("CASE WHEN DATE({0}) <= LAST_DAY({0})"
-         " THEN {0} + INTERVAL {1} SECOND END").format
+later = "CASE WHEN DATE({0}) <= LAST_DAY({0}) THEN {0} + INTERVAL {1} SECOND END".format
 day = ("COALESCE(LEAST(DATE({0}), LAST_DAY({0})), MAKEDATE(YEAR({0}), 1)"
        " + INTERVAL GREATEST(MONTH({0}), 1) - 1 MONTH - INTERVAL 1 DAY)").format
 

@@ -8,9 +8,9 @@ is never touched then.
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
-from jobs_lib.errors import DatabaseError
+from jobs_lib.errors import DatabaseError, Duplicate
 
 from . import NAMES, app_tables, ddl, fit, keys, own_tables, version
 from .tables import table, tables
@@ -62,15 +62,12 @@ def migrate(db, now, jobs=()) -> tuple[list[str], bool]:
 def _make(db, now, jobs) -> tuple[list[str], bool]:
     before, names = version.facts(db), version.names_of(db)
     done = [] if db.catalogue(["meta"]) else ddl.create_table(db, table("meta"))
-    for sql in done:
-        db.execute(sql)
+    _run(db, done)
     for name, value in ((version.SCOPE, _scope(db)), ("database_id", os.urandom(16).hex())):
-        if not db.row("SELECT value FROM {meta} WHERE name = :name", name=name):
+        with suppress(Duplicate):       # it is there
             db.insert("meta", name=name, value=value)
     keys.note(db)
-    for sql in plan(db):
-        db.execute(sql)
-        done.append(sql)
+    done += _run(db, plan(db))
     is_new = not version.number(before) or before.get(version.NAMED, "") != names
     paused = is_new and _has_rows(db)
     for job in jobs if paused else ():
@@ -79,6 +76,17 @@ def _make(db, now, jobs) -> tuple[list[str], bool]:
     db.upsert("meta", {"name": version.NAMED}, {"value": names})
     db.upsert("meta", {"name": version.SCHEMA}, {"value": str(version.SCHEMA_VERSION)})
     return done, paused
+
+
+def _run(db, statements: list) -> list:
+    """Run them, and return them."""
+    for sql in statements:
+        try:
+            db.execute(sql)
+        except DatabaseError:
+            if sql in plan(db):         # else another `migrate` has made it
+                raise
+    return statements
 
 
 def _scope(db) -> str:

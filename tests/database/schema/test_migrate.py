@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.databases import NOW, columns, files, listen, migrated
 from tests.support.product import DatabaseError, check, connect, ddl, found, migrate, plan, table
-from tests.support.shell import is_killed
+from tests.support.shell import Shell, ended, is_killed
 
 
 def shape(db):
@@ -107,6 +107,11 @@ def test_a_kill_does_no_harm(fresh, opened):
         if ended:
             break
     assert at > 40 or not later
+
+
+def test_several_at_once_make_all_together(blank_url, tmp_path):      # R20
+    site = Shell.with_odd_jobs(tmp_path, blank_url)
+    assert [ended(each, 0).code for each in [site.start("migrate") for _ in range(4)]] == [0] * 4
 
 
 @pytest.mark.slow
