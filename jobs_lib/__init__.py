@@ -1,14 +1,13 @@
-"""Background jobs of an e-mail alias and forwarding service on shared hosting."""
+"""Background jobs of an e-mail alias and forwarding service on shared hosting; and what its app may
+ask. `config` is the path of config.ini, by default what `jobs.py` finds. JobsError
+(jobs_lib.errors) where it, the key or the database is missing, so nothing is answered by mistake.
+"""
 from __future__ import annotations
 
 
 def find_export(token: str, config: str | None = None, now=None):
     """The export that a download link's token opens (features/exports), or None:
-    unknown, expired, replaced, deleted and misspelt are all the same.
-
-    config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises
-    jobs_lib.errors.JobsError where the configuration or the database is missing.
-    """
+    unknown, expired, replaced, deleted and misspelt are all the same."""
     from .features.exports import find
     from .launch.launch import answer_app
     return answer_app(config, lambda config, db: find(config, db, token, now))
@@ -16,12 +15,7 @@ def find_export(token: str, config: str | None = None, now=None):
 
 def is_retired(address: str, config: str | None = None) -> bool:
     """Whether this address was an alias of an account that was deleted: ask before an alias is
-    created.
-
-    config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises
-    jobs_lib.errors.JobsError for what is no address, and where the configuration, the key or the
-    database is missing, so that no address is taken for free by mistake.
-    """
+    created. JobsError also for what is no address."""
     from .features.accounts import is_retired
     from .launch.launch import answer_app
     return answer_app(config, lambda config, db: is_retired(config, db, address))

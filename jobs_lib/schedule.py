@@ -3,7 +3,7 @@
     minute 0-59   hour 0-23   day 1-31   month 1-12   weekday 0-7 (0 and 7: Sunday)
 
 Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these.
-Months and days have names, too (`mon-fri`). `@daily` and the like are short for five fields.
+Months and days have names, too (`mon-fri`).
 
 When both day fields are restricted, either one is enough, as in cron: `0 3 1 * 1` is the first of
 the month and every Monday (`Schedule.either_day`). As in cron, a day field that begins with `*`
@@ -28,8 +28,6 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 NAMES = {"month": "jan feb mar apr may jun jul aug sep oct nov dec".split(),
          "weekday": "sun mon tue wed thu fri sat".split()}
-SHORT = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0",
-         "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *"}
 # name, lowest and highest number
 _FIELDS = ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7)
 # days of each month, in a leap year
@@ -47,7 +45,6 @@ class Schedule(SimpleNamespace):
 def parse(text: str) -> Schedule:
     """The schedule behind a cron expression. ValueError says what is expected in which field; also
     for one that never comes (30 February)."""
-    text = SHORT.get(text.strip().lower(), text)
     parts = text.split()
     if len(parts) != len(_FIELDS):
         raise ValueError("expected five fields (minute hour day month weekday)")

@@ -115,12 +115,10 @@ def _network(value: str):
 
 
 def server_url(*schemes: str) -> Kind:
-    """One with one of these schemes, or several parted by `;`: Celery takes the first that
-    answers."""
+    """One with one of these schemes."""
     def is_right(value: str) -> bool:
         from urllib.parse import urlsplit
-        return value.isprintable() and all(
-            each.startswith(schemes) and urlsplit(each).port != 0 for each in value.split(";"))
+        return value.isprintable() and value.startswith(schemes) and urlsplit(value).port != 0
     return checked(is_right, f"{' or '.join(schemes)}host, with a port of 1-65535 or none",
                    hide_password)
 

@@ -77,9 +77,8 @@ def writing(installation):
         raise Reported from None             # by `tables`
     except DatabaseError as error:
         yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
-                      "If another program holds it, wait for that, or end it. Else let this user "
-                      "write: the file and its folder; or SELECT, INSERT, UPDATE and DELETE on a "
-                      "server that is no read-only copy.")
+                      "Wait for the program that holds it, or let this user write: the file and "
+                      "its folder, or SELECT, INSERT, UPDATE and DELETE on a server.")
 
 
 def local_times(installation):
@@ -97,8 +96,7 @@ def local_times(installation):
         hours = (max(ahead.values()) - installation.now).total_seconds() / 3600
         yield problem(f"The newest rows are dated up to {hours:.1f} hours in the future: "
                       f"{', '.join(late)}",
-                      "The jobs read these as UTC: with local times all that goes by an age comes "
-                      "so many hours too late, or too soon in a zone west of Greenwich.",
+                      "The jobs read these as UTC: what goes by an age comes that much too late.",
                       "Let your app write UTC: docs/adoption.md.")
 
 

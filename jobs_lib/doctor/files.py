@@ -91,10 +91,9 @@ def web_root(installation):
     if below:
         yield problem(f"{', '.join(below)} {'lies' if len(below) == 1 else 'lie'} below the web "
                       f"root {next(iter(below.values()))}", "Anyone who guesses a name may fetch "
-                      "passwords and messages. A .htaccess is obeyed by Apache alone, and only "
-                      "where the host allows it.", "Move it out of there, beside that folder, and "
-                      "correct the cron line (`jobs.py crontab`). Until then see that your domain "
-                      "refuses it: `curl -I` has to say 403 or 404.")
+                      "passwords and messages, unless the web server obeys a .htaccess.",
+                      "Move it out of there, beside that folder, and correct the cron line "
+                      "(`jobs.py crontab`).")
 
 
 def _root(path: str) -> str | None:
@@ -121,8 +120,7 @@ def writing(installation):
     except OSError as error:
         yield problem(f"A file of 1 MB cannot be written and locked in {state}: {error.strerror}",
                       "Locks, logs and messages are written there.",
-                      "Let the user of the cron line write there, or make room: `du -sh *` in your "
-                      "home folder shows what takes it. Else ask your host.")
+                      "Let this user write there, or make room: `du -sh *` shows what takes it.")
     else:
         if not is_lock_kept:
             say = problem if core.lock == "file" else note

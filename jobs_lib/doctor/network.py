@@ -85,8 +85,7 @@ def broker(installation):
     config = installation.config
     for mode in dispatch.engines(config, installation.jobs):
         url = getattr(installation.section("worker"), "redis" if mode == "rq" else "broker")
-        for each in url.split(";"):
-            yield from _open(each)
+        yield from _open(url)
         try:
             dispatch.engine(mode).enqueue(config, [], True)
         except JobsError as error:

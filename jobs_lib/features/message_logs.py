@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import chain
 
-from jobs_lib.database.schema.keys import or_none
 from jobs_lib.database.stored import size
 from jobs_lib.engines import guard
 from jobs_lib.engines.purge import Selection, begin, count, delete
@@ -57,7 +56,9 @@ def keep_totals(db, rows) -> None:
     do not wait for each other in a circle.
     """
     day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"  # the totals need one
-    alias = or_none(db.text_keys, "aliases", "alias_id")
+    # as text, since MariaDB would make a UUID of the '' beside one
+    alias = ("COALESCE(alias_id || '', '')" if "aliases" in db.text_keys
+             else "COALESCE(alias_id, 0)")
     direction, status = db.dialect.word("direction"), db.dialect.word("status")
     db.insert_select(
         "message_stats", KEY, ("email_count", "bytes_used"),

@@ -57,7 +57,7 @@ def _run(session, asked: tuple) -> dict:
     end_outages(session)
     if scheduled and slot is None:
         return {}
-    result = runner.run(session, job, runner.Request(runner.WORKER, slot))
+    result = runner.run(session, job, runner.Request("worker", slot))
     if result["status"] in outcome.EXIT_CODES:
         raise RunFailed(outcome.outcome_words(result))
     return outcome.as_json(result)

@@ -133,7 +133,7 @@ def database_name(db, job: str) -> str:
     return DATABASE + sha256(f"{own}/{job}".encode()).hexdigest()[:40]
 
 
-def lock_for(name: str, core, connect, seconds: float = 0) -> FileLock | DatabaseLock:
+def lock_for(name: str, core, connect, seconds: float) -> FileLock | DatabaseLock:
     """The lock of this job, by `[core] lock`."""
     if core.lock == "file":
         return FileLock(core.state_dir, name)

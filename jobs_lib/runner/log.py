@@ -72,13 +72,11 @@ class Log(Events):
 
 
 class Journal(Events):
-    """What a run counts and logs, in step with its transactions; to its job this is `ctx.log`.
+    """`ctx.log` of a job. What is counted and logged while a transaction is open is final with its
+    commit and taken back with a rollback: so no row is counted twice, or counted and not stored.
 
-    While a transaction is open, its counts and log lines are provisional: a commit makes them
-    final, a rollback takes them back, and a batch that is tried again begins from the same numbers.
-    So a job counts where it works, and no row is counted twice, or counted and not stored. The
-    database calls `begin`, `committed` and `rolled_back` (database/connection.py); each may come
-    twice, or be cut short by a signal, and the next one puts it right.
+    The database calls `begin`, `committed` and `rolled_back`. Each may come twice, or be cut short
+    by a signal, and the next one puts it right.
     """
 
     def __init__(self, log: Events) -> None:
@@ -100,7 +98,7 @@ class Journal(Events):
         self._before, self._lines = dict(self.counts), []
 
     def committed(self) -> None:
-        """The transaction is stored: what was counted and logged in it is final."""
+        """The transaction is stored."""
         lines, self._lines, self._before = self._lines, [], None
         for event, level, fields in lines:
             self._log.event(event, level, **fields)

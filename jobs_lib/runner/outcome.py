@@ -1,10 +1,6 @@
 """The outcome of a run, a dict as in docs/operate.md: as JSON, as an exit code, and in words for a
 terminal, the log and cron's mail; and exceptions that nothing here expects, as text for all of
 these.
-
-What a library says may quote what it was given: a row, a password, a link with a token in it. So
-the text of such an error passes the masking of masking.py, and the values of the secret options are
-taken out of it.
 """
 from __future__ import annotations
 

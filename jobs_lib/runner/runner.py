@@ -32,7 +32,6 @@ SKIP_SECONDS = 0.5  # to wait for another writer, only to record that nothing wa
 DONE_BEFORE = "this slot was started before"
 BUSY = "busy"  # the stop reason where others need the database
 NO_MEMORY = "there was not enough memory: give it more, or let fewer jobs run at once"
-WORKER = "worker"
 
 
 def run(session, job, request: Request) -> dict:

@@ -49,7 +49,7 @@ def text(words: str) -> str:
     return FOUND.sub(_shown, ENDPOINT_SECRET.sub("whsec_...", words))
 
 
-def without_secrets(words: str, hidden=()) -> str:
+def without_secrets(words: str, hidden) -> str:
     """The same, and without the `hidden` values: what a library, a server or a trigger says may
     quote anything that it was given."""
     for secret in hidden:

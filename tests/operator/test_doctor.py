@@ -210,7 +210,7 @@ SITUATIONS = {
     "a job that fails": (lambda it: [it.ran(
         timedelta(minutes=minutes), "purge_sessions", status="failed", error="no reason")
         for minutes in (50, 40, 30, 20)], "problem", "purge_sessions", "history"),
-    "a writer that stays": (held, "problem", "A row cannot be written", "wait for that"),  # R69
+    "a writer that stays": (held, "problem", "A row cannot be written", "Wait for the"),      # R69
     # what is in order
     "an installation that has moved": (lambda it: (
         it.ran(timedelta(days=3), installation="f00"), it.ran(timedelta(minutes=2))), None, "", ""),

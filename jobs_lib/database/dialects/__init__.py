@@ -35,7 +35,6 @@ TYPES = {
     "date": "DATE", "time": "DATETIME", "now": "DATETIME",
 }
 MIGRATE = ": run `jobs.py migrate`"  # where a table or a column is missing
-MEMORY = ":memory:"  # in the place of a file
 File = namedtuple("File", "path timeout")
 File.__doc__ = "An SQLite database; `timeout`: seconds to wait for another writer."
 Server = namedtuple("Server", "user password host port socket ca tls database timeout")
@@ -66,8 +65,7 @@ def parse(url: str, base: str = ".", timeout: float = 1.0):
         path = url[len("sqlite://"):]
         if len(path) < 2 or path[0] != "/" or "?" in path:
             raise ValueError("expected sqlite:///file.db or sqlite:////folder/file.db")
-        return File(path[1:] if path[1:] == MEMORY
-                    else os.path.join(os.path.abspath(base), path[1:]), timeout)
+        return File(os.path.join(os.path.abspath(base), path[1:]), timeout)
     if separator and scheme in ("mysql", "mariadb"):
         return _server(url, timeout)
     raise ValueError("expected sqlite:///file.db or mysql://user:password@host/name")

@@ -7,7 +7,7 @@ from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, NotTaken, R
 from jobs_lib.folders import new_file, owner_words
 from jobs_lib.records import namedtuple
 
-from . import MEMORY, MIGRATE, TYPES, Batches, File
+from . import MIGRATE, TYPES, Batches, File
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ def connect(target: File, readonly: bool, create: bool, seconds: float | None = 
     """Open the file in autocommit; only `create` may make it. It waits no longer than so many
     seconds for another writer."""
     path, wait = target.path, _wait(target, seconds)
-    if path == MEMORY:
-        return _open(f"file:{MEMORY}", wait)
     if not os.path.exists(path):
         if readonly or not create:
             raise DatabaseError(f"no SQLite file {path}:"

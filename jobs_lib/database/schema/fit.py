@@ -266,7 +266,7 @@ def concerned(tables: str, found: list[Finding]) -> list[Finding]:
             and not (each.act == PURGE and "-" in marks.get("users", ""))]
 
 
-def need(db, tables: str, store: bool = True) -> None:
+def need(db, tables: str, store: bool) -> None:
     """JobsError when something is wrong that the job needs. `store`: it is no dry run, so what is
     found out may be written down."""
     noted = known(db)

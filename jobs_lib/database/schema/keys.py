@@ -48,13 +48,6 @@ def column_type(db, column) -> str | None:
     return db.dialect.types["label"] if text and is_apart else text
 
 
-def or_none(text_keys, target: str, column: str) -> str:
-    """SQL: a column that refers to a table, or what stands for no row of it where that is NULL. As
-    text, since MariaDB would make a UUID of the '' beside one."""
-    return (f"COALESCE({column} || '', '')" if target in text_keys
-            else f"COALESCE({column}, 0)")
-
-
 def is_text(facts: dict) -> bool:
     """Whether a column, as the catalogue has it, holds text."""
     return any(word in facts["whole"] for word in TEXTS)
