@@ -167,7 +167,7 @@ SITUATIONS = {
     "a file as a folder": (option("core", state_dir="config.ini"), "problem",
                            "config.ini is a file", "Name a folder"),
     # R65
-    "under a web root": (moved_below("public_html"), "problem", "below the web root", "curl"),
+    "under a web root": (moved_below("public_html"), "problem", "below the web root", "crontab"),
     # the network
     "a dead relay": (option("mail", port=free_port()), "problem", "Connection refused",
                      "docs/failures.md"),
