@@ -34,8 +34,8 @@ FOLLOWED = {"retry_forwards": "forwards", "send_notifications": "notices",
 DELETES = ("purge", "archive")  # how jobs begin that delete what is past its retention
 TO_TRY = (
     ("status", "what needs you, what waits, the state of every job"),
-    ("queue forwards 11", "the story of one forward that failed"),
-    ("replay forwards 11", "and put it into the queue again"),
+    ("queue forwards 10", "the story of one forward that failed"),
+    ("replay forwards 10", "and put it into the queue again"),
     ("test purge_message_logs --set keep=14d", "what a shorter retention would do: a dry run"),
 )
 

@@ -20,7 +20,6 @@ MESSAGES = {
     "bounce.eml": ("MAILER-DAEMON@books.example", "shop", "Undelivered mail"),
     "party.eml": ("ann@club.example", "club", "Party: who brings what?"),
     "loop.eml": ("news@circle.example", "club", "Fwd: Fwd: Chess results"),
-    "lesson.eml": ("desk@music.example", "omar", "Your lesson on Monday"),
     "welcome.eml": ("hello@forum.example", "lena", "Welcome to the forum"),
     "recipe.eml": ("post@cookery.example", "club", "The recipe you asked for"),
     "survey.eml": ("ask@survey.example", "shop", "Two minutes of your time?"),

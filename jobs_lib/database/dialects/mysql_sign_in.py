@@ -1,11 +1,9 @@
 """Signing in to MariaDB or MySQL so that a stranger who answers in the server's place learns no
 password.
 
-A password itself, and not a hash of it, is sent only by TLS to a server whose certificate was
-verified, or by a socket that root, mysql or this user listens on. Elsewhere PyMySQL would send it
-to any server that asks: in clear (`mysql_clear_password`, `dialog`), or encrypted with a key that
-came from the other side (`sha256_password`, `caching_sha2_password`). Since 1.2 it goes on in clear
-nowhere that TLS was asked for. docs/dev/decisions.md, "What the database's server may ask for".
+Left to itself, PyMySQL sends it in clear (`mysql_clear_password`, `dialog`), or encrypted with a
+key that came from the other side (`sha256_password`, `caching_sha2_password`).
+docs/dev/decisions.md, "What the database's server may ask for".
 """
 from __future__ import annotations
 
