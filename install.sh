@@ -234,9 +234,12 @@ ask_values() {
     domain=$answer
     ask mail.from "The address that alerts come from and bounces of notices go to${domain:+, such as notices@$domain}"
     ask mail.host "Your mail relay, such as mail.example.org"
+    ask mail.port "Its port (Enter: 587)"
+    ask mail.security "How it encrypts: starttls, or tls at once, as on port 465 (Enter: starttls)"
     ask mail.username "Your user name there"
     if [ -n "$answer" ]; then set_secret mail.password "Your password there"; fi
     ask alerts.email "Your own address, for alerts"
+    ask archive.store "Where old audit rows are archived, such as var/archives (Enter: they are deleted unarchived)"
     printf 'Is your database MySQL or MariaDB, not SQLite? [y/N] '
     read -r answer || answer=''
     case $answer in [yY]*) set_secret core.database "Its URL, mysql://user:password@localhost/name" ;; esac

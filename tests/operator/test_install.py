@@ -150,12 +150,13 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
             "PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "TERM": "dumb",
             "PYTHONPATH": str(blocked)}, answers, code=0)
     seen = typed("alias example", "alias.example", "Acme <n@alias.example>", "relay.example",
-                 "me", "geheim", "ops@elsewhere.example", "n")
+                 "465", "tls", "me", "geheim", "ops@elsewhere.example", "var/archives", "n")
     assert "[mail] domain = 'alias example': expected a host name" in seen
     assert ("geheim" in seen, "\r\nNext:\r\n" in seen) == (False, True)
     text = (host / "config.ini").read_text()
     for line in ("domain = alias.example", "from = Acme <n@alias.example>", "host = relay.example",
-                 "username = me", "password = geheim", "email = ops@elsewhere.example",
+                 "port = 465", "security = tls", "username = me", "password = geheim",
+                 "email = ops@elsewhere.example", "store = var/archives",
                  "#database = sqlite:///var/jobs.db"):
         assert f"\n{line}\n" in text
     assert mode(host / "config.ini") == 0o600
