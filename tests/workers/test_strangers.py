@@ -94,6 +94,8 @@ def test_a_queue_whose_messages_nobody_takes_stops_growing(small, rq, crew):    
     rq.configure(small)
     small.enable("tick_low", schedule="* * * * *")
     redis, queue = Redis(port=rq.broker.port), f"rq:queue:{rq.queues}_low"
+    assert small("run-due").code == 0
+    assert 0 < redis.ttl(b"rq:job:" + redis.lpop(queue)) <= 600         # seconds
     redis.rpush(queue, *range(1000))                # of messages that have expired
     assert small("run-due").code == 0
     assert redis.llen(queue) == 1000
