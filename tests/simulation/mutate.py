@@ -65,7 +65,7 @@ MUTANTS = {
     "failure-that-ends-with-0": lambda acted: product.change_exit_codes(
         lambda code: 0 if code == 1 and acted() else code),
     "file-deleted-with-its-first-row": in_statements(
-        "overflow_hold", "raw_path IN ", r"1 = 0 AND \g<0>"),
+        "spam_quarantine", "raw_path IN ", r"1 = 0 AND \g<0>"),
     "held-mail-deleted-a-day-early": early("overflow_hold", "warned_by", 20),
     "late-rows-not-added-up": in_statements("message_logs", "id > :seen AND", r"\g<0> 1 = 0 AND"),
     "messages-forgotten-by-the-limit": in_statements(
