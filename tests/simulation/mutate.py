@@ -41,11 +41,6 @@ def early(table: str, name: str, hours: int):
     return in_statements(table, rf"(<=? ):{name}\b", rf"\1DATETIME(:{name}, '+{hours} hours')")
 
 
-def in_parts(words: str):
-    """A transaction is stored up to such a statement before it goes on."""
-    return lambda acted: product.split_transactions(lambda sql: words in sql and acted())
-
-
 MUTANTS = {
     "account-erased-a-day-early": in_statements(
         "account_deletions", r"(SELECT .*)\berase_after\b",
@@ -61,7 +56,8 @@ MUTANTS = {
     "end-of-an-incident-not-told-of": in_statements(
         "alerts", r"(SELECT .*)\bnotified_at\b",
         r"\1CASE WHEN cleared_at IS NULL THEN notified_at END AS notified_at"),
-    "events-without-their-notice": in_parts("INTO {notifications}"),
+    "events-without-their-notice": lambda acted: product.split_transactions(
+        lambda sql: "INTO {notifications}" in sql and acted()),
     "failure-that-ends-with-0": lambda acted: product.change_exit_codes(
         lambda code: 0 if code == 1 and acted() else code),
     "file-deleted-with-its-first-row": in_statements(
@@ -75,7 +71,8 @@ MUTANTS = {
         "export_requests", "SET expires_at = :now", "SET expires_at = expires_at"),
     "purge-by-the-wrong-column": in_statements("sessions", r"\bexpires_at\b", "created_at"),
     "retried-an-hour-early": early("failed_emails", "now", 1),
-    "totals-in-a-commit-of-their-own": in_parts("INTO {message_stats}"),
+    "totals-in-a-commit-of-their-own": lambda acted: product.split_transactions(
+        lambda sql: "INTO {message_stats}" in sql and acted()),
     "usage-of-the-day-before": in_statements("usage_events", r":used\b", "(:used - 1)"),
 }
 
@@ -89,18 +86,14 @@ NEEDED = {"disabled-endpoint-not-told-of": ("network", "gone", 6 * HOUR),
           "failure-that-ends-with-0": ("relay", "denied", 8 * HOUR)}
 
 
-def planned(name: str, days: int) -> list[Fault]:
-    """What goes wrong with the service besides."""
-    return [*faults.draw(SEED, days),
-            *(Fault(DAY, "spell", NEEDED[each]) for each in NEEDED if each == name),
-            *(Fault(day * DAY + number, "aim", (STRUCK[name], "after statement", 4 + 2 * number, 9))
-              for day in range(days) for number in range(4) if name in STRUCK)]
-
-
 def search(name: str, days: int) -> str:
     """What the simulation says of a fault, in a line."""
-    began = time.monotonic()
-    simulation = Simulation(SEED, days, faults=planned(name, days), mutant=MUTANTS[name])
+    began, planned = time.monotonic(), [
+        *faults.draw(SEED, days),
+        *(Fault(DAY, "spell", NEEDED[each]) for each in NEEDED if each == name),
+        *(Fault(day * DAY + number, "aim", (STRUCK[name], "after statement", 4 + 2 * number, 9))
+          for day in range(days) for number in range(4) if name in STRUCK)]
+    simulation = Simulation(SEED, days, faults=planned, mutant=MUTANTS[name])
     simulation.run()
     simulation.remove()
     found = (f"found on day {simulation.day}" if simulation.wrong else

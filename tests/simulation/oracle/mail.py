@@ -174,11 +174,12 @@ class Limits(Rule):
 
 def _replayed(step, queues: dict) -> list[str]:
     """What was put back, with all its attempts: by the operator, or a warning for another address
-    of its owner, since it was refused."""
+    of its owner, since it was refused, perhaps in this very tick."""
     return [f"{name}-{id}" for name, table in queues.items()
             for id, row in step.after[table].items() if row["status"] == "pending"
-            and step.before[table].get(id, row)["status"] in ("failed", "delivered")
-            and (step.words[:1] == ("replay",) or name == "notice")]
+            for was in [step.before[table].get(id, row)]
+            if row.get("to_email") != was.get("to_email") or was["status"] in (
+                "failed", "delivered") and (step.words[:1] == ("replay",) or name == "notice")]
 
 
 RULES = (Copies, NothingIsLost, GivenUp, InTime, Limits)
