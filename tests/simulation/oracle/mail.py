@@ -178,8 +178,8 @@ def _replayed(step, queues: dict) -> list[str]:
     return [f"{name}-{id}" for name, table in queues.items()
             for id, row in step.after[table].items() if row["status"] == "pending"
             for was in [step.before[table].get(id, row)]
-            if row.get("to_email") != was.get("to_email") or was["status"] in (
-                "failed", "delivered") and (step.words[:1] == ("replay",) or name == "notice")]
+            if row.get("to_email") != was.get("to_email") or (was["status"] in (
+                "failed", "delivered") and (step.words[:1] == ("replay",) or name == "notice"))]
 
 
 RULES = (Copies, NothingIsLost, GivenUp, InTime, Limits)
