@@ -73,8 +73,7 @@ secret = Kind(str, hide_all)
 # anyone who has one link can try keys against it for as long as they like
 signing_key = checked(
     lambda value: not 0 < len(value) < SHORTEST_KEY,
-    f"at least {SHORTEST_KEY} characters: `python3 -c \"import secrets; "
-    'print(secrets.token_hex(32))"` makes one. Or leave it empty, and one is made', hide_all)
+    f"at least {SHORTEST_KEY} characters; or leave it empty, and one is made", hide_all)
 identifier = checked(lambda value: value.isascii() and f"x{value}".isidentifier(),
                      "letters, digits and _")
 

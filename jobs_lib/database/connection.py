@@ -244,9 +244,8 @@ class Database:
     def invalidate(self) -> None:
         """Throw the connection away and forget any open transaction; the next use opens another.
 
-        For who has caught an exception that a signal raised, outside of all transactions: it may
-        have struck in mid-statement, where the next answer would be taken for another's, or between
-        `with` and its block.
+        For an exception that a signal raised: it may have struck in mid-statement, where the next
+        answer would be taken for another's, or between `with` and its block.
         """
         self._drop()
         self.current = None

@@ -2,9 +2,7 @@
 
 A check takes the Installation and yields what is wrong, as Findings; its docstring says what is so
 where nothing is. It need not be careful: whatever it raises is a finding too, and one that takes
-too long is ended. So a wrong configuration, a dead database and a dead network are reported and
-stop nothing. A check that needs a section with a mistake is left out: the mistake is reported, and
-comes first.
+too long is ended. A check that needs a section with a mistake is left out: the mistake is reported.
 """
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """What a run writes down: its log, a file of JSON Lines for each job; and what it counts and logs,
 in step with its transactions.
 
-Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
-one `write` to a file opened for appending, so lines of several processes never mix. A log that
-cannot be written stops no job: what is to be logged is dropped, and `status` says why.
+A line is one `write` to a file opened for appending, so lines of several processes never mix. A log
+that cannot be written stops no job: what is to be logged is dropped, and `status` says why.
 """
 from __future__ import annotations
 

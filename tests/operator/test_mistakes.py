@@ -16,7 +16,7 @@ NOT_ONE_OF_OURS = "there is no such option"
 VALUES = {
     "core.state_dir =": "expected a path",
     "core.log_dir = a\x00b": "expected a path", "mail.username = a\x00b": "expected printable",
-    "mail.srs_secret = hunter2": "expected at least 32 characters: `python3 -c",        # R71
+    "mail.srs_secret = hunter2": "expected at least 32 characters; or leave it empty",   # R71
     "core.prefix = my-": "expected letters, digits and _",
     "tables.users = a.b.c": "expected letters, digits and _",
     "core.budget = 4": DURATION, "core.budget = 1h30m": DURATION, "core.budget = 0m": "of 1s to 1d",

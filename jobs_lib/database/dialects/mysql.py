@@ -28,8 +28,7 @@ transactional_ddl = False
 any_type = False  # a column takes values of its type
 named_locks = True  # GET_LOCK
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-# Row locks: few writers meet them. In short batches InnoDB cleans up while they run. `least`, so
-# that a commit which is slow by itself is not taken for too many rows.
+# Row locks: few writers meet them. `least`: a commit may be slow by itself.
 batches = Batches(seconds=0.030, least=500, most=20_000, pause=0.001, share=0.03)
 before_batches = ""
 after_batch = ""

@@ -87,9 +87,8 @@ def _trusted_socket(path: str, seconds: float) -> socket.socket:
     if uid not in (0, os.geteuid()) and user_name(uid) != ACCOUNT:
         made.close()
         raise DatabaseError(
-            f"[core] database: user {uid} listens on the socket {path}, and that is not root, "
-            f"{ACCOUNT} or this user, so the password was not sent there: is it the server's "
-            "socket? Name the right one by ?unix_socket=/path")
+            f"[core] database: user {uid} listens on the socket {path}, and not root, {ACCOUNT} or "
+            "this user: the password was not sent. Name the right one by ?unix_socket=/path")
     return made
 
 

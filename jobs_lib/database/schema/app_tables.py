@@ -62,8 +62,8 @@ domains: Users' own domains.
     created_at      now
     index user: user_id  # an account's domains: pages, export, deletion
     index name: name  # --set domain=NAME
-    index due: next_check_at  # check_domains: what is due
-    index turns: user_id, next_check_at  # check_domains: owners in turn
+    index due: next_check_at  # check_domains
+    index turns: user_id, next_check_at  # check_domains
     index check: status, next_check_at  # check_domains: what has no time yet
     index recheck: recheck_requested_at  # check_domains: what was asked for
     index age: status, created_at  # queue domains --since
@@ -105,9 +105,9 @@ failed_emails: Forwards that failed at the first try: one row is one recipient.
     uncertain       int  = 0 written  # 1: lost in flight, retried once; 2: was retried
     notified_at     time  null written  # when its notice was sent, or none was due
     notice_id       ref:notifications:later  null written  # the notice that lists it
-    index due: status, next_attempt_at, attempts, last_attempt_at  # retry_forwards: what is due
-    index turns: status, user_id, next_attempt_at  # retry_forwards: owners in turn
-    index path: raw_path  # is this spool file named by any row
+    index due: status, next_attempt_at, attempts, last_attempt_at  # retry_forwards
+    index turns: status, user_id, next_attempt_at  # retry_forwards
+    index path: raw_path  # spool files
     index finished: status, finished_at, created_at  # purge_failed_emails
     index unreported: status, notified_at, notice_id  # retry_forwards: failures without notice
     index notice: notice_id  # send_notifications: the rows that a notice lists
@@ -125,7 +125,7 @@ overflow_hold: Messages held back because the account was over its limit.
     released_at     time  null
     index held: released_at, held_at  # expire_overflow_hold: unreleased ones by age
     index warning: warning_id  # which messages a notice listed
-    index path: raw_path  # is this spool file named by any row
+    index path: raw_path  # spool files
 
 spam_quarantine: Messages judged to be spam.
     user_id         ref:users:with
@@ -138,7 +138,7 @@ spam_quarantine: Messages judged to be spam.
     quarantined_at  time
     released_at     time  null
     index quarantined: quarantined_at  # purge_spam_quarantine
-    index path: raw_path  # is this spool file named by any row
+    index path: raw_path  # spool files
 
 audit_logs: Who did what, for the operator.
     user_id         ref:users:stays  null written
@@ -198,8 +198,8 @@ webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     finished_at     time  null written
     claim_run       word  null written
     uncertain       int  = 0 written
-    index due: status, next_attempt_at, attempts, last_attempt_at  # retry_webhooks: all due
-    index turns: status, user_id, next_attempt_at  # retry_webhooks: owners in turn
+    index due: status, next_attempt_at, attempts, last_attempt_at  # retry_webhooks
+    index turns: status, user_id, next_attempt_at  # retry_webhooks
     index hook: webhook_id, status, next_attempt_at  # an endpoint's queue; its deletion
     index age: status, created_at  # purge_webhook_deliveries: finished ones by age
 
@@ -217,8 +217,8 @@ export_requests: Accounts asked to be exported.
     error           text  null written
     claim_run       word  null written
     uncertain       int  = 0 written
-    index due: status, next_attempt_at  # export_accounts: what is due
-    index turns: status, user_id, next_attempt_at  # export_accounts: owners in turn
+    index due: status, next_attempt_at  # export_accounts
+    index turns: status, user_id, next_attempt_at  # export_accounts
     index age: status, requested_at  # queue exports --since
     index expiry: status, expires_at  # export_accounts: what is past its link
     index token: token_hash  # find_export(token)

@@ -2,8 +2,8 @@
 whole database, such as a UUID or a ULID.
 
 `migrate` asks the catalogue, and writes down in `meta` which tables have text for a key. Each run
-reads that with the version of the schema, as `text_keys` of its database. Rows with numbers are
-read and deleted by ranges, those with text by lists of keys: little else depends on it.
+reads that with the version of the schema. Rows with numbers are read and deleted by ranges, those
+with text by lists of keys.
 
 A column of ours that refers to a text key has the type of that key, with its length, character set
 and collation. So two keys are equal in our own tables just where they are in the app's.

@@ -23,10 +23,10 @@ notifications: Mail to users and operators, waiting or sent; bodies are emptied 
     claim_run       word  null
     uncertain       int  = 0
     unique dedupe: dedupe_key  # a notice is queued only once
-    index due: status, next_attempt_at, attempts, last_attempt_at  # what is due
-    index turns: status, user_id, priority, next_attempt_at  # owners in turn
-    index urgent: status, priority, user_id, next_attempt_at  # owners of urgent ones in turn
-    index age: status, created_at  # purging finished ones by age
+    index due: status, next_attempt_at, attempts, last_attempt_at
+    index turns: status, user_id, priority, next_attempt_at
+    index urgent: status, priority, user_id, next_attempt_at
+    index age: status, created_at
 
 notification_optouts: Kinds of notices that a user does not want.
     user_id         ref:users:with
@@ -47,14 +47,14 @@ usage_daily: Bytes and e-mails of each user and UTC day.
     day             date
     email_count, bytes_used  big      = 0
     key user_id, day
-    index day: day  # purging old ones
+    index day: day
 
 usage_weekly: Bytes and e-mails of each user and week.
     user_id         ref:users:with
     week_start      date  # a Monday
     email_count, bytes_used  big      = 0
     key user_id, week_start
-    index week: week_start  # purging old ones
+    index week: week_start
 
 usage_events: Thresholds crossed: one row for each cycle, metric and threshold.
     user_id         ref:users:with
@@ -64,7 +64,7 @@ usage_events: Thresholds crossed: one row for each cycle, metric and threshold.
     used, limit_value  big      = 0
     elapsed_percent  int  = 0
     created_at      now
-    unique once: user_id, cycle_start, metric, threshold  # an event is recorded once
+    unique once: user_id, cycle_start, metric, threshold
 
 audit_archives: Files that audit rows were moved to.
     location        line  # never with credentials
@@ -113,11 +113,11 @@ job_runs: One row for each run.
     counts          json  null
     stop_reason     line  null
     error           text  null
-    unique slot: job, slot  # a slot is started only once
+    unique slot: job, slot
     unique run: run_id  # the end of a run is written to its own row
     index latest: job, id  # a job's latest runs
     index outcome: job, status, id  # a job's last good runs
-    index started: started_at  # purging old ones
+    index started: started_at
     index running: status, lease_until  # those that run now, or died
 
 meta: Facts about this database.
@@ -165,6 +165,6 @@ attempts: What was tried with each item of a queue: what `jobs.py queue forwards
     index item: kind, item_id  # the story of an item; what came of it
     index counted: kind, began_at, outcome, urgent  # what the relay's limits count
     index domain: domain, outcome, id  # whether others there accept mail
-    index age: began_at  # purging old ones
+    index age: began_at
 """
 TABLES = {block.strip().partition(":")[0]: block for block in TEXT.split("\n\n")}

@@ -7,8 +7,6 @@ the resolver gave, never how a URL spells it: the C library takes `0x7f.1` for 1
 `ipaddress.is_global` alone does not do: it is true for `64:ff9b::7f00:1`, `fec0::1`, multicast and
 168.63.129.16. So the networks stand here: IANA's registries of special-purpose addresses (RFC 6890
 and its updates), multicast, what is reserved, metadata of clouds.
-
-Which addresses are this host's own is no list's to know (client.py).
 """
 from __future__ import annotations
 

@@ -93,9 +93,7 @@ class Content:
     """
 
     def __init__(self, head: bytes, file) -> None:
-        # as text, of which each octet comes back: the library knows how to translate line ends
-        # across chunks (and no other encoding is loaded already, for which a host without file
-        # handles has none)
+        # as text, of which each octet comes back: it translates line ends across chunks
         self.head, self.file = head, io.TextIOWrapper(file, *ENCODING)
         self.size, self.eight_bit = 0, False
         for chunk in self._lines():

@@ -28,9 +28,7 @@ OF_THE_MESSAGE = (452, 500, 501, 552, 555)
 OF_THE_MESSAGE_ENHANCED = ("4.3.1", "5.2.3", "5.3.4", "5.5.4", "5.6.7")
 OF_THE_DOMAIN_ENHANCED = "5.1.8"
 
-# Denied: the account may not send at all until somebody sees to it. No message pays either, but the
-# operator is notified, whatever `pause_patterns` says: no waiting helps. Compared without
-# case, anywhere in the text.
+# Denied: the account may not send at all until somebody sees to it; no waiting helps.
 DENIED_PATTERNS = (
     # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
     "relay access denied", "relay not permitted", "relaying denied",

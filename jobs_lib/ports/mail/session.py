@@ -20,11 +20,9 @@ from . import Envelope, reasons
 from .content import Content, Unsendable
 from .replies import CLOSING, Reply
 
-# Seconds for each phase. Up to DATA (the 354) they are shorter than RFC 5321 4.5.3.2's 2 to 5
-# minutes: those are for a queue runner that can wait, while a run has about 4 minutes for all its
-# messages. A relay that needs longer is down, and nothing is lost by trying later. From the content
-# on (each block of it), where giving up costs more, they are the RFC's. margin: kept free between
-# the end of any phase and the hard limit, so that the result can still be stored.
+# Seconds for each phase. Up to DATA (the 354) they are shorter than RFC 5321 4.5.3.2's, which are
+# for a queue runner that can wait; from the content on (each block of it), where giving up costs
+# more, they are the RFC's. margin: to store the result before the hard limit.
 LIMITS = {"connect": 30, "TLS": 30, "greeting": 60, "EHLO": 30, "AUTH": 60,
           "RSET": 60, "MAIL": 60, "RCPT": 60, "DATA": 60, "content": 180, "dot": 600,
           "QUIT": 2, "margin": 5}
@@ -97,8 +95,7 @@ class Session(smtplib.SMTP):
                                 "starttls asks for")
             self._expect(220, self.docmd("STARTTLS"))
             if self.has_spoken():
-                # bytes that came in clear together with the 220 would be read as if they had come
-                # encrypted
+                # they would be read as if they had come encrypted
                 raise JobsError("the relay sent data in clear after agreeing to STARTTLS")
             self._encrypt()
             self._introduce()
@@ -222,10 +219,8 @@ class Session(smtplib.SMTP):
 
 
 def ehlo_name(mail) -> str:
-    """The name for EHLO: the service's domain or that of `from`, never what DNS thinks of this
-    host."""
-    name = mail.domain or (mail.from_
-                           or "").rpartition("@")[2].strip("> ") or "localhost.localdomain"
+    """The name for EHLO: the service's domain, never what DNS thinks of this host."""
+    name = mail.domain
     return name if name.isascii() else name.encode("idna").decode("ascii")
 
 
