@@ -119,8 +119,6 @@ QUEUES: dict[str, tuple[str, tuple]] = {
         "sent_at finished_at", (
             ("seeds", "@jane", "overflow_warning", "overflow", None, HOME, HELD_NOTICE, None,
              "sent", "sample-warning:1", -25 * H, -25 * H, -25 * H),
-            ("results", "@sam", "overflow_warning", "overflow", None, "sam@home.example",
-             HELD_NOTICE, None, "sent", "sample-warning:2", -20 * H, -20 * H, -20 * H),
             (None, "@jane", "destination_removal", "porter", None, HOME, REMOVAL, None, "sent",
              "sample-removal:1", -4 * D, -4 * D, -4 * D),
             (None, "@jane", "usage_threshold", None, None, HOME, EMAIL_USED, None, "sent",
@@ -140,16 +138,13 @@ QUEUES: dict[str, tuple[str, tuple]] = {
     "overflow_hold": ("user_id alias_id raw_path held_at warned_at warning_id released_at", (
         # a day or less before its deletion
         ("@jane", "@shop", "photos.eml", -29 * D - 2 * H, None, None, None),
-        # past their retention: the warning of the first is old enough, that of the second is not
+        # past its retention, and its warning is old enough
         ("@jane", "@shop", "seeds.eml", -31 * D, -25 * H, "@seeds", None),
-        ("@sam", "@sam's", "results.eml", -30 * D - 2 * H, -20 * H, "@results", None),
-        ("@jane", "@club", "walk.eml", -12 * D, None, None, None),
         # released by its owner
         ("@jane", "@club", "keys.eml", -12 * D, None, None, -8 * D),
     )),
     "spam_quarantine": ("user_id alias_id raw_path score quarantined_at released_at", (
         ("@jane", "@shop", "pills.eml", 12.4, -31 * D, None),
-        ("@jane", "@club", "prize.eml", 15.0, -29 * D - 23 * H, None),
         ("@nils", "@nils's", "offer.eml", 8.1, -11 * D, None),
     )),
     "webhooks": ("key user_id url secret active created_at", (
@@ -164,9 +159,6 @@ QUEUES: dict[str, tuple[str, tuple]] = {
              None, None),
             ("@to-shop", "@jane", "evt_4712", "message.held", "pending", 2, -9 * M, -6 * M, 500,
              None),
-            # not due
-            ("@to-shop", "@jane", "evt_4713", "message.blocked", "pending", 3, -21 * M, -10 * M,
-             500, None),
             # finished
             ("@to-shop", "@jane", "evt_4715", "message.forwarded", "delivered", 1, -33 * D,
              -33 * D, 204, -33 * D + 1 * M),

@@ -26,12 +26,9 @@ MESSAGES = {
     # held, since the account was over its limit
     "photos.eml": ("lab@photo.example", "shop", "Your photos are ready"),
     "seeds.eml": ("post@garden.example", "shop", "Spring seeds are here"),
-    "results.eml": ("desk@clinic.example", "sam", "Your results are ready"),
-    "walk.eml": ("tom@reed.example", "club", "A walk on Sunday?"),
     "keys.eml": ("house@rent.example", "club", "Handing over the keys"),
     # judged to be spam
     "pills.eml": ("win@pills.example", "shop", "Cheapest pills ever"),
-    "prize.eml": ("you@prize.example", "club", "You have won"),
     "offer.eml": ("sale@offer.example", "nils", "An offer"),
 }
 
