@@ -40,8 +40,7 @@ NAMES_FILES = "failed_emails overflow_hold spam_quarantine "
 
 
 def declare(**declared):
-    """Describe the function below as a job; nothing is registered, the module's name is its
-    name."""
+    """Describe the function below as a job, with the name of its module."""
     return lambda run: Job(run=run, name=run.__module__.rpartition(".")[2], **declared)
 
 
@@ -89,7 +88,7 @@ def load_all(broken: list[str] | None = None) -> list[Job]:
 
 
 def modules(folders) -> list[str]:
-    """The names of the modules in a package's folders, sorted; none of them is loaded."""
+    """The names of the modules in a package's folders, sorted."""
     files = (file for folder in folders for file in os.listdir(folder))
     return sorted(file[:-3] for file in files if file.endswith(".py") and file[0] != "_"
                   and file[:-3].isidentifier())

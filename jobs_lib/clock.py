@@ -54,7 +54,6 @@ def parse_any(value) -> datetime | None:
 
 
 def shown(value) -> datetime | None:
-    """The same, of what is only shown: None also for the last year of all, which has no local time
-    in every zone."""
+    """The same, but None also in the last year of all, which not every zone has."""
     found = parse_any(value if isinstance(value, str) else str(value))
     return found if found and found.year < LAST.year else None

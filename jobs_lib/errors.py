@@ -34,7 +34,7 @@ class DatabaseError(JobsError):
 
 
 class NotInstalled(DatabaseError):
-    """The package that the database is spoken to by is missing; the message says how to get it."""
+    """The package that speaks to the database is missing."""
 
 
 class Unfit(DatabaseError):
@@ -46,7 +46,7 @@ class Unfit(DatabaseError):
 
 
 class Busy(DatabaseError):
-    """Another writer held the database for longer than we wait: the next run goes on."""
+    """Another writer held the database for longer than we wait."""
 
 
 class Lost(DatabaseError):
@@ -54,7 +54,7 @@ class Lost(DatabaseError):
 
 
 class Conflict(Busy):
-    """A deadlock, a lock wait or a time limit: done again, or in parts, it may well pass."""
+    """A deadlock, a lock wait or a time limit: done again, it may pass."""
 
 
 class Missing(DatabaseError):

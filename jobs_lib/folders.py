@@ -147,7 +147,7 @@ def open_own(path: str, flags: int) -> int:
 
 
 def new_file(path: str):
-    """A private file of ours that was not there, open to write and to read; never by a link."""
+    """A private file that was not there, open to write and to read."""
     return open(path, "x+b", opener=open_own)
 
 
@@ -185,8 +185,7 @@ def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
 
 
 def kept(path: str, make) -> str:
-    """The text of a file that is made once: the first of several processes wins, all read the
-    same."""
+    """The text of a file that is made once, by the first of several processes."""
     if not os.path.exists(path):
         private(os.path.dirname(path))
         ours = f"{path}.{os.urandom(8).hex()}{DRAFT}"

@@ -145,8 +145,7 @@ def _shown(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def _times(schedule: Schedule, start: datetime, way: int):
-    """The local times that fit, from `start` on (`way` 1) or back (-1), by the bare clock: no zone,
-    no changes."""
+    """The local times that fit, from `start` on (`way` 1) or back (-1)."""
     day = start.date()
     while True:
         for hour in schedule.hours[::way] if _fits(schedule, day) else ():

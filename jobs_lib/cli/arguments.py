@@ -35,8 +35,7 @@ class Parser(argparse.ArgumentParser):
     color: bool
 
     def parse_args(self, args=None, namespace=None):
-        """Refuse the first word that nothing takes, empty ones too, which argparse's own message
-        does not show."""
+        """Refuse the first word that nothing takes, empty ones too."""
         found, extra = self.parse_known_args(args, namespace)
         if extra:
             word = extra[0].partition("=")[0] if extra[0].startswith("-") else extra[0]

@@ -27,7 +27,7 @@ TABLE_NAME = Option(option_types.identifier, "", "")  # each option of [tables]
 
 
 class Config:
-    """What was read, and typed values of it. Sections are checked when first asked for."""
+    """What was read, and typed values of it, checked when first asked for."""
 
     def __init__(self, path: str, layers: dict, problems: list[str], found: bool) -> None:
         """layers: {origin: {section: {option: Written}}}, the first wins; problems: lines and
@@ -39,15 +39,13 @@ class Config:
         self._secrets: list[str] | None = None
 
     def section(self, name: str) -> SimpleNamespace:
-        """A section's values as attributes (`from_` for `from`). ConfigError lists what is wrong in
-        it."""
+        """A section's values (`from_` for `from`). ConfigError lists what is wrong."""
         if name not in self._sections:
             self._sections[name] = self._typed(name, options_of(name))
         return self._sections[name]
 
     def job(self, job: Job):
-        """A job's own options, with `schedule`, `enabled` and `budget`. ConfigError lists what is
-        wrong in its section."""
+        """A job's own options. ConfigError lists what is wrong."""
         if job.name not in self._sections:
             is_set = self.problems or any(job.name in layer for layer in self.layers.values())
             self._sections[job.name] = (self._typed(job.name, settings.job_options(job)) if is_set
@@ -74,8 +72,7 @@ class Config:
         return {ours: theirs for ours, theirs in names.items() if theirs}
 
     def written(self, section: str, name: str, option: Option) -> Written:
-        """What is set for this option: `--set` over environment over `.env` over the file over the
-        default."""
+        """What is set for this option, by the first layer that sets it."""
         for layer in self.layers.values():
             if name in layer.get(section, ()):
                 return layer[section][name]
@@ -88,7 +85,7 @@ class Config:
         return [name for name in found if name != CONFIG_VARIABLE]
 
     def secrets(self) -> list[str]:
-        """What is secret, to be taken out of all that is stored or shown; the longest first."""
+        """What is neither stored nor shown, the longest first."""
         if self._secrets is None:  # asked for each attempt that is recorded
             self._secrets = secret_texts([
                 (option.kind.mask, self.written(section, name, option).text)
@@ -110,8 +107,7 @@ class Config:
         return f"{named} <{address.replace(settings.LOCAL, domain)}"
 
     def resolved(self, value, option: Option):
-        """A path counts from the file's folder; other values, URLs in place of a path too, are left
-        as they are."""
+        """A path counts from the file's folder; other values are as they are."""
         if value and option.kind.is_path and "://" not in value:
             return os.path.normpath(os.path.join(self.folder, os.path.expanduser(value)))
         return value
@@ -191,8 +187,7 @@ class Config:
 
 
 class _Defaults:
-    """The options of a job of which none is set, each read when it is first asked for: a tick asks
-    every job for two of them."""
+    """The options of a job of which none is set, each read when it is asked for."""
 
     def __init__(self, config: Config, job: Job) -> None:
         self._config, self._job = config, job
@@ -289,8 +284,7 @@ def _problems(ask, *args) -> list[str]:
 
 
 def _shown(text: str, option: Option) -> str:
-    """A wrong value as it may be shown: nothing of a secret, and no password in what looks like a
-    URL."""
+    """A wrong value as it may be shown, without secrets."""
     if option.kind.mask:
         return "..."
     text = text.partition("\n")[0]

@@ -53,7 +53,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
 
 
 def read_dotenv(path: str, problems: list[str]) -> dict:
-    """{JOBS_...: Written} of a `.env` file. Adds to `problems`. Other variables are left alone."""
+    """{JOBS_...: Written} of a `.env` file. Adds to `problems`."""
     text = read_text(path, problems) if os.path.isfile(path) else None
     if text is None or "JOBS_" not in text:  # the web app's own: nothing in it is for us
         return {}
@@ -79,8 +79,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
 
 
 def shown_name(name: str) -> str:
-    """An option's name as it may be shown; what cannot be one is left out, since it may be a part
-    of a secret."""
+    """An option's name; what cannot be one may be a part of a secret."""
     is_name = name.replace(".", "", 1).isidentifier() and len(name) <= LONGEST_NAME
     return name if is_name else "(no name)"
 

@@ -35,7 +35,7 @@ SHORTEST_KEY = 32  # characters of a key that signs: 128 bits, if it is in hex
 
 
 def argparse_type(kind: Kind):
-    """A type for argparse, which reads a word of the command line as config.ini is read."""
+    """A type for argparse."""
     def parse(word: str):
         try:
             return kind.parse(word)
@@ -46,8 +46,7 @@ def argparse_type(kind: Kind):
 
 
 def read(make, expected: str, mask=None) -> Kind:
-    """What a function makes of the text; refused is a text of which it makes None, or ValueError.
-    """
+    """What a function makes of a text; None and ValueError refuse it."""
     def parse(value: str):
         try:
             found = make(value)

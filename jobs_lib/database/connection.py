@@ -104,8 +104,7 @@ class Database:
             yield rows
 
     def execute(self, sql: str, /, **values) -> int:
-        """Run a statement that changes something; how many rows it matched, whether or not they
-        changed."""
+        """Run a statement that changes something; how many rows it matched."""
         return self._run(sql, values, _count)
 
     def insert(self, table: str, /, **values) -> int:
@@ -114,8 +113,7 @@ class Database:
                          lambda cursor: cursor.lastrowid)
 
     def upsert(self, table: str, keys: dict, values: dict) -> None:
-        """The row with these `keys` (all columns of one unique key) has these `values`, whether it
-        was there or not."""
+        """The row with these `keys` (of one unique key) has these `values`."""
         row = {**keys, **values}
         updates = [f"{self.dialect.quote(name)} = :{name}" for name in values]
         self.execute(self._insert(table, row, _marks(row), keys, updates), **row)
@@ -216,8 +214,7 @@ class Database:
         return found
 
     def indexes(self, table: str) -> list[tuple[list[str], bool]]:
-        """(columns, whether no two rows may have the same values in them) of each index of a table
-        of ours."""
+        """(columns, whether it is unique) of each index of a table of ours."""
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):
             found.setdefault(row["name"], []).append(row)
@@ -228,8 +225,7 @@ class Database:
     # The connection
 
     def connect(self) -> None:
-        """Open the connection where there is none, or the server has ended it while it was
-        idle."""
+        """Open the connection where there is none, or the server has ended it."""
         if self._closed:
             raise DatabaseError("the database connection was closed")
         if self._raw is not None and not self.dialect.is_open(self._raw):
@@ -253,7 +249,7 @@ class Database:
             self.journal.rolled_back()
 
     def _drop(self) -> None:
-        """Throw the connection away; an open transaction stays, broken, until its block ends."""
+        """Throw the connection away; an open transaction stays, broken."""
         raw, self._raw = self._raw, None
         if self.current and not self.current.broken:
             self.current.broken = Lost("the connection was lost in a transaction: nothing of it is "
@@ -262,8 +258,7 @@ class Database:
             raw.close()
 
     def _translated(self, error):
-        """What is raised for a driver's exception. A trigger of the app may say in it whatever it
-        likes."""
+        """What is raised for a driver's exception; a trigger may say anything in it."""
         translated = self.dialect.translated(error, self._target)
         if isinstance(translated, (Busy, Lost, Duplicate)) and "@" not in str(translated):
             return translated  # common in any run
@@ -272,8 +267,7 @@ class Database:
         return translated
 
     def interrupt(self) -> None:
-        """End the statement in hand with an error, and its transaction; from a signal or another
-        thread."""
+        """End the statement in hand, from a signal or another thread."""
         raw = self._raw
         if raw is not None:
             try:

@@ -80,8 +80,7 @@ def _expand(dialect, name: str, items, bound: dict) -> str:
 
 
 def bindable(value):
-    """The value as both drivers take it; what neither can store is refused here, before anything is
-    sent."""
+    """The value as both drivers take it. What neither can store is an error."""
     kind = type(value)
     if value is None or kind is float or kind is bytes:
         return value

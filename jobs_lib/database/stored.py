@@ -99,7 +99,7 @@ def fitted(text: str, longest: int) -> str:
 
 
 def ordered(value) -> tuple:
-    """A key that sorts values of several types as SQLite does: NULL, numbers, text, octets."""
+    """A key that sorts values as SQLite does: NULL, numbers, text, octets."""
     if value is None:
         return 0, 0
     if isinstance(value, (int, float)):

@@ -62,8 +62,7 @@ def is_free(folder: str) -> bool:
 
 
 def make(folder: str) -> str:
-    """An empty demo folder with its config.ini, whose path is returned. Only what an earlier demo
-    left is deleted."""
+    """An empty demo folder with its config.ini, whose path is returned."""
     config = os.path.join(folder, "config.ini")
     folders.private(folder)
     folders.write(os.path.join(folder, MARK), "Made by `jobs.py demo`, which replaces it.\n")

@@ -18,8 +18,7 @@ CALM, RARELY = timedelta(days=2), 0.02      # since the last failure; a run befo
 
 
 def fill(db, jobs: list, now, previous) -> None:
-    """The rows. Each job's latest slot is left to be due. `previous(job, moment)`: the last slot
-    until then."""
+    """The rows; the latest slot, `previous(job, moment)`, is left to be due."""
     chance = random.Random(5)
     runs = [run for job in jobs for run in _runs(job, now, previous, chance)]
     with db.transaction():

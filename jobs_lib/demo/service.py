@@ -34,7 +34,7 @@ MESSAGES = {
 
 
 def fill(db, spool: str, now) -> None:
-    """Put rows into every table that a job looks at, and the raw messages into the spool folder."""
+    """Put rows into the tables, and messages into the spool folder."""
     private(spool)
     ids: dict[str, int] = {}
     with db.transaction():
@@ -56,7 +56,7 @@ def _value(value, now, ids: dict[str, int]):
 
 
 def _derived(table: str, values: dict, spool: str) -> dict:
-    """The columns that follow from the others of a row, and the message that it names, stored."""
+    """The columns that follow from others; the message is stored."""
     if table == "failed_emails":
         return {"size_bytes": _store(spool, values["raw_path"], values["created_at"])}
     if table in ("overflow_hold", "spam_quarantine"):
@@ -96,7 +96,7 @@ def _headers(db, log: int, user_id: int, sent) -> None:
 
 
 def _usage(db, now, user_id: int) -> None:
-    """A small plan of which most is used; its daily totals as the rollup writes them."""
+    """A small plan of which most is used, and its daily totals."""
     db.execute("UPDATE {users} SET billing_anchor = :anchor, email_limit = :limit WHERE id = :id",
                anchor=now.date() + data.CYCLE_BEGAN, limit=data.EMAIL_LIMIT, id=user_id)
     db.execute(

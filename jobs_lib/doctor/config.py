@@ -85,8 +85,7 @@ def _wrong_database(config: Config):
 # What is rarely meant
 
 def rarely_meant(config: Config, jobs: list) -> list[Finding]:
-    """One finding for each value; those of a section with a mistake are looked at once it is
-    correct."""
+    """One finding for each value in the sections without a mistake."""
     found: list[Finding] = []
     for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _page):
         with suppress(ConfigError, DatabaseError):

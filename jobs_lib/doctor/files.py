@@ -24,9 +24,8 @@ TEST_BYTES = 1024 ** 2
 
 
 def _places(installation) -> list[tuple[str, str, int]]:
-    """(what sets it or what it is, its path, the mode bits that it must not have) of the folders
-    that hold what is private, the files with secrets or data, and the program; as far as they are
-    there."""
+    """(what sets it or what it is, its path, the mode bits that it must not have) of what is
+    private, and of the program; as far as they are there."""
     config, section = installation.config, installation.section
     core = section("core")
     database = dialects.file_of(core.database, config.folder)

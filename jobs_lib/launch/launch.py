@@ -59,7 +59,7 @@ def outages(session, start: str = "jobs.py"):
 
 
 def end_outages(session, start: str = "jobs.py") -> None:
-    """The database can be used: what was recorded may be over. DatabaseError if it is not."""
+    """What was recorded may be over. DatabaseError if it is not."""
     if incident_files.lasting_incidents(session.config.section("core")):
         outages(session, start).end()
 
@@ -78,7 +78,7 @@ def show(console, result: dict, request, quiet: bool = False) -> None:
 
 
 def log_defect(error: Exception, config_path: str | None) -> str:
-    """What to say of an exception that nothing expects. Its traceback goes to `jobs.log`."""
+    """What to say of a defect, whose traceback goes to `jobs.log`."""
     from jobs_lib.runner.log import Log
     from jobs_lib.runner.outcome import defect, trace
     try:

@@ -35,9 +35,8 @@ class Outages:
     # One begins, or lasts
 
     def record(self, error, alert: bool = True) -> tuple[bool, int]:
-        """Remember the incident, and alert immediately, then once each `[alerts] remind`. (whether
-        cron is to print it now, the exit code: OK while it is none yet, as another writer is for
-        some time.)"""
+        """Remember the incident, and alert now, then once each `[alerts] remind`. (whether cron is
+        to print it, the exit code: OK while it is none yet, as another writer is for a while)"""
         now, name = self._now, DATABASE if isinstance(error, DatabaseError) else FILES
         path, remind = incident_files.path_of(self._core, name), DAY
         since = incident_files.time_of(path) or now
@@ -78,15 +77,14 @@ class Outages:
             self._print(sentence)
 
     def print_daily(self, sentences: list[str]) -> None:
-        """Print each when it is met first, then once a day: cron mails what is printed."""
+        """Print each when it is met first, then once a day."""
         for each in sentences:
             path = f"{self._core.state_dir}/printed-{crc32(each.encode()):08x}"
             if self._is_to_print(path, DAY):
                 self._print(each)
 
     def hand_over_jobs(self, jobs: list) -> tuple[list, list[str]]:
-        """Give these to their workers: (what cron is to run itself, why: a sentence for each
-        engine)."""
+        """Give these to their workers: (what cron is to run itself, why)."""
         from jobs_lib.workers import dispatch
         left, problems = [], []
         for mode in dict.fromkeys(map(self._config.mode, jobs)):

@@ -7,8 +7,7 @@ from .terminal import folded, guard, is_terminal
 
 
 class Console:
-    """Text on stdout, failures on stderr. `level`: -1 quiet, 0 only failures, as cron wants it, 1
-    everything."""
+    """Text and failures. `level`: -1 nothing, 0 only failures, 1 everything."""
 
     def __init__(self, level: int | None = None) -> None:
         guard()
@@ -29,8 +28,7 @@ class Console:
         print(text)
 
     def document(self, value) -> None:
-        """The answer to `--json`; in ASCII on a terminal, since anybody may have written its
-        texts."""
+        """The answer to `--json`; in ASCII on a terminal: texts may be anybody's."""
         import json
         self.answer(json.dumps(value, default=str, ensure_ascii=is_terminal(sys.stdout)))
 

@@ -15,8 +15,7 @@ NARROWEST = 8  # columns, of a table's column that has to give way
 
 
 def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
-    """The text's paragraphs, folded; one with an indented line is a table or a list, and is not
-    changed."""
+    """The text's paragraphs, folded, but for those with an indented line."""
     lines: list[str] = []
     for block in text.strip().split("\n\n"):
         if lines:

@@ -72,7 +72,7 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
 
 
 def _next(job: dict) -> str:
-    """What there is to say of a job in the place of its next time, if there is anything."""
+    """What is shown in the place of a job's next time, if anything."""
     return job["due"] if job["next_at"] else job["state"]
 
 
@@ -140,7 +140,7 @@ def _room() -> int:
 
 
 def history(runs: list[dict], screen: Screen) -> str:
-    """A line a run, newest first; on a terminal, what does not fit beside it is below, cut."""
+    """A line a run, newest first; what does not fit beside it is below."""
     rows = [["STARTED", "JOB", "BY", "OUTCOME", "TOOK"], *([
         screen.at(run["started_at"] or ""), run["job"],
         STARTED_BY.get(run["trigger_type"], run["trigger_type"] or UNKNOWN),

@@ -32,7 +32,7 @@ def _since(each: dict, screen: Screen) -> str | None:
 
 
 def listing(found: dict, screen: Screen) -> str:
-    """A line an item; below it, where there is any, why it waits and what the last answer was."""
+    """A line an item; below it why it waits and the last answer."""
     items, name = found["items"], found["queue"]
     lines: list[str] = []
     for hold in found["holds"]:

@@ -13,15 +13,14 @@ STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 
 class Terminal:
-    """A standard stream that is one. It shows the characters of a text and obeys none of them: what
-    would move the cursor, reverse the writing or hide something is shown as \\u001b, as JSON writes
-    it."""
+    """A standard stream that is one. It obeys no character of a text: what would move the cursor,
+    reverse the writing or hide something is shown as \\u001b, as JSON writes it."""
 
     def __init__(self, stream) -> None:
         self.bare = stream
 
     def write(self, text: str) -> int:
-        """All of it, with nothing in it that is obeyed but line ends, and colours of ours."""
+        """All of it, as a terminal may be given it."""
         self.bare.write(visible(text))
         return len(text)
 
@@ -64,8 +63,7 @@ def paint(style: str, words: str) -> str:
 
 
 def folded(text: str, stream) -> str:
-    """The text with its long lines folded between words, on a terminal only: a pipe gets whole
-    lines."""
+    """The text, on a terminal with its long lines folded between words."""
     if not is_terminal(stream):
         return text
     import textwrap

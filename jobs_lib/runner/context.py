@@ -110,7 +110,7 @@ class Context:
         return self._ports
 
     def close(self) -> None:
-        """A transaction that is still open will never be stored; the database stays open."""
+        """The database stays open; an open transaction is never stored."""
         self.log.rolled_back()
         self.db.journal = None
         if self._transport is not None:
@@ -119,13 +119,11 @@ class Context:
     # Keys
 
     def secret(self, label: str) -> bytes:
-        """A key derived from `[core] secret_key` for one purpose, so that one never gives away
-        another."""
+        """A key of its own for each purpose, derived from `[core] secret_key`."""
         return folders.derived(self._secret_key(), label)
 
     def keyed(self, text: str) -> str:
-        """What stands for a text: the same for the same, and without the key nobody learns which.
-        """
+        """What stands for a text; without the key nobody learns for which."""
         # what `hashlib` has it from, which loads OpenSSL besides: 3 ms of a run that sends notices
         from _blake2 import blake2b
         key = blake2b(self._secret_key().encode()).digest()
@@ -140,7 +138,7 @@ class Context:
     # When to stop
 
     def clock(self):
-        """The present second: attempts and limits count from here, not from the run's start."""
+        """The present second, from which attempts and limits count."""
         return self.now + timedelta(seconds=int(self.monotonic() - self._limits.started))
 
     def seconds_left(self) -> float:
@@ -149,7 +147,7 @@ class Context:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why the run is to stop, once it is: `budget`, `SIGTERM`, what `stop()` said."""
+        """Why the run is to stop, once it is."""
         return self._limits.stop_reason()
 
     def should_stop(self, done: int = 0) -> bool:

@@ -41,7 +41,7 @@ def begin(db, run: dict, **more) -> bool:
 
 
 def record_heartbeat(db, run_id: str, now, progress: dict) -> None:
-    """Store that the run lives, and how far it is: what is reported of it if it dies."""
+    """Store that the run lives, and how far it is."""
     try:
         db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
                    "WHERE run_id = :run_id", now=now, progress=dumps(progress), run_id=run_id)
@@ -51,7 +51,7 @@ def record_heartbeat(db, run_id: str, now, progress: dict) -> None:
 
 
 def finish(db, run: dict) -> None:
-    """Store how the run ended. A run that was taken for dead meanwhile is put right."""
+    """Store how the run ended, also of one that was taken for dead."""
     values = {**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
               "error": run["error"] and run["error"][:ERROR_LENGTH]}
     for is_last in (False, True):

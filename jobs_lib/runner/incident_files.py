@@ -29,7 +29,7 @@ def lasting_incidents(core) -> list[str]:
 
 
 def recorded(core) -> dict[str, tuple[datetime, str]]:
-    """{name: since when it lasts, its last error, as far as there was room for it}."""
+    """{name: since when it lasts, its last error}."""
     found = {}
     for name in lasting_incidents(core):
         since = time_of(path_of(core, name))
@@ -52,7 +52,7 @@ def time_of(path: str) -> datetime | None:
 
 
 def is_due(path: str, now: datetime, again: timedelta | None) -> bool:
-    """Whether to do now what the file records: for the first time, or after `again`."""
+    """Whether to do what the file records, for the first time or after `again`."""
     last = time_of(path)
     return last is None or last > now or (again is not None and now - last >= again)
 

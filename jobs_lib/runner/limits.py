@@ -24,9 +24,8 @@ LAST_RESORT_SECONDS = 10.0       # of the processor, past the hard limit
 
 
 class Alarm:
-    """Raises `Stopped` with this reason in whatever hangs, and again each second until it is
-    cancelled: a library may swallow one. `first()` is called before: to end what a database is
-    doing."""
+    """Raises `Stopped` with this reason in whatever hangs, each second until it is cancelled, as a
+    library may swallow one. `first()` is called before: to end what a database is doing."""
 
     def __init__(self, reason: str, first=None) -> None:
         self._reason, self._first = reason, first

@@ -103,7 +103,7 @@ class Journal(Events):
             self._log.event(event, level, **fields)
 
     def rolled_back(self) -> None:
-        """Nothing of the transaction is stored. Without an open one this does nothing."""
+        """Nothing of the transaction, if there is one, is stored."""
         if self._before is not None:
             self.counts.clear()
             self.counts.update(self._before)

@@ -25,7 +25,7 @@ WORDS = {"ok": "done in {took}{why}",
 
 
 def blank(job, request, now, **known) -> dict:
-    """The outcome of a run that has not begun; `known` is what is known of it already."""
+    """The outcome of a run that has not begun."""
     return {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running",
             "slot": request.slot, "started_at": now, "finished_at": None, "duration_ms": 0,
             "counts": {}, "stop_reason": None, "error": None, "dry_run": request.dry_run, **known}
@@ -58,8 +58,7 @@ def outcome_words(result: dict) -> str:
 # Exceptions that nothing here expects
 
 def place(error: BaseException) -> str:
-    """`queue.py line 12`: the innermost line that is not Python's own or a package's, if there is
-    one."""
+    """`queue.py line 12`: the innermost line of ours, if there is one."""
     import traceback
 
     frames = traceback.extract_tb(error.__traceback__)
@@ -69,7 +68,7 @@ def place(error: BaseException) -> str:
 
 
 def defect(error: BaseException, config=None) -> str:
-    """`TypeError: no number (queue.py line 12)`, without the secrets of the configuration."""
+    """`TypeError: no number (queue.py line 12)`, without secrets."""
     words = f"{type(error).__name__}: {clean(str(error), config)} ({place(error)})"
     return errors.not_whole(error) or words
 

@@ -30,7 +30,7 @@ class Ports:
         return self._database
 
     def connect(self, **how):
-        """A new connection to the configured database; `how` as `database.connection.connect`."""
+        """A new connection; `how` as `database.connection.connect`."""
         from jobs_lib.database.connection import connect
         core = self._config.section("core")
         self._made.append(connect(
@@ -39,7 +39,7 @@ class Ports:
         return self._made[-1]
 
     def mail(self, section, step=None):
-        """A mail transport as `[mail]` asks for it. `step` is told of each step of a session."""
+        """A mail transport; `step` is told of each step of a session."""
         if section.transport == "maildir":
             from jobs_lib.ports.mail.maildir import MaildirTransport
             return MaildirTransport(section)
@@ -52,8 +52,7 @@ class Ports:
         return Poster(section)
 
     def trusted_http(self):
-        """The same for URLs that the operator has chosen: they may lead to any address, this host
-        included."""
+        """The same for the operator's URLs, which may lead to any address."""
         webhooks, alerts = map(self._config.section, ("webhooks", "alerts"))
         return self.http(type(webhooks)(**{**vars(webhooks), "timeout": alerts.timeout,
                                            "allow_networks": None}))

@@ -86,8 +86,7 @@ class Run:
     # The work
 
     def _dry(self) -> None:
-        """Call the job against a database that refuses to write; no lock, no row, no log, no
-        outside world."""
+        """Call the job against a database that refuses to write."""
         self._call(self._open_database(readonly=True))
 
     def _real(self) -> None:
@@ -119,8 +118,7 @@ class Run:
         return self.end - time.monotonic()
 
     def _begin(self) -> bool:
-        """Mark this job's dead runs, then write the row of this one. False where its slot is
-        done."""
+        """Mark dead runs, then write this one's row; False if its slot is done."""
         db, result, started = self.db, self.result, self.result["started_at"]
         for dead in history.sweep(db, self.job.name, self.core, started, self.lock.name):
             self.log.error("run vanished", dead_run=dead["run_id"],

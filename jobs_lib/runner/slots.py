@@ -51,7 +51,7 @@ def due_slots(config, ports, jobs) -> tuple[list[Due], list[str]]:
 
 
 def slot_of(config, ports, job):
-    """As `prepare_slot`, for this job alone. DatabaseError if the database cannot be used."""
+    """As `prepare_slot`, for this job alone."""
     db = _database(ports)
     state = db.row(f"{STATE} WHERE job = :job", job=job.name)
     return prepare_slot(config, job, db, ports.now(), state)

@@ -17,8 +17,7 @@ def words(value) -> str:
 
 
 def one_line(text, limit: int = 150) -> str:
-    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a
-    header."""
+    """Printable, on one line, cut: it adds no line and no header."""
     text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
     return text if len(text) <= limit else text[:limit - 1] + "\u2026"
 
@@ -35,7 +34,7 @@ def took(milliseconds: int | None) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time in its one or two largest units; under a second it is `0 s`."""
+    """A length of time in its one or two largest units."""
     seconds = max(0, int(length.total_seconds()))
     for (large, size), (small, part) in zip(DURATIONS, DURATIONS[1:]):
         if seconds >= size:
@@ -46,7 +45,7 @@ def span(length: timedelta) -> str:
 
 
 def setting(length: timedelta) -> str:
-    """A duration as an option has it, in the largest unit that divides it: `36h`, `14d`."""
+    """A duration as an option has it: `36h`, `14d`."""
     seconds = int(length.total_seconds())
     unit, size = next(each for each in DURATIONS if seconds % each[1] == 0)
     return f"{seconds // size}{unit[0]}"
@@ -84,20 +83,19 @@ def counts_words(counts: dict) -> str:
 
 
 def _unit(name: str, value: int) -> str:
-    """`1 file`, `2 files`: a count is named in the plural, or by what was done (`sent`)."""
+    """`1 file`, `2 files`, `2 sent`."""
     words = name.replace("_", " ")
     is_plural = words.endswith("s") and not words.endswith(("ss", "us"))  # 1 unknown status
     return words[:-1] if value == 1 and is_plural else words
 
 
 def up_to(number: int) -> str:
-    """How many rows of a queue there are: `12,345`, or `10,000+` where no more were counted."""
+    """`2,345`, or `10,000+` where no more were counted."""
     return f"{number:,}+" if number >= COUNTED else f"{number:,}"
 
 
 def size(number, base: int = 1024) -> str:
-    """`740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1000 for users, whose plans count so.
-    """
+    """`740 bytes`, `12 kB`, `3.4 MB`; plans of users count by the base 1000."""
     if not isinstance(number, (int, float)) or number < 0:
         return "unknown"
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):

@@ -76,7 +76,7 @@ def split_local(address: str):
 
 
 def join_local(local: str) -> str:
-    """The local part as it is written: quoted when it holds what is only allowed in quotes."""
+    """The local part, quoted if need be."""
     return local if local and _NO_ATOM.isdisjoint(local) else f'"{local}"'
 
 

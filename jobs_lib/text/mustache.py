@@ -36,7 +36,7 @@ class TemplateError(JobsError):
 
 
 def render(source: str, values: dict, *, html: bool, name: str, partial) -> str:
-    """The template filled in. `name` is for the errors; `partial(name)` reads another template."""
+    """The template filled in; `partial(name)` reads another template."""
     source = PARTIAL.sub(lambda found: partial(found[1]), source)
     return _filled(ALONE.sub(r"\1", source), values, html, name)
 

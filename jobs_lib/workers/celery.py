@@ -61,8 +61,7 @@ def worker(config, _burst: bool, runs) -> None:
 
 
 def _app(config, **transport) -> Celery:
-    """The application: the broker is all that differs from Celery's defaults, and that results are
-    kept nowhere."""
+    """The application; results are kept nowhere."""
     app = Celery("jobs", broker=config.section("worker").broker, set_as_current=False)
     app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1,
                     broker_connection_retry_on_startup=True,

@@ -14,7 +14,7 @@ EXPIRES = 600
 
 
 class Refused(JobsError):
-    """A message that is none of ours, or asks for what no message may: nothing of it is run."""
+    """A message that asks for what no message may: nothing of it is run."""
 
 
 def engine(mode: str):

@@ -77,7 +77,7 @@ class OurJob(Job):
 
     @classmethod
     def fetch(cls, id, *how, **options):
-        """The message of this id; none, which RQ passes over, where id or message cannot be one."""
+        """The message of this id; RQ passes over what cannot be one."""
         try:
             return super().fetch(id, *how, **options)
         except (ValueError, ResponseError):
@@ -120,7 +120,7 @@ class OurWorker(Worker):
                 return super().dequeue_job_and_maintain_ttl(*how)
 
     def handle_payload(self, _message):
-        """Leave it: it would stop this worker or kill a run, which systemd does by a signal."""
+        """Leave it: it would stop this worker or kill a run."""
 
     def handle_exception(self, job, *exc_info):
         """Log why a message was refused, or how it failed."""

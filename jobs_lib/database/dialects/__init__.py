@@ -48,9 +48,8 @@ FORM = "mysql://user:password@host:3306/name"
 PARAMETERS = {"unix_socket", "ssl_ca", "tls"}
 TLS = ("off", "ca", "verify")
 LOOPBACK = ("localhost", "127.0.0.1")
-# Where a server on this machine listens, if `localhost` is all that a URL says: as the C client, we
-# prefer the socket, since many hosts grant `user@localhost` only and listen on no port. Never one
-# in a folder where anybody may make one.
+# Where a server on this machine listens, if `localhost` is all that a URL says: many hosts grant
+# `user@localhost` only, and listen on no port. Never in a folder where anybody may make one.
 SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock")
 
 

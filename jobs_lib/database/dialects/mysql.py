@@ -47,9 +47,9 @@ now_default = "DEFAULT (UTC_TIMESTAMP())"
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
         "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
         "PIPES_AS_CONCAT")  # `||` joins text, as in SQLite
-# What else a server's defaults, or its init_connect, may change in what a statement means. The time
-# limit of one statement has another name on each; a comment hides it from the other. A text of ours
-# that has the collation `_bin` can be compared with one of any other, as in a view of the app's.
+# What else a server's defaults, or its init_connect, may change. The time limit of a statement has
+# another name on each; a comment hides it from the other. A text of ours with the collation `_bin`
+# can be compared with one of any other.
 MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = "
            "utf8mb4, character_set_results = utf8mb4, character_set_connection = utf8mb4, "
            "collation_connection = utf8mb4_bin, sql_safe_updates = 0, "
@@ -79,8 +79,7 @@ def connect(target: Server, readonly: bool, create: bool, seconds: float | None 
         cursor.execute(f"SET SESSION sql_mode = '{MODE}', innodb_lock_wait_timeout = {wait},"
                        f" lock_wait_timeout = {SCHEMA_WAIT_SECONDS}, wait_timeout = "
                        f"{IDLE_SECONDS}, {MEANING}")
-        # READ COMMITTED: a batch locks the rows that it deletes, not the gaps between, where others
-        # insert.
+        # a batch locks the rows that it deletes, not the gaps between, where others insert
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ "
                        + ("ONLY" if readonly else "WRITE"))
     return raw
@@ -109,8 +108,7 @@ def in_transaction(raw) -> bool:
 
 
 def interrupt(raw, target) -> None:
-    """KILL, by a second connection: a server ends, and commits, a statement whose client is
-    gone."""
+    """KILL: a server goes on with a statement whose client is gone."""
     other = sign_in(target, KILL_SECONDS, _CONVERT)
     try:
         other.query(f"KILL {raw.thread_id()}")

@@ -45,7 +45,7 @@ def sign_in(target, seconds: float, converters: dict):
 
 
 def _refuse(connection) -> None:
-    """In place of what would send the password in clear, or by a hash that can be undone."""
+    """In place of what would give the password away."""
     raise DatabaseError(
         f"the database server {connection.where} asks for the password itself, which is sent only "
         "through its own socket (?unix_socket=/path) or to a server that is verified "

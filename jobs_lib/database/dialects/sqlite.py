@@ -111,8 +111,7 @@ def _prepare(raw, readonly: bool) -> None:
 
 def _set_journal(uri: str, timeout: float) -> None:
     """WAL lets readers and the one writer pass each other. It needs shared memory, which some
-    network file systems lack; there the classic journal does. The mode stays in the file, so only
-    `create` sets it."""
+    network file systems lack; there the classic journal does."""
     raw = _open(uri, timeout)
     try:
         if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
@@ -135,7 +134,7 @@ def is_open(raw) -> bool:
 
 
 def limit(raw, target: File, seconds: float | None) -> None:
-    """Its wait for another writer hears no signal, so it is shortened when little time is left."""
+    """Its wait for another writer hears no signal, so it gets shorter."""
     wait = _wait(target, seconds)
     if wait != raw.wait:
         raw.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
@@ -200,8 +199,7 @@ def translated(error: sqlite3.Error, target: File) -> DatabaseError:
 
 
 def _cause(path: str) -> str:
-    """Why a file cannot be opened or written, as the system says it: SQLite has one text for
-    all."""
+    """Why a file cannot be used: SQLite has one text for all."""
     for each in (path, f"{path}-wal", f"{path}-shm"):
         if os.path.isfile(each) and not os.access(each, os.R_OK | os.W_OK):
             return f"{each} cannot be used: {owner_words(each)}"

@@ -7,8 +7,7 @@ from .tables import NO_DEFAULT
 
 
 def missing(db, table, there) -> list[str]:
-    """All that it lacks; what it has besides is none of our business. `there`: its columns, none
-    where it is not there."""
+    """All that it lacks. `there`: its columns, if it is there."""
     if not there:
         return create_table(db, table)
     columns = [column for column in table.columns if column.name not in there]
@@ -17,8 +16,7 @@ def missing(db, table, there) -> list[str]:
 
 
 def missing_indexes(db, table) -> list[str]:
-    """The indexes that it lacks. One of another name with the columns that we need is as good as
-    ours."""
+    """The indexes that it lacks; their names do not matter."""
     indexes = table.indexes
     if table.name in db.name.mapped:
         # An app may keep two rows alike, such as a deleted alias beside a new one: no job relies
@@ -38,7 +36,7 @@ def _serves(index, columns: list, is_unique: bool) -> bool:
 
 
 def create_table(db, table) -> list[str]:
-    """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
+    """The table with its indexes; in one statement on MySQL."""
     quote = db.dialect.quote
     inside = [f"{quote(column.name)} {_type(db, column)}" for column in table.columns]
     if table.columns[0].type != "id":

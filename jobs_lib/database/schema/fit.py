@@ -130,8 +130,7 @@ def _family(kind: str) -> str:
 # On a server: what is behind a view, what foreign keys do
 
 def _bases(name: str, views: dict, seen: tuple = ()) -> set[str]:
-    """The tables whose rows a table or view shows. A definition that the user of the jobs may not
-    see shows none."""
+    """The tables whose rows a table or view shows; none where its definition may not be seen."""
     if name not in views or name in seen:
         return {name}
     return {base for each in SOURCE.findall(views[name]["text"] or "")
@@ -151,9 +150,7 @@ def _lasting(db, bases: dict, engines: dict):
 
 
 def _by_keys(db, bases: dict):
-    """Foreign keys that would delete what a user made along with a row that a job deletes, or that
-    keep a job from deleting it. Rows of the tables that the jobs know go before those that they
-    refer to."""
+    """Foreign keys that would delete what a user made, or keep a job from deleting a row."""
     ours = {base: name for name in reversed(tuple(bases)) for base in bases[name]}
     for key in db.query(db.dialect.foreign_keys, names=list(ours)):
         child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
@@ -189,8 +186,7 @@ def _shared(db, bases: dict, views: dict):
 # For a person
 
 def review(db, jobs: list[str], planned) -> list[Finding]:
-    """What somebody has to do about the app's tables for jobs with these `tables`, but for what the
-    statements `planned` do."""
+    """What the app's tables need for jobs with these `tables`, besides the statements `planned`."""
     found = [each for each in look(db) if any(concerned(tables, [each]) for tables in jobs)]
     # into that one an app may write, too
     for name, columns in db.catalogue({"notifications", *works(" ".join(jobs))}).items():
@@ -243,8 +239,7 @@ def known(db) -> list[Finding] | None:
 
 
 def forget(db) -> None:
-    """The next run looks again: a statement found no such table or column, or one that does not
-    take what was written."""
+    """The next run looks again: something was not as it was found to be."""
     with suppress(DatabaseError):
         db.execute("DELETE FROM {meta} WHERE name = :name", name=FIT)
 

@@ -30,7 +30,7 @@ def facts(db) -> dict[str, str]:
 
 
 def found(db) -> int:
-    """The schema that the database has; 0 before the first `migrate` has come to its end."""
+    """The schema that the database has; 0 before the first `migrate`."""
     return number(facts(db))
 
 

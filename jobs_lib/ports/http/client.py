@@ -122,7 +122,7 @@ def _prepare(request: Request) -> tuple:
 
 
 def _keep(folder: str, request: Request, data: bytes) -> Response:
-    """Write a request into the folder, under the name of its item: the same again replaces it."""
+    """Write a request into the folder, under the name of its item."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)) + ".http"
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -142,8 +142,7 @@ def _answer(answer: http.client.HTTPResponse, sock: deadline.Socket) -> Response
     except http.client.HTTPException:
         raise Failure(FAILED, "there was no answer, or none that is HTTP") from None
     body = b""
-    # whatever ends it: the status counts. It is read further than it is kept, so as not to cut off
-    # the other side
+    # the status counts; it is read further than it is kept, so as not to cut off the other side
     with suppress(http.client.HTTPException, OSError):
         while piece := answer.read1(deadline.MOST):
             body += piece
@@ -152,16 +151,14 @@ def _answer(answer: http.client.HTTPResponse, sock: deadline.Socket) -> Response
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT
-    bytes."""
+    """The beginning of an answer, printable."""
     text = body[:2 * EXCERPT].decode("utf-8", "replace")
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")
 
 
 def is_own(family, address: str) -> bool:
-    """Whether it is one of this host's own: only those can be bound to, and binding sends
-    nothing."""
+    """Whether it is this host's: only those can be bound to."""
     return _binds(family, address) and not _binds(family, BLACK_HOLE[family == socket.AF_INET6])
 
 

@@ -62,8 +62,7 @@ def is_public(address: str) -> bool:
 
 
 def is_in(address: str, networks) -> bool:
-    """Whether it is in one of these networks (of `ipaddress`), which the operator lets through
-    whatever they are."""
+    """Whether it is in one of these networks (of `ipaddress`)."""
     parsed = _parsed(address)
     return parsed is not None and any(parsed in network for network in networks)
 

@@ -32,7 +32,7 @@ class Unsendable(Exception):
 
 
 class Transport:
-    """What both kinds share: an address or a content that must not leave is a Result."""
+    """What both kinds share."""
 
     def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object):
         """The Result of one message to one recipient, whatever happens. deadline: monotonic
@@ -48,7 +48,7 @@ class Transport:
             return Result(error.outcome, None, "", plain(str(error)))
 
     def deliver(self, envelope: Envelope, head: bytes, file, until: float, item_id: object):
-        """The same for addresses that are fit for the wire and a file that could be opened."""
+        """The same, once both addresses and the file are found to be good."""
         raise NotImplementedError
 
 
@@ -101,8 +101,7 @@ class Content:
             self.eight_bit = self.eight_bit or not chunk.isascii()
 
     def _lines(self):
-        """Head and file in chunks in which each line ends with CRLF, the last one too. None ends
-        between a CR and its LF."""
+        """Head and file in chunks, none cut between CR and LF, with which each line ends."""
         chunk = self.head
         if chunk:
             yield chunk

@@ -15,8 +15,7 @@ NOT_LET_IN = (530, 534, 535, 538)  # authentication or encryption is missing (RF
 # Of the relay alone. What follows may be the answer of a destination, which it quotes.
 ABOUT_US = "MAIL"
 # What a broken or silent connection means for the message in hand, by the phase, and how it is
-# told; before these it is the relay's failure. Lost before the content, nothing was delivered: it
-# uses no attempt.
+# told. Before these it is the relay's failure; before the content it uses no attempt.
 WHEN_LOST = {**{phase: (LOST, f"at {phase}") for phase in ("RSET", "MAIL", "RCPT", "DATA")},
              "content": (RETRY, "while the content was sent"),
              "dot": (UNCERTAIN, "after the final dot")}
@@ -90,6 +89,6 @@ def digest(reply: Reply) -> tuple:
 
 
 def plain(text: str) -> str:
-    """At most 512 printable characters, never none; any other character becomes a question mark."""
+    """At most 512 printable characters, never none."""
     shown = "".join(sign if sign.isprintable() else "?" for sign in text[:MAX_TEXT])
     return shown.strip() or "(no text)"

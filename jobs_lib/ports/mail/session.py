@@ -65,8 +65,7 @@ class Session(smtplib.SMTP):
         return code, text
 
     def has_spoken(self) -> bool:
-        """Whether something lies here that we did not ask for: a reply ahead of time, or the
-        end."""
+        """Whether something lies here unasked: a reply, or the end."""
         try:
             self.sock.allow(None)
             self.sock.settimeout(0)

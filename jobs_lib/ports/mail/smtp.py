@@ -39,17 +39,15 @@ class SmtpTransport(Transport):
 
     def deliver(self, envelope: Envelope, head: bytes, file, until: float,
                 item_id: object) -> Result:
-        """Send one message: over the open session; once more over a new one when the open one
-        turns out to be dead. Every phase ends a margin before `until`, so that the result can
-        still be stored."""
+        """Send one message: over the open session, or over a new one where that turns out to be
+        dead. Every phase ends a margin before `until`."""
         session, content = self.session, Content(head, file)
         session.last = until - session.limits["margin"]
         if session.sock is not None and session.has_spoken():
             session.close()  # it closed meanwhile, or is out of step with us
         if session.sock is not None:
             result = self._attempt(envelope, content)
-            # refused at MAIL, perhaps it is only the end of the old connection, such as a limit of
-            # messages for each: a new one is asked before the relay is paused
+            # refused at MAIL, it may be only the end of the old connection: a new one is asked
             if result.outcome != LOST and (result.outcome, session.phase) != (RELAY, "MAIL"):
                 return result
             session.close()
