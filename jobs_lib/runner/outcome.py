@@ -40,8 +40,11 @@ def as_json(result: dict) -> dict:
 
 def exit_code(result: dict, fail_if_locked: bool = False) -> int:
     """What `jobs.py` ends with for this outcome."""
-    if fail_if_locked and (result["stop_reason"] or "").startswith(HELD):
+    reason = result["stop_reason"] or ""
+    if fail_if_locked and reason.startswith(HELD):
         return errors.LOCK_HELD
+    if reason.startswith("SIG"):
+        return errors.TERMINATED
     return EXIT_CODES.get(result["status"], errors.OK)
 
 

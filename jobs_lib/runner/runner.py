@@ -45,7 +45,9 @@ def run(session, job, request: Request) -> dict:
     one = Run(session, job, request)
     with one.limits:
         one.run()
-    return {**one.result, "status": "interrupted"} if one.limits.heard else one.result
+    if one.limits.heard:    # too late for the job, perhaps: what called this stops, too
+        one.result["stop_reason"] = one.limits.heard
+    return one.result
 
 
 class Run:

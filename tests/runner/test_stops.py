@@ -51,11 +51,11 @@ def test_a_signal_that_was_ignored_stays_ignored(site):
     assert (ended(worker, 0).code, site.dug()) == (0, 5)
 
 
-@pytest.mark.parametrize("point", ["jobs_lib.runner.locks:FileLock.acquire",
-                                   "jobs_lib.runner.history:begin",
-                                   "jobs_lib.runner.history:finish"])
-def test_a_signal_at_any_point_of_the_frame_is_no_crash(site, point):        # R5
-    result = site("dig", "--json", terminate=f"{point}:before")
-    assert (result.code, json.loads(result.out)["status"]) == (143, "interrupted")
-    assert "running" not in site.outcomes("dig")
+@pytest.mark.parametrize("job, point, status", [
+    ("dig", "locks:FileLock.acquire", "interrupted"), ("dig", "history:begin", "interrupted"),
+    ("dig", "history:finish", "ok"), ("fail", "history:finish", "failed")])  # as it is stored
+def test_a_signal_at_any_point_of_the_frame_is_no_crash(site, job, point, status):         # R5
+    result = site(job, "--json", terminate=f"jobs_lib.runner.{point}:before")
+    assert (result.code, json.loads(result.out)["status"]) == (143, status)
+    assert site.outcomes(job) == [status]
     assert "Traceback" not in result.err
