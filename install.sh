@@ -235,7 +235,7 @@ ask_values() {
     ask mail.from "The address that alerts come from and bounces of notices go to${domain:+, such as notices@$domain}"
     ask mail.host "Your mail relay, such as mail.example.org"
     ask mail.port "Its port (Enter: 587)"
-    ask mail.security "How it encrypts: starttls, or tls at once, as on port 465 (Enter: starttls)"
+    ask mail.security "Its encryption: starttls, or tls on port 465 (Enter: starttls)"
     ask mail.username "Your user name there"
     if [ -n "$answer" ]; then set_secret mail.password "Your password there"; fi
     ask alerts.email "Your own address, for alerts"

@@ -186,7 +186,7 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
                 f"{name} = {_text(name, seconds)} (was {_text(name, last.get(name))})"
                 for name, seconds in asked.items() if most[name] != seconds)
             _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
-                f"{going:,} of {total:,} rows of {table} would be deleted only by a new value: "
+                f"{going:,} of {total:,} rows of {table} would be deleted only because of "
                 f"{changes}. They stay, and others are deleted. If you mean it, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer

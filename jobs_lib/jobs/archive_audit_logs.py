@@ -6,7 +6,7 @@ ones for 7. A row whose severity is none of the three known ones (info, warning,
 With `[archive] store` set, rows are first written into compressed files (docs/retention.md), read
 back from the store and compared, and only then deleted: exactly the rows that were read back, by
 their ids. Without a store they are deleted right away, unless the rows of an earlier archive are
-not all deleted yet: then the option was lost by mistake. Archives are deleted after `[archive]
+not all deleted yet: then the option is missing by mistake. Archives are deleted after `[archive]
 keep`.
 
 Killed or run twice: each row is in the table or in exactly one archive that the table

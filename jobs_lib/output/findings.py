@@ -59,7 +59,7 @@ def report(findings: list[Finding]) -> str:
                   for line in in_full(finding)]
     levels = {finding.level for finding in findings} - {"ok"}
     numbers = ", ".join(_number(findings, level) for level in reversed(order) if level in levels)
-    return "\n".join([*lines, "", f"{numbers}." if numbers else "All is well."])
+    return "\n".join([*lines, "", f"{numbers}." if numbers else "Nothing needs you."])
 
 
 def _number(findings: list[Finding], level: str) -> str:
