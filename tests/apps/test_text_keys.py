@@ -108,9 +108,9 @@ def key(bench, number: int) -> str:
     return bench.db.names.key(number)
 
 
-def asked(bench, *words, code: int = 0):
+def asked(bench, *words):
     """What a command prints as JSON."""
-    return json.loads(bench.command(*words, "--json", code=code))
+    return json.loads(bench.command(*words, "--json"))
 
 
 def listed(bench, *words) -> list:

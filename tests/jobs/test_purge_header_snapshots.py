@@ -11,10 +11,10 @@ from tests.support.product import connect
 JOB = "purge_header_snapshots"
 
 
-def pair(bench, id: int, created_at, user_id: int = 1) -> None:
+def pair(bench, id: int, created_at) -> None:
     """A log row with a snapshot of the same id, which is young itself: the row's age counts."""
-    bench.table("message_logs", [{"id": id, "user_id": user_id, "created_at": created_at}])
-    bench.table("header_snapshots", [{"id": id, "message_log_id": id, "user_id": user_id}])
+    bench.table("message_logs", [{"id": id, "user_id": 1, "created_at": created_at}])
+    bench.table("header_snapshots", [{"id": id, "message_log_id": id, "user_id": 1}])
 
 
 @pytest.mark.parametrize("of_logs", ["90d", "off"])         # one without a row goes all the same

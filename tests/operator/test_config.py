@@ -194,7 +194,7 @@ def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):         
     assert all(line.partition("= ")[0] in short for line in block.splitlines())
 
 
-def test_without_a_file_the_first_word_is_that(here, tmp_path, monkeypatch):
+def test_without_a_file_the_first_word_is_that(here, monkeypatch):
     monkeypatch.delenv("JOBS_CONFIG")
     answer = here("config", "check")
     assert answer.out.startswith(f"warning: There is no {ROOT}/config.ini: the defaults hold")
