@@ -147,7 +147,7 @@ def open_own(path: str, flags: int) -> int:
 
 
 def new_file(path: str):
-    """A private file that was not there, open to write and to read."""
+    """A private file that was not there, to write and to read; never by a link."""
     return open(path, "x+b", opener=open_own)
 
 

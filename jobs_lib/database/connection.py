@@ -113,7 +113,7 @@ class Database:
                          lambda cursor: cursor.lastrowid)
 
     def upsert(self, table: str, keys: dict, values: dict) -> None:
-        """The row with these `keys` (of one unique key) has these `values`."""
+        """The row with these `keys` (all of one unique key) has these `values`, new or not."""
         row = {**keys, **values}
         updates = [f"{self.dialect.quote(name)} = :{name}" for name in values]
         self.execute(self._insert(table, row, _marks(row), keys, updates), **row)

@@ -122,8 +122,8 @@ class DatabaseLock:
 
 
 def database_name(db, job: str) -> str:
-    """The name of a job's lock, of at most 64 characters. Whoever may sign in to the server could
-    take one that can be guessed, so it has the database's id in it."""
+    """The name of a job's lock, of at most 64 characters. Anyone who may sign in there could take
+    one that can be guessed, so it has the database's id in it."""
     from hashlib import sha256
     try:
         own = db.value("SELECT value FROM {meta} WHERE name = 'database_id'")

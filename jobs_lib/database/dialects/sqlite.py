@@ -111,7 +111,7 @@ def _prepare(raw, readonly: bool) -> None:
 
 def _set_journal(uri: str, timeout: float) -> None:
     """WAL lets readers and the one writer pass each other. It needs shared memory, which some
-    network file systems lack; there the classic journal does."""
+    network file systems lack; there the classic journal does. The mode stays in the file."""
     raw = _open(uri, timeout)
     try:
         if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
@@ -134,7 +134,7 @@ def is_open(raw) -> bool:
 
 
 def limit(raw, target: File, seconds: float | None) -> None:
-    """Its wait for another writer hears no signal, so it gets shorter."""
+    """Its wait for another writer hears no signal, so it ends with the time that is left."""
     wait = _wait(target, seconds)
     if wait != raw.wait:
         raw.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")

@@ -32,7 +32,7 @@ class Unsendable(Exception):
 
 
 class Transport:
-    """What both kinds share."""
+    """What both kinds share: what must not leave is a Result."""
 
     def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object):
         """The Result of one message to one recipient, whatever happens. deadline: monotonic

@@ -220,7 +220,7 @@ class Session(smtplib.SMTP):
 def ehlo_name(mail) -> str:
     """The name for EHLO: the service's domain, never what DNS thinks of this host."""
     name = mail.domain
-    return name if name.isascii() else name.encode("idna").decode("ascii")
+    return name if name.isascii() else name.encode("idna").decode()
 
 
 def is_loopback(address: str) -> bool:
