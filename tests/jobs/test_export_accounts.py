@@ -260,6 +260,9 @@ def test_without_a_page_requests_wait_and_the_link_is_to_the_one_that_is_set(ben
     bench.config(export={"dir": "exports"})
     requested(bench)
     assert "set [export] url" in bench.fails("export_accounts")
+    bench.config(core=APP, export={"dir": "config.ini/exports"})
+    error = bench.fails("export_accounts")
+    assert error.endswith("config.ini/exports: File exists. The requests wait")
     assert statuses(bench) == ["queued"]
     bench.config(core=APP, export={"dir": "exports", "url": "https://a.example/get?lang=de&x=1"},
                  mail={"per_hour": "off"})

@@ -29,10 +29,13 @@ bytes       its size, sha256 its hash      expires_at   aware UTC datetime
 
 
 def folder(ctx) -> str:
-    """The folder, made and marked as ours. JobsError where it is another's."""
+    """The folder, made and marked as ours. JobsError where it is another's, or cannot be made."""
     path = ctx.section("export").dir
-    mark_folder(path, MARKER, database_id(ctx.db), OPTION)
-    refuse_web(path)
+    try:
+        mark_folder(path, MARKER, database_id(ctx.db), OPTION)
+        refuse_web(path)
+    except OSError as error:
+        raise JobsError(f"{OPTION} = {path}: {error.strerror}. The requests wait") from None
     return path
 
 
