@@ -21,18 +21,18 @@ class Copies(Rule):
     def __init__(self) -> None:
         self.accepted: Counter = Counter()
         self.allowed: Counter = Counter()
-        self.digests: dict[str, str] = {}
+        self.digests: dict[tuple, str] = {}     # by whom it is for: one may refuse it
 
     def check(self, step):
         for item in _replayed(step, QUEUES):
             self.allowed[item] += 1
-            self.digests.pop(item, None)
+            self.digests = {key: each for key, each in self.digests.items() if key[0] != item}
         for entry, *_ in step.sent():
             item, outcome = entry["item"], entry.get("outcome")
             if outcome in ("relay", "lost"):                # nothing of it was sent
                 continue
             digest = entry["id"] if outcome is None else entry["digest"]
-            if self.digests.setdefault(item, digest) != digest:
+            if self.digests.setdefault((item, entry.get("to")), digest) != digest:
                 yield f"{item} was sent with other bytes than at its attempt before"
             if not is_good(entry):
                 continue
@@ -174,12 +174,11 @@ class Limits(Rule):
 
 def _replayed(step, queues: dict) -> list[str]:
     """What was put back, with all its attempts: by the operator, or a warning for another address
-    of its owner, since it was refused, perhaps in this very tick."""
+    of its owner, since it was refused."""
     return [f"{name}-{id}" for name, table in queues.items()
             for id, row in step.after[table].items() if row["status"] == "pending"
-            for was in [step.before[table].get(id, row)]
-            if row.get("to_email") != was.get("to_email") or (was["status"] in (
-                "failed", "delivered") and (step.words[:1] == ("replay",) or name == "notice"))]
+            and step.before[table].get(id, row)["status"] in ("failed", "delivered")
+            and (step.words[:1] == ("replay",) or name == "notice")]
 
 
 RULES = (Copies, NothingIsLost, GivenUp, InTime, Limits)
