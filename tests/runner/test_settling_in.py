@@ -45,3 +45,8 @@ def test_a_kill_in_migrate_needs_no_hand(site, point):                       # R
     assert site("migrate").code == 0
     assert site.db.value("SELECT COUNT(*) FROM {job_state}") >= 9
     assert site.job("dig")["status"] == "ok"
+
+
+def test_a_file_system_without_hard_links_will_do(site):                     # R20
+    assert site("migrate", bug="os:link=PermissionError:no links").code == 0
+    assert [path.name for path in (site.folder / "state").glob("installation*")] == ["installation"]
