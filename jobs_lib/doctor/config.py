@@ -100,15 +100,15 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
 
 def _set(config: Config, option: str, value: str) -> str:
     """A fix that is one command."""
-    return run("Set it, to yours:", f"{program(config.path)} config set {option} {value}")
+    return run("Set it, for example:", f"{program(config.path)} config set {option} {value}")
 
 
 def _no_file(config: Config):
     """All is as it is by default: it may be there by another name."""
     if not config.found:
-        yield warning(f"There is no {config.path}: the defaults hold, but for the environment",
+        yield warning(f"There is no {config.path}: the defaults apply, except for the environment",
                       "[mail] and [core] database have no default that fits you.",
-                      "Give yours, or config.ini.short, that name; `./install.sh` makes one.")
+                      "Rename yours, or config.ini.short, to that; or run `./install.sh`.")
 
 
 def _unknown_variables(config: Config):
@@ -125,7 +125,7 @@ def _quoted(config: Config):
         text, _, place = config.written(section, name, option)
         if text[1:] and text[0] == text[-1] and text[0] in "\"'":
             yield warning(f"[{section}] {name}: the quotes are part of the value",
-                          "Here a value is written as it is.",
+                          "Values need no quotes here.",
                           f"Remove them ({place}).")
 
 

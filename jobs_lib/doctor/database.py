@@ -18,7 +18,7 @@ DOWN = "Correct host and port, or ask your host whether the server is up."
 # what to do, by what the error says
 FIXES = {
     "(2003)": DOWN, "no database server": DOWN,
-    "(1045)": "Correct user or password; in them write % @ : / encoded (docs/install.md).",
+    "(1045)": "Correct user or password; encode % @ : / in them (docs/install.md).",
 }
 
 

@@ -170,7 +170,7 @@ def test_no_secret_is_shown(here, url, shows):         # R72
     ("[mail]\nport = 465\nsecurity = tls", None),
     ("[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s", "seconds together: it sends nothing"),
     ("[core]\ngrace = 10s\n[retry_webhooks]\nbudget = 10s", "less than 20 seconds left"),
-    ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value. Here"),
+    ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value. Values"),
     ("[status]\npage = none/status.html", "none. Each run of check_jobs fails. -> Make it"),
     ("[mail]\ntransport = maildir", None), (ELSEWHERE, None),
     (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network in clear"),      # R71
@@ -197,7 +197,7 @@ def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):         
 def test_without_a_file_the_first_word_is_that(here, monkeypatch):
     monkeypatch.delenv("JOBS_CONFIG")
     answer = here("config", "check")
-    assert answer.out.startswith(f"warning: There is no {ROOT}/config.ini: the defaults hold")
+    assert answer.out.startswith(f"warning: There is no {ROOT}/config.ini: the defaults apply")
 
 
 def test_check_as_json_lists_errors_and_warnings(here):         # R63, R77
