@@ -96,7 +96,7 @@ def unusable(config) -> list[str]:
         except ConfigError:  # reported elsewhere
             continue
         if not os.path.isdir(_nearest(folder)):
-            found.append(f"[{section}] {option}: {_nearest(folder)} is a file: name a folder")
+            found.append(f"[{section}] {option}: {_nearest(folder)} is no folder: name one")
             continue
         for path in _paths(folder, is_ours=section == "core"):
             needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)

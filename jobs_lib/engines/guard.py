@@ -272,7 +272,7 @@ def _hold(ctx, name: str, **found) -> None:
     _note(ctx, held={name: {**found, "since": since}})
     waited = ctx.now - clock.parse(since)
     if name == URGENT and waited >= PATIENCE:
-        raise JobsError(f"held back for {waited.days} days: {found['why']}")
+        raise JobsError(f"stopped by the guard for {waited.days} days: {found['why']}")
 
 
 def reported(last_options) -> list[Held]:

@@ -384,7 +384,7 @@ def test_many_at_once_wait_and_make_the_run_fail_after_a_week(bench):     # R79:
     bench.table("sessions", [{"user_id": 1}])
     assert bench.run(JOB, dry_run=True)["held"] == bench.run(JOB)["held"] == 60
     bench.now = bench.ahead(days=7)
-    assert "held back for 7 days: 60 of 100 accounts" in bench.fails(JOB)
+    assert "stopped by the guard for 7 days: 60 of 100 accounts" in bench.fails(JOB)
     assert len(bench.ids("sessions")) == 1
 
 
