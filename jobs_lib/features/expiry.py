@@ -100,7 +100,7 @@ def _alias_values(ctx, user: dict, rows: list[dict]) -> dict:
     ends = [clock.parse(row["expires_at"]) for row in rows]
     return {
         "first_address": rows[0]["address"],
-        "first": render.minute(ends[0]), "first_day": render.day(ends[0]),
+        "first_day": render.day(ends[0]),
         "aliases": [{"address": row["address"], "ends": render.minute(end)}
                     for row, end in zip(rows, ends)]}
 
