@@ -15,7 +15,7 @@ from jobs_lib.errors import OK, JobsError
 from jobs_lib.monitoring import overview
 from jobs_lib.output.layout import Screen
 from jobs_lib.runner import doubt, runner
-from jobs_lib.text import counts_words
+from jobs_lib.text import counted, counts_words
 
 from .pause import ALL, arguments, asked, paused_since
 
@@ -31,11 +31,15 @@ def run(args, make_session, config_path) -> int:
         return OK
     paused = [(job, since) for job in jobs if (since := paused_since(db, job.name))]
     for job, since in paused:
-        _show_first_run(session, db, job)
+        _show_first_run(session, db, job, args.what != ALL)
         db.upsert("job_state", {"job": job.name},
                   {"paused_at": None, "due_after": session.ports.now()})
-        session.console.report(f"{job.name} is resumed. It was paused since {screen.at(since)} "
-                               f"({screen.zone}).")
+        if args.what != ALL:
+            session.console.report(f"{job.name} is resumed. It was paused since "
+                                   f"{screen.at(since)} ({screen.zone}).")
+    if paused and args.what == ALL:
+        session.console.report(f"{counted(len(paused), 'job')} resumed: cron starts each at the "
+                               "next time of its schedule.")
     if not paused:
         who = "No job is" if args.what == ALL else f"{args.what} is not"
         session.console.report(f"{who} paused; nothing was changed.")
@@ -55,17 +59,18 @@ def _end_doubt(session, db, screen: Screen, found) -> None:
         "--all --before TIME`. To resume paused jobs, call this again.")
 
 
-def _show_first_run(session, db, job) -> None:
-    """Print what a job that has never run would do now; what the guard would hold back of it is
-    confirmed by that."""
+def _show_first_run(session, db, job, also_nothing: bool) -> None:
+    """Print what a job that has never run would do now, if it is anything; what the guard would
+    hold back of it is confirmed by that."""
     if db.row("SELECT id FROM {job_runs} WHERE job = :job AND status <> 'skipped' LIMIT 1",
               job=job.name):
         return
     try:
         result = runner.run(session, job, runner.Request(dry_run=True))
-        text = result["error"] or counts_words(result["counts"]) or "nothing"
+        text = result["error"] or counts_words(result["counts"])
     except JobsError as error:
         result, text = {}, str(error)
-    session.console.report(f"{job.name} would do now: {text}")
+    if text or also_nothing:
+        session.console.report(f"{job.name} would do now: {text or 'nothing'}")
     if held := result.get("held"):
         guard.remember(db, job.name, {}, session.ports.now(), confirmed=held)
