@@ -29,7 +29,7 @@ def filled(bench) -> None:
     bench.table("aliases", [{"id": 99_001, "user_id": OWNER, "address": "other@a.example",
                              "domain_id": due(bench, LEAVING)["domains"][0]["id"]}])
     bench.table("export_requests", [{"user_id": CLOSED, "status": "ready", "file_name": "a.zip",
-                                     "expires_at": bench.ahead(days=9)}])
+                                     "token_hash": "f" * 64, "expires_at": bench.ahead(days=9)}])
     bench.table("destinations", [{"id": 99_000 + number, "verified_at": bench.now}
                                  for number in range(50)])      # the others are no mass change
     bench.table("notifications", [{"id": 49_000, "user_id": OWNER, "kind": "overflow_warning",
