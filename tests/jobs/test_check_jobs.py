@@ -281,20 +281,20 @@ def test_a_queue_that_no_run_has_looked_at_since_or_that_the_relay_stopped_is_no
     assert check(bench) == ["new waiting:forwards"]
 
 
-@pytest.mark.parametrize("table, rows, counts, reported", [
-    # its owner is suspended
-    ("failed_emails", [{"user_id": 1, "created_at": "2026-11-15 09:00:00"}], "{}", []),
-    ("notifications", [{"created_at": "2026-11-24 14:29:00"}] * 3, "{}",
+@pytest.mark.parametrize("job, rows, counts, reported", [
+    ("retry_forwards", [{"user_id": 1, "created_at": "2026-11-15 09:00:00"}], "{}", []),
+    ("retry_forwards", [], '{"sent": 0, "retried": 15, "failed": 5}', ["new waiting:forwards"]),
+    ("send_notifications", [{"created_at": "2026-11-24 14:29:00"}] * 3, "{}",
      ["new waiting:notifications"]),
-    ("webhook_deliveries", [], '{"delivered": 0, "retried": 15, "failed": 5}',
+    ("retry_webhooks", [], '{"delivered": 0, "retried": 15, "failed": 5}',
      ["new waiting:webhooks"])])
-def test_deep_and_fruitless_queues_are_reported(bench, table, rows, counts, reported):
+def test_deep_and_fruitless_queues_are_reported(bench, job, rows, counts, reported):
     setup(bench, alerts={"queue_depth": "2"})
-    bench.table("users", [{"id": 1, "status": "suspended"}])
-    bench.table(table, rows)
-    ended(bench, "retry_webhooks", "ok", counts=counts)
+    bench.table("users", [{"id": 1, "status": "suspended"}])        # theirs do not count
+    bench.table("failed_emails" if "forwards" in job else "notifications", rows)
+    ended(bench, job, "ok", counts=counts)
     assert check(bench) == reported
-    assert "blocklist" not in bench.command("status", code=bool(reported))      # nobody was asked
+    assert ("blocklist" in bench.command("status", code=bool(reported))) == ("sent" in counts)
 
 
 def test_a_day_has_as_many_runs_as_cron_made(bench):             # at every minute: 1,440
