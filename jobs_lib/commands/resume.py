@@ -69,7 +69,9 @@ def _show_first_run(session, db, job, also_nothing: bool) -> None:
         result = runner.run(session, job, runner.Request(dry_run=True))
         text = result["error"] or counts_words(result["counts"])
     except JobsError as error:
-        result, text = {}, str(error)
+        result, text = {"stop_reason": None}, str(error)
+    if (result["stop_reason"] or "").startswith("SIG"):     # it saw a part, and Ctrl-C is a no
+        raise JobsError(f"stopped by {result['stop_reason']}: {job.name} is still paused")
     if text or also_nothing:
         session.console.report(f"{job.name} would do now: {text or 'nothing'}")
     if held := result.get("held"):

@@ -29,8 +29,7 @@ def test_a_paused_job_is_not_started_by_cron_but_by_hand(due):
     due.run(JOB, "--scheduled")
     assert due.runs() == []
     assert due.job(JOB)["status"] == "ok"
-    # one that was never seen
-    due.db.execute("DELETE FROM {job_state}")
+    due.db.execute("DELETE FROM {job_state}")           # it was never seen
     due.run("pause", JOB)
     due.run("run-due")
     assert len(due.runs()) == 1
@@ -44,8 +43,7 @@ def test_resuming_fires_nothing_by_itself(due):         # R7
     assert f"{JOB} is resumed. It was paused since " in out
     due.run("run-due", now=clock.text(resumed))
     assert due.runs() == []
-    # five minutes later the next has come
-    due.run("run-due", now=clock.text(resumed + timedelta(minutes=5)))
+    due.run("run-due", now=clock.text(resumed + timedelta(minutes=5)))  # the next has come
     assert len(due.runs()) == 1
 
 
@@ -54,10 +52,12 @@ def test_all_jobs_are_paused_and_resumed_at_once(service):
         return service.db.value("SELECT COUNT(*) FROM {job_state} WHERE paused_at IS NOT NULL")
     assert service.run("pause", "all").startswith(f"All {len(JOBS)} jobs are paused")
     assert paused() == len(JOBS)
+    done = service("resume", "all", terminate="jobs_lib.runner.runner:Run._dry:before:2")
+    assert (done.code, paused()) == (1, len(JOBS) - 1)
     service.configure("purge_sessions", idle="for ever")    # keeps no other paused
     *first, last = service.run("resume", "all").splitlines()
     assert [line.split()[0] for line in first] == ["check_jobs", "purge_sessions"]
-    assert (paused(), last.partition(":")[0]) == (0, f"{len(JOBS)} jobs resumed")
+    assert (paused(), last.partition(":")[0]) == (0, f"{len(JOBS) - 1} jobs resumed")
     assert service.run("resume", "all") == "No job is paused; nothing was changed.\n"
 
 
