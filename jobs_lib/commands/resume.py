@@ -67,12 +67,14 @@ def _show_first_run(session, db, job, also_nothing: bool) -> None:
         return
     try:
         result = runner.run(session, job, runner.Request(dry_run=True))
-        text = result["error"] or counts_words(result["counts"])
+        wrong = result["error"]
     except JobsError as error:
-        result, text = {"stop_reason": None}, str(error)
+        result, wrong = {"stop_reason": None, "counts": {}}, str(error)
     if (result["stop_reason"] or "").startswith("SIG"):     # it saw a part, and Ctrl-C is a no
         raise JobsError(f"stopped by {result['stop_reason']}: {job.name} is still paused")
+    text = wrong or counts_words(result["counts"])
     if text or also_nothing:
-        session.console.report(f"{job.name} would do now: {text or 'nothing'}")
+        session.console.report(f"{job.name} would {'fail' if wrong else 'do'} now: "
+                               f"{text or 'nothing'}")
     if held := result.get("held"):
         guard.remember(db, job.name, {}, session.ports.now(), confirmed=held)
