@@ -86,10 +86,13 @@ class Stopped(BaseException):
 
 
 def not_whole(error: BaseException) -> str:
-    """What to say of a file that an upload has cut off or left out; "" of any other error."""
+    """What to say of a file that an upload has cut off or left out, or Python lacks; "" of any
+    other error."""
     where = str(error)
     if isinstance(error, SyntaxError):
         where = f"{error.filename} line {error.lineno}: {error.msg}"
     elif not isinstance(error, ImportError) and not where.startswith("module 'jobs_lib."):
         return ""
+    elif (getattr(error, "name", "") or "").startswith("_"):      # such as _sqlite3, _ssl
+        return f"this Python lacks a part of its own ({where}): use another"
     return f"a file of the program is missing or not whole ({where}): upload it again"
