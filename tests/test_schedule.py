@@ -24,8 +24,7 @@ def utc(text: str) -> datetime:
     ("0 0 * jan,Dec mon-FRI", "0 0 * 1,12 1-5"),
     ("0 0 * * 7", "0 0 * * 0"), ("0 0 * * 5-7", "0 0 * * 0,5,6"),
     ("0 0 * * fri-sun", "0 0 * * 0,5,6"), ("0 0 * * sun-tue/2", "0 0 * * 0,2"),
-    ("10-40/10,5 * * * *", "5,10,20,30,40 * * * *"),
-])
+    ("10-40/10,5 * * * *", "5,10,20,30,40 * * * *")])
 def test_different_spellings_are_the_same_schedule(expression, same):
     assert {**vars(cron.parse(expression)), "text": ""} == {**vars(cron.parse(same)), "text": ""}
 

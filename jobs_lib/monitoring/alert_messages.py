@@ -62,7 +62,7 @@ def _item(notice: Notice, zone, start: str) -> str:
     if state == "over":
         facts["resolved"] = f"by {short_time(notice.over_at, zone)}"
     else:
-        lines += [*textwrap.wrap(each.what, WIDTH), ""]
+        lines += [*textwrap.wrap(each.what, WIDTH), ""] if each.what else []
     for name, value in facts.items():
         lines += textwrap.wrap(value, WIDTH, initial_indent=f"  {name:<10}  ",
                                subsequent_indent=" " * 14, break_long_words=False,

@@ -22,8 +22,7 @@ def owned(tmp_path, sqlite_url):
     bench = Bench(tmp_path, sqlite_url)
     bench.config(core={"app_url": URL, "secret_key": "k" * 40},
                  mail={"domain": "service.example", "srs_secret": "s" * 40},
-                 dns={"mx_hosts": "mx1.service.example"},
-                 export={"dir": "exports"})
+                 dns={"mx_hosts": "mx1.service.example"}, export={"dir": "exports"})
     bench.table("users", [{"id": 1, "email": OWNER, "name": "Jo", "status": "active",
                            "billing_anchor": NOW.date().replace(day=20),
                            "created_at": bench.ago(days=300)}])

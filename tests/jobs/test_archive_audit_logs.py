@@ -123,8 +123,7 @@ def spoil(path) -> None:
     (spoil, "is not what was written: its SHA-256 is another"),
     (lambda path: path.unlink(), "No such file or directory"),
     (lambda path: os.rename(path.parent, path.parent.with_name("unmounted")),
-     "there is no folder"),
-])
+     "there is no folder")])
 def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, act, said):     # R57
     before = unfinished(disk)
     disk.table("audit_logs", before)

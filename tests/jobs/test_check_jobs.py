@@ -39,8 +39,7 @@ def ended(bench, job: str, status: str = "failed", error: str | None = None, ago
     broke = "it broke" if status in ("failed", "vanished") else None
     bench.table("job_runs", [{"job": job, "run_id": f"{job}{at:%d%H%M%S}{status}", "status": status,
                               "started_at": at, "finished_at": at, "duration_ms": 9,
-                              "trigger_type": "scheduled", "error": error or broke,
-                              **values}])
+                              "trigger_type": "scheduled", "error": error or broke, **values}])
 
 
 def fails(bench, job: str, times: int = 3, **how) -> None:

@@ -161,8 +161,7 @@ def test_all_are_closed_before_anything_slow(bench):
     ("30d", "sent", {"days": 30}),
     ("7d", "pending", {"days": 28}),        # R83: its owner was not notified
     ("7d", "failed", {"days": 28}),
-    ("40d", "failed", {"days": 40}),
-])
+    ("40d", "failed", {"days": 40})])
 def test_it_is_erased_after_its_grace_or_later_where_no_notice_was_sent(bench, grace, notice, kept):
     bench.config(delete_accounts={"grace": grace})
     jane = user(bench, deleted_at=bench.now)
@@ -382,7 +381,10 @@ def test_many_at_once_wait_and_make_the_run_fail_after_a_week(bench):     # R79:
     bench.bulk("users", [{"id": number, "status": "deleted" if number <= 60 else "active",
                           "deleted_at": bench.ago(**LONG_AGO)} for number in range(1, 101)])
     bench.table("sessions", [{"user_id": 1}])
-    assert bench.run(JOB, dry_run=True)["held"] == bench.run(JOB)["held"] == 60
+    planned = bench.run(JOB, dry_run=True)
+    assert (planned["revoked"], planned["held"], bench.run(JOB)["held"]) == (0, 60, 60)
+    listed = json.loads(bench.command("queue", "deletions", "--json"))
+    assert "60 of 100 accounts marked as deleted" in listed["holds"][0]
     bench.now = bench.ahead(days=7)
     assert "stopped by the guard for 7 days: 60 of 100 accounts" in bench.fails(JOB)
     assert len(bench.ids("sessions")) == 1

@@ -45,8 +45,7 @@ def test_an_active_alias_past_its_end_is_deactivated(owned):
         alias(2, owned.now),                                    # exactly at the limit stays
         alias(3, owned.ahead(days=9)),
         alias(4, None),
-        alias(5, owned.ago(days=9), active=0),
-    ])
+        alias(5, owned.ago(days=9), active=0)])
     assert owned.run(JOB, warn_before="off", notify_expired="no") == {"expired": 1, "notices": 0}
     assert active(owned) == [2, 3, 4]
     [row] = owned.rows("audit_logs")
@@ -88,8 +87,7 @@ def test_three_days_before_its_end_an_alias_is_announced_once(owned):
         alias(2, owned.now),
         alias(3, owned.ahead(days=3)),                          # exactly at the limit: not yet
         alias(4, owned.ahead(days=1), active=0),
-        alias(5, owned.ahead(days=1), expiry_notified_at=owned.ago(hours=1)),
-    ])
+        alias(5, owned.ahead(days=1), expiry_notified_at=owned.ago(hours=1))])
     assert owned.run(JOB) == {"expired": 0, "notices": 1}
     assert told(owned) == ["alias-expiring:2"]
     assert owned.ids("aliases", "expiry_notified_at = '2026-11-24 14:30:05'") == [1, 2]

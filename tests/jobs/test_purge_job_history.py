@@ -94,8 +94,7 @@ def carried_on(bench, *statuses: str) -> list[int]:
     ("failed", ["failed", "vanished", "vanished", "failed"], []),
     ("vanished", ["partial"] * 30 + ["ok"], []),
     # not done: it stays so
-    ("partial", ["partial"], ["continue"]),
-])
+    ("partial", ["partial"], ["continue"])])
 # R6
 def test_a_slot_is_run_as_often_as_it_would_be_were_its_rows_young(yearly, first, more, next_tick):
     slot_run(yearly, first)

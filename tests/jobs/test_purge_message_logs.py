@@ -100,8 +100,7 @@ def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, 
 @pytest.mark.slow
 @pytest.mark.parametrize("comes, goes", [
     ("INSERT INTO {message_stats}", None), ("DELETE FROM {header_snapshots}", None),
-    ("INSERT INTO {message_stats}", "DELETE FROM {message_logs}"),
-])
+    ("INSERT INTO {message_stats}", "DELETE FROM {message_logs}")])
 def test_a_row_that_comes_in_mid_batch_is_counted_once_or_not_at_all(bench, comes, goes):
     # R58: on SQLite nobody else can write meanwhile; on MariaDB a row that was added up is locked
     bulk(bench.db, "message_logs", COLUMNS,

@@ -251,8 +251,7 @@ def upload(tmp_path, lite):
     ("schedule.py", lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")),
      ""),
     ("output/rows.py", lambda path: path.write_text(""), "not of this version"),
-    ("demo/__init__.py", lambda path: path.unlink(), "missing"),
-])
+    ("demo/__init__.py", lambda path: path.unlink(), "missing")])
 def test_modules_that_are_not_of_this_version_are_named(upload, name, spoil, words):        # R65
     home = upload.script.parent
     (home / "jobs_lib" / "modules.txt").write_text(subprocess.run(      # as install.sh has it

@@ -72,8 +72,7 @@ def made(*ports: int, timeout: float = 5.0) -> Resolver:
     # the host's search list never counts
     ("long", "TXT", Answer(NXDOMAIN)),
     # no such name can be
-    (".".join(["a" * 60] * 5), "TXT", Answer(NXDOMAIN)),
-])
+    (".".join(["a" * 60] * 5), "TXT", Answer(NXDOMAIN))])
 def test_what_an_answer_means(resolver, monkeypatch, name, kind, expected):     # R48, R50
     monkeypatch.setenv("LOCALDOMAIN", "example.org")
     found = resolver.look_up(name, kind)

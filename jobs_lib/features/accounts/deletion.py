@@ -119,9 +119,10 @@ class Restored(Exception):
 
 def run(ctx, new: list, going: list) -> None:
     """Close what is new, then delete what is due, as far as `--limit` goes."""
+    is_held = guard.stops(ctx, "accounts")
     if ctx.dry_run:
-        _preview(ctx, new, going)
-    if guard.stops(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
+        _preview(ctx, *([], []) if is_held else (new, going))
+    if is_held or ctx.dry_run or not ctx.may_send():
         return
     # to close is not a matter of age: it is done also while the clock is in doubt
     new = [account for account in new if account.is_timed or ctx.may_expire()]

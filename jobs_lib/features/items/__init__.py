@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.database.stored import document
-from jobs_lib.engines import relay
+from jobs_lib.engines import guard, relay
 from jobs_lib.engines.due import Due
 from jobs_lib.features import queues
 from jobs_lib.text import one_line
@@ -136,6 +136,12 @@ class Deletions(Items):
                            "deleted_at": each.deleted_at if each.is_timed else None}
                  for each in deleted(self, " AND id IN (:ids)", ids=ids)}
         return {id: found[id] for id in ids if id in found}
+
+    def holds(self) -> list[str]:
+        """The guard, too."""
+        memory = self.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
+                               job=self.queue.job)
+        return super().holds() + [f"{each.why}." for each in guard.reported(memory)]
 
     def judge(self, row: dict, wrong) -> tuple:
         """What comes next, and when."""

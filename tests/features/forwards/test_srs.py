@@ -105,8 +105,7 @@ def test_what_needs_no_rewriting_stays(sender):     # R36
     "SRS0=abcd=J1=sender.example=alice@ours.example",
     "SRS0=abcd=JNA=sender.example=alice@ours.example", "", "x",
     "SRS0=abcd=JN=sender.example=alice@ours.example", "SRS0=a\r\nb=JN=s.example=x@ours.example",
-    "SRS1=abcd=first.example==XyZ1=AB=zero.example=carol@ours.example",
-])
+    "SRS1=abcd=first.example==XyZ1=AB=zero.example=carol@ours.example"])
 def test_a_forged_or_broken_address_is_refused(address):     # R36
     with pytest.raises(SrsError):
         reverse(address, SECRET, NOW)

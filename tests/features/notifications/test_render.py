@@ -88,8 +88,7 @@ def test_a_file_of_the_operators_takes_the_place_of_ours(write):
     (b"Subject: x\n\na {{count", f"{KIND}.txt: cannot read '{{{{count'"),
     (b"Subject: x\n\n{{{count}}}", f"{KIND}.txt: cannot read '{{{{{{count}}}}}}'"),
     (b"Subject: x\n\n", f"layout.txt or {KIND}.txt: the notice itself is not in it"),
-    (None, "there is no such folder"),
-])
+    (None, "there is no such folder")])
 def test_one_that_is_broken_is_an_error_and_ours_is_sent(write, content, why):
     ours = write()
     if content is None:
@@ -138,8 +137,7 @@ PARTS = {"greeting": "Hello {{name}},\n"}
     ("a {{#yes}}\ny{{/yes}}\n", "a \ny\n"),                         # not alone on its line
     ("{{^no}}\nn\n{{/no}}", "n\n"),                                 # the last line has no end
     # the lines of another template
-    ("{{> greeting}}\nwelcome", "Hello Jo & <Co>,\nwelcome"),
-])
+    ("{{> greeting}}\nwelcome", "Hello Jo & <Co>,\nwelcome")])
 def test_a_construct(source, filled):
     assert render(source, VALUES, html=False, name="letter.txt",
                   partial=PARTS.__getitem__) == filled

@@ -30,8 +30,7 @@ def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R
 @pytest.mark.parametrize("phase, answer", [
     *((phase, answer) for phase in ("MAIL", "RCPT", "DATA") for answer in (HANG, *BREAKS)),
     ("MAIL", Bye(b"421 4.4.2 idle")),          # to RCPT and DATA it is an answer to the message
-    ("MAIL", b"451 4.7.0 too many messages in this session"),
-])
+    ("MAIL", b"451 4.7.0 too many messages in this session")])
 def test_a_dead_connection_is_opened_again(relay, send, extensions, phase, answer):  # R29
     server = relay(extensions, **{phase: [b"", answer]})
     limits = short(phase.lower()) if answer == HANG else None

@@ -44,7 +44,10 @@ class Copies(Rule):
         in_the_air: list[str] = []
         for name, table in QUEUES.items():
             for id, row in step.after[table].items():
-                if row["status"] == "sending" and row != step.before[table].get(id):
+                seen = step.before[table].get(id) or {"status": "", "uncertain": 0}
+                # begun and, by a worker's next run, recovered in one step
+                lost = row["uncertain"] == 1 > seen["uncertain"] and seen["status"] != "sending"
+                if lost or (row["status"] == "sending" and row != seen):
                     in_the_air.append(f"{name}-{id}")
                 elif row["status"] == "sending" and step.ran_well(JOBS[name]):
                     yield f"{name}-{id} is still marked as being sent after a whole run"
