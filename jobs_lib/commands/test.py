@@ -67,14 +67,19 @@ def run(args, make_session, config_path) -> int:
         title = "What it would do now (a dry run: nothing is changed, nobody is contacted)"
         console.answer("\n".join([
             paint("bold", title), *dry_lines(result, console.samples), "",
-            paint("dim", "  # for real"), f"  {_for_real(args, session.config.path)}"]))
+            *_for_real(args, session.config.path, "held" in result)]))
     for sentence in refused:
         console.fail(f"cron cannot run it so: {sentence}")
     return outcome.exit_code(result) or (FAILED if refused else OK)
 
 
-def _for_real(args, path: str) -> str:
-    """The same command, for real."""
+def _for_real(args, path: str, is_held) -> list[str]:
+    """The same command, for real; then that for what the guard has held back, which `--yes`
+    confirms once a real run has reported it."""
     limit = ["--limit", str(args.limit)] if args.limit else []
     sets = [word for value in args.set for word in ("--set", value)]
-    return f"{program(path)} {shlex.join(['test', args.job, '--live', *limit, *sets])}"
+    command = shlex.join(["test", args.job, "--live", *limit, *sets])
+    lines = [paint("dim", "  # for real"), f"  {program(path)} {command}"]
+    if is_held:
+        lines += [paint("dim", "  # and then what the guard holds back"), f"{lines[1]} --yes"]
+    return lines

@@ -22,11 +22,12 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
     """{section: {option: Written}}; `problems` gets a sentence for what makes no sense.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
-    stand in a password; a line that begins with a space goes on with the value before it.
+    stand in a password; a line that begins with a space goes on with the value before it. Below a
+    [section] without its end nobody knows what the lines belong to: they are left out.
     """
     found: dict = {}
     values: dict = {}
-    section, option, wrong = "", "", []
+    section, option, wrong, is_lost = "", "", [], False
     for number, line in enumerate(text.split("\n"), 1):
         words = line.strip()
         name, equals, value = (part.strip() for part in words.partition("="))
@@ -34,9 +35,14 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
             continue
         if line[0] in " \t" and option:  # a value goes on
             values[option] = Written(f"{values[option].text}\n{words}", *values[option][1:])
-        elif words[0] == "[" and words[-1] == "]":
-            section, option = words[1:-1].strip(), ""
-            values = found.setdefault(section, {})
+        elif words[0] == "[":
+            section, option, is_lost = words[1:-1].strip(), "", words[-1] != "]"
+            if is_lost:
+                problems.append(f"{path} line {number}: a line that begins with [ ends with ]")
+            else:
+                values = found.setdefault(section, {})
+        elif is_lost:
+            continue
         elif not (section and equals):
             option = ""
             wrong.append(str(number))

@@ -203,9 +203,10 @@ def integer(low: int, high: int) -> Kind:
 positive = argparse_type(integer(1, 1_000_000_000))
 
 
-def choice(*words: str) -> Kind:
+def choice(*words: str, hint: str = "") -> Kind:
     """One of these words."""
-    return read(lambda value: value.lower() if value.lower() in words else None, either(words))
+    return read(lambda value: value.lower() if value.lower() in words else None,
+                either(words) + hint)
 
 
 def optional(kind: Kind) -> Kind:

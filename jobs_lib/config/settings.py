@@ -95,7 +95,7 @@ SECTIONS = {
         "port": Option(
             kind.integer(1, 65535), "587", "587 is for starttls, 465 for tls, 25 for none."),
         "security": Option(
-            kind.choice("none", "starttls", "tls"), "starttls",
+            kind.choice("none", "starttls", "tls", hint="; for ssl, tls with port 465"), "starttls",
             "none, starttls or tls: always verified by the relay's name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),

@@ -254,6 +254,11 @@ def test_set_changes_its_own_line_alone_and_says_where(tmp_path, here, text, wor
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+def test_set_says_what_is_rarely_meant_with_the_new_value(here):        # R63
+    said = here("config", "set", "core.budget", "10s", ini="[core]\ngrace = 5s\n").out
+    assert ("together: it sends nothing" in said, "[mail] from" in said) == (True, False), said
+
+
 @pytest.mark.parametrize("name, value", [    # R63
     ("mail.port", "abc"), ("core.lock", "database"), ("core.secret_key", "short"),
     ("retry_forwards.schedule", "61 * * * *"), ("check_domains.domain", "a.example"),
