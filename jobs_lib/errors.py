@@ -53,6 +53,10 @@ class Lost(DatabaseError):
     """The connection was lost, with its open transaction."""
 
 
+class Broken(DatabaseError):
+    """The file is damaged, or has no room; after its last `: ` the text says what to do."""
+
+
 class Conflict(Busy):
     """A deadlock, a lock wait or a time limit: done again, it may pass."""
 

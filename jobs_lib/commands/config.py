@@ -16,7 +16,7 @@ import sys
 from contextlib import suppress
 
 from jobs_lib import catalogue, folders
-from jobs_lib.config import load, option_named, options_of, settings
+from jobs_lib.config import option_named, options_of, settings
 from jobs_lib.config.files import DOTENV, ENVIRONMENT, FILE, parse_ini
 from jobs_lib.config.secrets import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
@@ -165,10 +165,10 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
             mode = stat.S_IMODE(os.stat(path).st_mode)
     folders.write(path, with_option(text, section, name, value), mode)
     session.console.report(f"[{section}] {name} = {mask(value)} ({config.path})")
-    known = {finding.what for finding in rarely_meant(config, jobs)}
-    for finding in rarely_meant(load(config.path, beside=""), jobs):
-        if finding.what not in known:
-            session.console.answer("\n".join(in_full(finding)))
+    for finding in sorted(
+            {*rarely_meant(config.changed(FILE, {(section, name): value}), jobs)}
+            - {*rarely_meant(config, jobs)}):
+        session.console.answer("\n".join(in_full(finding)))
     return OK
 
 

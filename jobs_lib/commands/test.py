@@ -76,10 +76,8 @@ def run(args, make_session, config_path) -> int:
 def _for_real(args, path: str, is_held) -> list[str]:
     """The same command, for real; then that for what the guard has held back, which `--yes`
     confirms once a real run has reported it."""
-    limit = ["--limit", str(args.limit)] if args.limit else []
-    sets = [word for value in args.set for word in ("--set", value)]
-    command = shlex.join(["test", args.job, "--live", *limit, *sets])
-    lines = [paint("dim", "  # for real"), f"  {program(path)} {command}"]
-    if is_held:
-        lines += [paint("dim", "  # and then what the guard holds back"), f"{lines[1]} --yes"]
-    return lines
+    options = [*(["--limit", str(args.limit)] if args.limit else []),
+               *(word for value in args.set for word in ("--set", value))]
+    real = f"  {program(path)} {shlex.join(['test', args.job, '--live', *options])}"
+    held = paint("dim", "  # and then what the guard holds back"), f"{real} --yes"
+    return [paint("dim", "  # for real"), real, *(held if is_held else ())]

@@ -31,7 +31,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
     for number, line in enumerate(text.split("\n"), 1):
         words = line.strip()
         name, equals, value = (part.strip() for part in words.partition("="))
-        if not words or words[0] in "#;":
+        if not words or words[0] in "#;" or (is_lost and words[0] != "["):
             continue
         if line[0] in " \t" and option:  # a value goes on
             values[option] = Written(f"{values[option].text}\n{words}", *values[option][1:])
@@ -41,8 +41,6 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
                 problems.append(f"{path} line {number}: a line that begins with [ ends with ]")
             else:
                 values = found.setdefault(section, {})
-        elif is_lost:
-            continue
         elif not (section and equals):
             option = ""
             wrong.append(str(number))
@@ -86,8 +84,8 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
 
 def shown_name(name: str) -> str:
     """An option's name; what cannot be one may be a part of a secret."""
-    is_name = name.replace(".", "", 1).isidentifier() and len(name) <= LONGEST_NAME
-    return name if is_name else "(no name)"
+    return (name if name.replace(".", "", 1).isidentifier() and len(name) <= LONGEST_NAME
+            else "(no name)")
 
 
 def read_text(path: str, problems: list[str]) -> str | None:

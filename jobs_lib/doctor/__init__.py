@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit, not_whole
+from jobs_lib.errors import Broken, ConfigError, Missing, Stopped, Unfit, not_whole
 from jobs_lib.output.findings import Finding, ok, problem, warning
 from jobs_lib.runner.limits import Alarm
 from jobs_lib.text import masking
@@ -25,24 +25,25 @@ class Reported(Exception):
 class Installation:
     """One installation: its configuration, its jobs, and its database where that can be had.
 
-    now     the present second in UTC
-    broken  why jobs cannot be loaded, a sentence each
+    now      the present second in UTC
+    broken   why jobs cannot be loaded, a sentence each
+    is_away  whether a finding says already that the database cannot be used
     """
 
     def __init__(self, session, jobs: list, broken: list[str]) -> None:
         self.config, self.ports, self.now = session.config, session.ports, session.ports.now()
         self.section, self.jobs, self.broken = self.config.section, jobs, broken
         self._database: Any = None
-        self._is_away = False
+        self.is_away = False
 
     def database(self):
         """The connection, made once. Reported after the first check that could not make it."""
-        if self._is_away:
+        if self.is_away:
             raise Reported
         if self._database is None:
-            self._is_away = True
+            self.is_away = True
             self._database = self.ports.connect(timeout=WAIT_SECONDS)
-            self._is_away = False
+            self.is_away = False
         return self._database
 
     def interrupted(self) -> None:
@@ -91,6 +92,11 @@ def _findings(check, installation: Installation) -> list[Finding]:
             level="problem"))
     except (Reported, ConfigError, Missing, Unfit):
         pass                         # a section, a table, the schema: its own check reports it
+    except Broken as error:
+        what, _, fix = str(error).rpartition(": ")
+        found = [problem(what, "Without its database no job runs.",
+                         f"{fix.capitalize()}: docs/failures.md says how.")]
+        installation.is_away = True     # no other check has to find the same
     except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
         found.append(_unfinished(check, not_whole(error) or f"{type(error).__name__}: {error}"))
     finally:
@@ -99,8 +105,7 @@ def _findings(check, installation: Installation) -> list[Finding]:
 
 
 def _unfinished(check, why: str) -> Finding:
-    name = check.__name__.replace("_", " ")
-    return warning(f"The check \"{name}\" did not finish: "
+    return warning(f"The check \"{check.__name__.replace('_', ' ')}\" did not finish: "
                    f"{masking.text(why)}",       # it may quote a row
                    "What it looks at is not known. Something may hang: a server, a disk.",
                    "Fix what else is found, and run `jobs.py doctor` again.")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from jobs_lib.database import stored
 from jobs_lib.database.schema import app_tables, fit, migrate, version
 from jobs_lib.engines import spool
-from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
+from jobs_lib.errors import Broken, DatabaseError, Missing, NotInstalled, Stopped
 from jobs_lib.output.findings import problem, run, warning
 
 from . import Reported
@@ -14,10 +14,10 @@ from . import Reported
 CREATED = ("created_at", "requested_at", "held_at", "quarantined_at")  # when a row was made
 NEWEST = 20  # rows of each table
 CLOCKS_DIFFER = timedelta(minutes=15)
-DOWN = "Correct host and port, or ask your host whether the server is up."
 # what to do, by what the error says
 FIXES = {
-    "(2003)": DOWN, "no database server": DOWN,
+    **dict.fromkeys(("(2003)", "no database server"),
+                    "Correct host and port, or ask your host whether the server is up."),
     "(1045)": "Correct user or password; encode % @ : / in them (docs/install.md).",
 }
 
@@ -28,6 +28,8 @@ def answers(installation):
         installation.database()
     except NotInstalled:
         raise Reported from None             # with the configuration
+    except Broken:
+        raise
     except (DatabaseError, Stopped) as error:
         what = str(error) if isinstance(error, DatabaseError) else "no database server answers"
         yield problem(what, "Without its database no job runs.", next(
@@ -43,6 +45,8 @@ def tables(installation):
     try:
         version.check(db)
         planned = migrate.plan(db)
+    except Broken:
+        raise
     except DatabaseError as error:
         yield problem(str(error), "Until then no job runs.", "Make a backup, then run `jobs.py "
                       "migrate`; or, where it is newer, install the newer bundle again.")
@@ -75,6 +79,8 @@ def writing(installation):
             version.writable(db, installation.now)
     except Missing:
         raise Reported from None             # by `tables`
+    except Broken:
+        raise
     except DatabaseError as error:
         yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
                       "Wait for the program that holds it, or let this user write: the file and "
@@ -91,8 +97,8 @@ def local_times(installation):
                             "LIMIT :newest", newest=NEWEST)
             moments = filter(None, (stored.time(row["moment"]) for row in rows))
             ahead[f"{db.name(name)}.{column}"] = max(moments, default=installation.now)
-    limit = installation.now + CLOCKS_DIFFER
-    if late := [name for name, moment in ahead.items() if moment > limit]:
+    if late := [name for name, moment in ahead.items()
+                if moment > installation.now + CLOCKS_DIFFER]:
         hours = (max(ahead.values()) - installation.now).total_seconds() / 3600
         yield problem(f"The newest rows are dated up to {hours:.1f} hours in the future: "
                       f"{', '.join(late)}",

@@ -1,5 +1,4 @@
-"""`doctor --json` on installations that are really broken: what it finds, how bad that is, and what
-it says to do."""
+"""`doctor --json` on installations that are broken: what it finds, how bad it is, what to do."""
 from __future__ import annotations
 
 import json
@@ -129,6 +128,14 @@ def held(it):
     it.holder.execute("BEGIN IMMEDIATE")
 
 
+def damaged(page: int):
+    def damage(it):
+        it.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        whole = (it.folder / "jobs.db").read_bytes()
+        (it.folder / "jobs.db").write_bytes(whole[:page * 4096].ljust(len(whole), b"x"))
+    return damage
+
+
 def sql(text: str):
     return lambda it: it.db.execute(text)
 
@@ -147,17 +154,14 @@ SITUATIONS = {
     "into a folder": (option("mail", transport="maildir"), "note", "mail is not sent",
                       "transport = smtp"),
     # files
-    "others look in": (mode("state", 0o755), "problem", "can be read by others (mode 755)",
-                       "chmod 700"),
+    "others look in": (mode("state", 0o755), "problem", "by others (mode 755)", "chmod 700"),
     "others read the mail": (mode("spool", 0o705), "problem", "[spool] dir", "chmod 700"),
     "others read the database": (mode("jobs.db", 0o604), "problem", "the database:", "chmod 600"),
-    "others read secrets": (mode("config.ini", 0o604), "problem", "config.ini can be read",
-                            "chmod 600"),
+    "others read secrets": (mode("config.ini", 0o604), "problem", "config.ini can", "chmod 600"),
     "others read .env": (lambda it: (it.configure(secret_key=None), (it.folder / ".env").write_text(
         f"JOBS_MAIL_SRS_SECRET={'k' * 40}\n"), (it.folder / ".env").chmod(0o604)), "problem",
         ".env can be read", "chmod 600"),
-    "others change the log": (mode("log", 0o777), "problem", "can be written by others",
-                              "chmod 700"),  # R71
+    "others change the log": (mode("log", 0o777), "problem", "by others", "chmod 700"),  # R71
     "others change the templates": (
         lambda it: ((it.folder / "texts").mkdir(), mode("texts", 0o777)(it),
                     it.configure("notifications", templates="texts")),
@@ -194,6 +198,10 @@ SITUATIONS = {
                             "let your app write these"),
     "a dead server": (option("core", database=f"mysql://me@127.0.0.1:{free_port()}/x"), "problem",
                       "(2003)", "ask your host whether the server is up"),
+    **{f"damaged from page {page}": (damaged(page), "problem", "is damaged", "Restore your backup")
+       for page in (0, 4, 20, 50)},
+    "no room": (sql("CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, "
+                    "'database or disk is full'); END"), "problem", "is full", "Make room"),
     # cron and runs
     "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has not come yet",
                         "config.ini crontab --install"),
@@ -266,7 +274,7 @@ def test_modules_that_are_not_of_this_version_are_named(upload, name, spoil, wor
 
 def test_half_an_upload_without_a_list_is_reported(upload):                                  # R65
     path = upload.script.parent / "jobs_lib" / "engines" / "preview.py"
-    path.write_bytes(path.read_bytes()[:700])
+    os.truncate(path, 700)
     assert any(f"{path}: cut off" in each["what"] for each in upload.found())
 
 

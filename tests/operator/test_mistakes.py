@@ -1,5 +1,5 @@
-"""Every mistake of an operator that has a message of its own: what was written or typed, what the
-program says, and how it ends. All of a configuration are listed at once, none shows a secret."""
+"""Every mistake of an operator that has a message of its own: what the program says of it, and how
+it ends. All of a configuration are listed at once, none shows a secret."""
 from __future__ import annotations
 
 import pytest

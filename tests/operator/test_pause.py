@@ -1,5 +1,4 @@
-"""`pause`, `resume` and `test`: cron leaves a paused job alone, taking it up again fires nothing
-old, and what a run would do is shown before it does it."""
+"""`pause`, `resume` and `test`: what is paused, what goes on, and what a run would do."""
 from __future__ import annotations
 
 import json
@@ -98,14 +97,6 @@ def test_a_narrow_table_cuts_no_id_and_no_time(service):       # R72
     out = service.run("test", "purge_notifications")
     assert f" {came[:16]}  {came[:16]}\n" in out
     assert [line for line in out.splitlines() if len(line) > 80 and "jobs.py" not in line] == []
-
-
-def test_the_commands_for_real_do_also_what_the_guard_holds_back(service):     # R79
-    service.run("demo", "--dir", "demo")
-    dry = ("--config", "demo/config.ini", "test", "purge_message_logs", "--set", "keep=14d")
-    printed = [line.partition("jobs.py ")[2] for line in service.run(*dry).splitlines()[-3::2]]
-    results = [service.run(*line.split()) for line in printed]
-    assert ["69 held" in results[0], "69 deleted" in results[1]] == [True, True], results
 
 
 def test_live_runs_for_real_and_ends_like_the_job_itself(forwards):

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, NotTaken, ReadOnly
+from jobs_lib.errors import Broken, Busy, DatabaseError, Duplicate, Missing, NotTaken, ReadOnly
 from jobs_lib.folders import new_file, owner_words
 from jobs_lib.records import namedtuple
 
@@ -175,11 +175,16 @@ def interrupt(raw, target) -> None:
     raw.interrupt()
 
 
+# {a part of its text: what to do then}
+BROKEN = {**dict.fromkeys(("malformed", "not a database"),
+                          "it is damaged, or another file: restore your backup"),
+          "disk is full": "make room on its disk, or in your quota",
+          "disk I/O error": "its disk is full, or fails: make room, or ask your host"}
 # {a part of SQLite's text: what is raised}. Python before 3.11 gives no error code.
 KINDS = {
     "is locked": Busy, "UNIQUE constraint failed": Duplicate, "constraint failed": NotTaken,
     "readonly database": ReadOnly, "no such table": Missing, "no such column": Missing,
-    " has no column named ": Missing,
+    " has no column named ": Missing, **dict.fromkeys(BROKEN, Broken),
 }
 
 
@@ -193,8 +198,8 @@ def translated(error: sqlite3.Error, target: File) -> DatabaseError:
         text += MIGRATE
     elif kind is ReadOnly or "unable to open" in text:
         text += f": {_cause(target.path)}"
-    elif "malformed" in text or "not a database" in text:
-        text += ": it is damaged, or another file: restore your backup"
+    elif kind is Broken:
+        text += f": {next(words for part, words in BROKEN.items() if part in text)}"
     return kind(f"{target.path}: {text}")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from jobs_lib.errors import DatabaseError, JobsError
+from jobs_lib.errors import Broken, DatabaseError, JobsError
 from jobs_lib.folders import VERSION
 from jobs_lib.records import namedtuple
 from jobs_lib.text import masking
@@ -70,10 +70,14 @@ def look(db) -> list[Finding]:
         # what is tried there might stay
         unsafe |= {each.table for each in lasting} | {
             name for name in bases if not bases[name] or bases[name] - engines.keys()}
-    with suppress(DatabaseError):  # without it no job can run, and nothing can be tried
+    try:
         db.execute("UPDATE {meta} SET value = value WHERE 1 = 0")
         for name in (name for name in there if name not in unsafe):
             found += [Finding(name, *each) for each in probe.look(db, name, there[name])]
+    except Broken:
+        raise
+    except DatabaseError:  # without it no job can run, and nothing can be tried
+        pass
     return found
 
 

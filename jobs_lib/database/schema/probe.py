@@ -6,12 +6,21 @@ CHECKs, triggers, views, rights. A table without rows is asked by statements tha
 """
 from __future__ import annotations
 
-from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
+from jobs_lib.errors import (
+    Broken,
+    Busy,
+    Conflict,
+    DatabaseError,
+    Duplicate,
+    Lost,
+    Missing,
+    ReadOnly,
+)
 
 from .tables import references, table, words_of
 
 SILENT = (Conflict, Missing)  # errors that say nothing of the table
-NOBODY = (Busy, Lost, ReadOnly)  # or of any
+NOBODY = (Broken, Busy, Lost, ReadOnly)  # or of any
 LARGE = ("blob", "text", "json")  # not read, unless jobs write them
 TIMES = ("time", "now", "date")
 TIME, HEX = "2026-11-24 15:05:07", "0123456789abcdef"
