@@ -95,8 +95,7 @@ VARIANTS = (
     Variant("all_at_once", "sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'",
             odd_types, tables=RESERVED),
     Variant("triggers", after=triggers()), Variant("cascade", after=foreign_keys()),
-    Variant("views", after=VIEWS),
-)
+    Variant("views", after=VIEWS))
 
 
 @pytest.fixture(scope="module")

@@ -104,8 +104,7 @@ HARMLESS = (
     ("CREATE TABLE drafts (login BIGINT, FOREIGN KEY (login) REFERENCES app_sessions (id) ON "
     "DELETE CASCADE)"),
     ("CREATE TABLE settings (user_id BIGINT, FOREIGN KEY (user_id) REFERENCES app_users (id) ON "
-    "DELETE CASCADE)"),
-)
+    "DELETE CASCADE)"))
 TRIGGER = "; CREATE TRIGGER kept BEFORE DELETE ON app_sessions "
 KEPT = {"sqlite": "BEGIN SELECT RAISE(ABORT, 'sessions are kept'); END",
         "mysql": "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'sessions are kept'"}

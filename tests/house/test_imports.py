@@ -23,8 +23,7 @@ LAYERS = (
     ("jobs_lib.config",),
     ("jobs_lib.database", "jobs_lib.ports", "jobs_lib.workers"),
     ("jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.errors", "jobs_lib.folders",
-     "jobs_lib.quick_import", "jobs_lib.records", "jobs_lib.schedule", "jobs_lib.text"),
-)
+     "jobs_lib.quick_import", "jobs_lib.records", "jobs_lib.schedule", "jobs_lib.text"))
 LEAVES = LAYERS[-1]
 FEATURES = "jobs_lib.features."
 # What every feature may import beside it (`queues` has all of them as data), and what some may;

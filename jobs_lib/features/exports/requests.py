@@ -238,10 +238,10 @@ class Requests(Work):
             return self._is_ready(row)  # by a COMMIT whose answer was lost
         if user is None or user["status"] != "active":
             return False
-        # the next run ends them
+        # the next run ends them; the token, also where this clock is ahead of their time
         ctx.db.execute(
-            "UPDATE {export_requests} SET expires_at = :now "
-            "WHERE user_id = :user AND status = 'ready' AND expires_at > :now",
+            "UPDATE {export_requests} SET token_hash = NULL, expires_at = CASE WHEN expires_at > "
+            ":now THEN :now ELSE expires_at END WHERE user_id = :user AND status = 'ready'",
             user=user["id"], now=now)
         token, expires = secrets.token_urlsafe(), now + ctx.section("export").keep
         self.settle(

@@ -22,8 +22,7 @@ from tests.support.product import (
     is_in,
     is_public,
     parse,
-    public_addresses,
-)
+    public_addresses)
 
 # Addresses that nobody may be made to call, retyped from the sources named beside them.
 
@@ -117,8 +116,7 @@ REFUSED_URLS = (
     "http://" + "a" * 64 + ".example/", "http://" + "a." * 127 + "aa/", "http://a%2eexample/",
     "http://%31%32%37.0.0.1/", "http://a\x00.example/", "http://a\u200b.example/",
     "http://\ud800.example/", "http://a,b.example/", "http://a$b.example/", "http://*/",
-    "http://a.example/" + "x" * 2000,
-)
+    "http://a.example/" + "x" * 2000)
 
 
 def post(url: str, *allowed: str):

@@ -75,7 +75,8 @@ class Exports(Rule):
 
 def _is_open(step, row: dict) -> bool:
     """Whether it may be downloaded by the time of the host, which ends its time before its file."""
-    return row["status"] == "ready" and seconds(row["expires_at"]) > step.ended + max(0, step.skew)
+    until = step.ended + max(0, step.skew)
+    return row["status"] == "ready" and row["token_hash"] and seconds(row["expires_at"]) > until
 
 
 RULES = (Exports,)

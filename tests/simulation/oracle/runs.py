@@ -67,7 +67,8 @@ class Commands(Rule):
         if wrong or (step.code >= 0 and step.code not in CODES):
             yield f"{typed} ended with {step.code}: {step.printed}"
         if step.code == 0 and (failed := [row["job"] for row in step.new("job_runs").values()
-                                          if row["status"] in ("failed", "timeout")]):
+                                          if row["status"] in ("failed", "timeout")
+                                          and row["trigger_type"] in ("scheduled", "manual")]):
             yield f"{typed} ended with 0, and {failed} failed"
         if (step.code == 1 and not step.trouble and step.words[0] not in MAY_FIND
                 and step.began - step.quiet_since > HOUR):
