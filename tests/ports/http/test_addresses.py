@@ -22,7 +22,8 @@ from tests.support.product import (
     is_in,
     is_public,
     parse,
-    public_addresses)
+    public_addresses,
+)
 
 # Addresses that nobody may be made to call, retyped from the sources named beside them.
 
