@@ -51,15 +51,26 @@ def names() -> list[str]:
     return modules(__import__(JOBS, fromlist=["__path__"]).__path__)
 
 
-def load(name: str) -> Job:
-    """The job of that name, importing its module alone.
+def missing(known) -> list[str]:
+    """A sentence for each of these jobs whose file is not there. `known`: names."""
+    return [f"jobs_lib/jobs/{name}.py is missing: upload it again"
+            for name in sorted(known) if name not in names()]
 
-    Raises UsageError, with the nearest name, if there is none, and JobsError for a file that cannot
-    be loaded.
-    """
+
+def left_out(name: str) -> str:
+    """The same of a name that crontab.txt has, with its line for each job; "" of any other."""
+    from linecache import getlines  # [] of a file that cannot be read
+    is_job = any(line.endswith(f"jobs.py {name} --scheduled\n")
+                 for line in getlines(os.path.join(os.path.dirname(__file__), "../crontab.txt")))
+    return "".join(missing([name] * is_job))
+
+
+def load(name: str) -> Job:
+    """The job of that name, importing its module alone. UsageError, with the nearest name, if there
+    is none; JobsError for a file that cannot be loaded."""
     if name not in names():
-        raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` "
-                         "shows every job)")
+        raise UsageError(left_out(name) or f"there is no job {name!r}"
+                         f"{did_you_mean(name, names())} (`jobs.py list` shows every job)")
     return _load(name)
 
 

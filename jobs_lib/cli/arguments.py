@@ -74,8 +74,9 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         command.arguments(parser)
         return command.run(parser.parse_args(rest), make_session, config_path)
     if name not in catalogue.names():
-        near = did_you_mean(name, catalogue.names() + commands.names())
-        raise UsageError(f"there is no job or command {name!r}{near} (`jobs.py --help` shows them)")
+        raise UsageError(catalogue.left_out(name) or f"there is no job or command {name!r}"
+                         f"{did_you_mean(name, catalogue.names() + commands.names())} "
+                         "(`jobs.py --help` shows them)")
     job = catalogue.load(name)
     # a run need not fold texts that nobody reads
     asked = "-h" in rest or "--help" in rest

@@ -67,7 +67,8 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
     """ConfigError with every mistake; warnings alone are no failure. As JSON: path, errors,
     warnings."""
     config = session.config
-    wrong = [*broken, *(finding.what for finding in mistakes(config, jobs))]
+    wrong = [*broken, *filter(None, map(catalogue.left_out, config.layers[FILE])),
+             *(finding.what for finding in mistakes(config, jobs))]
     warned = rarely_meant(config, jobs)
     if as_json:
         session.console.document({"path": config.path, "errors": wrong,
@@ -88,7 +89,7 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     """Print what holds, also where something is wrong with it; that ends as ConfigError."""
     names = [*settings.SECTIONS, *(job.name for job in jobs), settings.TABLES]
     if section is not None and section not in names:
-        raise UsageError("config show: there is no section "
+        raise UsageError(catalogue.left_out(section) or "config show: there is no section "
                          f"[{section}]{did_you_mean(section, names)}")
     config = session.config
     found = {name: {option: value for option, declared in options_of(name).items()

@@ -104,7 +104,7 @@ def _check(session) -> int:
     from jobs_lib.doctor import Installation, database
     from jobs_lib.output.findings import in_full
 
-    found = [*database.tables(Installation(session, catalogue.load_all([]), []))]
+    found = [*database.tables(Installation(session, catalogue.load_all([])))]
     for finding in found:
         session.console.answer("\n".join(in_full(finding)))
     if not found:

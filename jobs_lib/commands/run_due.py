@@ -86,15 +86,14 @@ class _Tick:
         self.results: list[dict] = []
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the ping reports
-        self.problems: list[str] = []   # of the configuration of single jobs
+        self.problems: list[str] = []   # of single jobs: no other is stopped
 
     def run(self) -> tuple[list[dict], int]:
         """Run what is due; returns (outcomes, exit code)."""
-        broken: list[str] = []  # a job's broken file stops no other
-        jobs = catalogue.load_all(broken)
-        found, problems = slots.due_slots(self.config, self.ports, jobs)
+        jobs = catalogue.load_all(self.problems)
+        found, problems, others = slots.due_slots(self.config, self.ports, jobs)
         launch.end_outages(self.session, NAME)
-        self.problems = broken + problems
+        self.problems += catalogue.missing(others) + problems
         if not (found or self.problems):
             self.console.say("nothing is due")
         if mine := self._without_workers(found):

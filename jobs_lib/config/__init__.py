@@ -219,7 +219,9 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
     known = known_sections()
     problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} "
-                 f"({path})" for section in ini if section not in known]
+                 f"({path})" for section in ini
+                 # the section of a job whose file is missing is no mistake
+                 if section not in known and not catalogue.left_out(section)]
     layers = {
         SET: {},
         ENVIRONMENT: _by_section(known, {
@@ -254,15 +256,16 @@ def options_of(section: str) -> dict:
     if section == settings.TABLES:
         from jobs_lib.database.schema import NAMES
         return dict.fromkeys(NAMES, TABLE_NAME)
-    is_job = section in catalogue.names()
-    return settings.job_options(catalogue.load(section)) if is_job else {}
+    return (settings.job_options(catalogue.load(section))
+            if section in catalogue.names() else {})
 
 
 def option_named(section: str, name: str) -> Option:
     """What is known of it; UsageError, with the nearest name, for what there is not."""
     known = options_of(section)
     if not known:
-        raise UsageError(f"there is no section [{shown_name(section)}]"
+        raise UsageError(catalogue.left_out(section)
+                         or f"there is no section [{shown_name(section)}]"
                          f"{did_you_mean(section, known_sections())}")
     if name not in known:
         raise UsageError(f"[{section}] has no option {shown_name(name)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs_lib.errors import Broken, ConfigError, Missing, Stopped, Unfit, not_whole
+from jobs_lib.errors import Broken, ConfigError, Missing, Stopped, Unfit, UsageError, not_whole
 from jobs_lib.output.findings import Finding, ok, problem, warning
 from jobs_lib.runner.limits import Alarm
 from jobs_lib.text import masking
@@ -26,13 +26,12 @@ class Installation:
     """One installation: its configuration, its jobs, and its database where that can be had.
 
     now      the present second in UTC
-    broken   why jobs cannot be loaded, a sentence each
     is_away  whether a finding says already that the database cannot be used
     """
 
-    def __init__(self, session, jobs: list, broken: list[str]) -> None:
+    def __init__(self, session, jobs: list) -> None:
         self.config, self.ports, self.now = session.config, session.ports, session.ports.now()
-        self.section, self.jobs, self.broken = self.config.section, jobs, broken
+        self.section, self.jobs = self.config.section, jobs
         self._database: Any = None
         self.is_away = False
 
@@ -90,8 +89,8 @@ def _findings(check, installation: Installation) -> list[Finding]:
         installation.interrupted()
         found.append(_unfinished(check, f"no answer within {CHECK_SECONDS:.0f} s")._replace(
             level="problem"))
-    except (Reported, ConfigError, Missing, Unfit):
-        pass                         # a section, a table, the schema: its own check reports it
+    except (Reported, ConfigError, UsageError, Missing, Unfit):
+        pass                         # a section, a job, a table: its own check reports it
     except Broken as error:
         what, _, fix = str(error).rpartition(": ")
         found = [problem(what, "Without its database no job runs.",

@@ -8,8 +8,9 @@ from jobs_lib.folders import SCRIPT, program
 from jobs_lib.output.findings import of_incident, problem, run, warning
 
 RECENT = timedelta(days=2)
-# of monitoring: what other checks find, and the key of one
+# of monitoring: what other checks find, and the keys of two
 FOUND_HERE, CRON = ("configuration", "installation"), "late:cron"
+FILES = "configuration:jobs_lib/jobs"
 
 
 def cron(installation):
@@ -59,7 +60,7 @@ def two_installations(installation):
 def incidents(installation):
     """Nothing else needs you, as `status` has it."""
     for each in _status(installation)["incidents"]:
-        if each["kind"] not in FOUND_HERE and each["key"] != CRON:
+        if each["key"] == FILES or (each["kind"] not in FOUND_HERE and each["key"] != CRON):
             finding = of_incident(each)
             # to run `doctor` is no advice here
             yield finding._replace(fix="") if finding.fix.endswith(" doctor") else finding

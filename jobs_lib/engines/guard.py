@@ -150,9 +150,12 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
         confirmed = _part(memory, "confirmed")
         for name in {*_part(memory, "held"), *confirmed}:
             if name in KINDS or (name == QUEUED and job in queues):  # else of `kept`
+                try:
+                    values = _values(options_of(job), now)
+                except JobsError:  # that job does not run until its file or section is corrected
+                    continue
                 count, known, limit, _ = _look(
-                    db, _kind(name, queues.get(job)), _values(options_of(job), now),
-                    confirmed.get(name, 0))
+                    db, _kind(name, queues.get(job)), values, confirmed.get(name, 0))
                 memory = remember(
                     db, job, memory, now,
                     held={name: None} if count - known <= limit else {},

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from jobs_lib.engines import due as engine
 from jobs_lib.engines.due import Queue, is_idle
-from jobs_lib.errors import ConfigError
+from jobs_lib.errors import JobsError
 
 from .notifications import REQUIRED
 
@@ -117,7 +117,7 @@ def other_mail(ctx, queue: Queue):
 def _is_due(ctx, other: Queue) -> bool:
     try:
         options = ctx.options_of(other.job)
-    except ConfigError:  # that job does not run until its options are corrected
+    except JobsError:  # that job does not run until its file or section is corrected
         return False
     if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job",
                                            job=other.job):

@@ -81,8 +81,8 @@ class Facts:
                     section = problem.partition("]")[0].strip("[")
                     mistakes, jobs = wrong.setdefault(section, ({}, {}))
                     mistakes[problem] = jobs[job.name] = True
-        for each in broken:
-            self._cannot_use("jobs_lib/jobs", each)
+        if broken := [*broken, *catalogue.missing(self.states.keys() - self.jobs)]:
+            self._cannot_use("jobs_lib/jobs", "; ".join(broken))
         for section, (mistakes, jobs) in wrong.items():
             self._cannot_use(section, "; ".join(mistakes), jobs)
         readers = [job.name for job in usable

@@ -126,16 +126,33 @@ def test_a_package_that_is_missing_has_a_way_to_it_that_is_there(upload):       
     fixes(f"run it with {python} jobs.py, or move its settings into config.ini")
 
 
-def test_a_broken_job_file_is_reported_and_stops_no_other(upload):              # R65
+@pytest.mark.parametrize("name", ["purge_failed_emails", "retry_forwards", "check_jobs"])
+def test_a_job_file_that_is_broken_or_missing_is_reported_and_stops_no_other(upload, name):  # R65
     upload("migrate")
-    path = upload.folder / "jobs_lib" / "jobs" / "purge_failed_emails.py"
-    path.write_bytes(path.read_bytes() + b"job = purge(\n")       # the upload ended there
-    for words in ("run-due", "purge_failed_emails"):
-        answer = upload(words)
-        assert (answer.code, answer.err.count("\n"), f"{path} line " in answer.err) == (1, 1, True)
-        assert answer.err.endswith("upload it again\n")
-    assert upload("retry_forwards").code == 0
-    assert "retry_forwards" in upload("list").out
+    upload.ini((upload.folder / "config.ini").read_text() + f"[{name}]\nbudget = 3m\n")
+    upload.url = f"sqlite:///{upload.folder}/var/jobs.db"
+    upload.db.execute("UPDATE {job_state} SET due_after = '2020-01-01 00:00:00'")
+    upload.db.execute("UPDATE {job_state} SET last_options = :confirmed WHERE job = :job", job=name,
+                      confirmed='{"confirmed": {"queued": 9}}')
+    path = upload.folder / "jobs_lib" / "jobs" / f"{name}.py"
+    words = f"jobs_lib/jobs/{name}.py is missing: upload it again"
+    if name == "purge_failed_emails":                             # the upload ended in it
+        path.write_bytes(path.read_bytes() + b"job = purge(\n")
+        words = upload(name).err[len("jobs.py: "):].strip()
+        assert (f"{path} line " in words, words[-17:]) == (True, ": upload it again")
+    else:
+        path.unlink()
+    for printed in (f"jobs.py run-due: {words}\n", ""):           # once, then daily
+        assert upload("run-due")[::2] == (1, printed)
+    for command in (name, f"pause {name}", "config check", f"config set {name}.budget 2m"):
+        answer = upload(*command.split())
+        assert (answer.code > 0, answer.err) == (True, f"jobs.py: {words}\n"), command
+    found = [each["error"] for each in upload.json("status", code=1)["incidents"]]
+    found += [each["why"] for each in upload.json("doctor", code=1) if ".py" in each["why"]]
+    assert (found[0], len(found), words in found[1]) == (words, 2, True)
+    alerted = upload.db.value("SELECT error FROM {alerts} WHERE kind = 'configuration'")
+    assert alerted == (None if name == "check_jobs" else words)
+    assert " ok " in upload.run("history", "send_notifications")
     (upload.folder / "_sqlite3.py").write_text("raise ImportError('none', name='_sqlite3')\n")
     assert "this Python lacks a part of its own (none): use another" in upload("list").err
 
@@ -151,6 +168,6 @@ def test_half_of_a_file_is_one_sentence(upload, words, name, end):              
     text = path.read_text()
     path.write_text(text[:text.rindex(end) + (end == "(")])
     answer = upload(words)
-    assert (answer.code, answer.err.count("\n")) == (1, 1)
-    assert ("not whole" in answer.err, answer.err[-16:]) == (True, "upload it again\n")
+    assert answer.code == 1
+    assert re.fullmatch(".*not whole.*: upload it again\n", answer.err)
     assert end != "(" or f"{path}" in answer.err

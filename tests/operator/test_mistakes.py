@@ -118,9 +118,8 @@ def test_a_wrong_value_says_what_is_expected(here, line):      # R63
     section, _, line_of_it = line.partition(".")
     answer = here("config", "check", ini=f"[{section}]\n{line_of_it}\n")
     assert answer.code == 78, answer
-    assert VALUES[line] in answer.err
-    assert f"[{section}] " in answer.err
-    assert line_of_it.partition(" =")[0] in answer.err
+    for words in (VALUES[line], f"[{section}] ", line_of_it.partition(" =")[0]):
+        assert words in answer.err
     assert SECRET not in answer.err
 
 
@@ -136,8 +135,7 @@ def test_wrong_words_are_one_sentence_with_the_nearest_right_ones(here, sqlite_u
     answer = here(*words.split(" "))
     assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1), answer
     assert answer.err.startswith("jobs.py: ")
-    assert WORDS[words] in answer.err
-    assert SECRET not in answer.err
+    assert (WORDS[words] in answer.err, SECRET in answer.err) == (True, False), answer
 
 
 def test_all_mistakes_are_listed_together_with_their_places(line):          # R63
@@ -149,8 +147,7 @@ def test_all_mistakes_are_listed_together_with_their_places(line):          # R6
     assert (answer.code, head) == (78, "jobs.py: 8 problems in the configuration:")
     for words in (f"({path} line 2)", f"({path} line 3)", f"({path} line 5)", "line 6: expected",
                   f"[nonsense]: there is no such section ({path})", f"({path} line 9)",
-                  "/.env line 1)",
-                  "(environment variable JOBS_MAIL_PER_HOUR)"):
+                  "/.env line 1)", "(environment variable JOBS_MAIL_PER_HOUR)"):
         assert len([each for each in said if words in each]) == 1, (words, said)
     assert SECRET not in answer.err
     # a mistake in [core] stops everything
@@ -169,9 +166,7 @@ def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, here, sqlite_ur
                   ["retry_forwards", "--set"], ["history", "--limit"], ["help"], []):
         answer = ask(*words, odd, *(["list"] if words == ["--config"] else []))
         assert (answer.code in (1, 2, 78), answer.out) == (True, ""), words
-        assert "Traceback" not in answer.err
-        assert answer.err.count("\n") == 1
-        assert len(answer.err) < 1000
+        assert (answer.err.count("\n"), len(answer.err) < 1000) == (1, True)
 
 
 @pytest.mark.parametrize("words", ["run-due", "list", "config check"])
