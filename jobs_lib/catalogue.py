@@ -44,8 +44,6 @@ def declare(**declared):
     return lambda run: Job(run=run, name=run.__module__.rpartition(".")[2], **declared)
 
 
-# The files
-
 def names() -> list[str]:
     """Every job's name, sorted; no module is loaded for it."""
     return modules(__import__(JOBS, fromlist=["__path__"]).__path__)
@@ -60,9 +58,9 @@ def missing(known) -> list[str]:
 def left_out(name: str) -> str:
     """The same of a name that crontab.txt has, with its line for each job; "" of any other."""
     from linecache import getlines  # [] of a file that cannot be read
-    is_job = any(line.endswith(f"jobs.py {name} --scheduled\n")
-                 for line in getlines(os.path.join(os.path.dirname(__file__), "../crontab.txt")))
-    return "".join(missing([name] * is_job))
+    return "".join(missing(
+        name for line in getlines(os.path.join(os.path.dirname(__file__), "../crontab.txt"))
+        if f" {name} --scheduled\n" in line))
 
 
 def load(name: str) -> Job:
@@ -100,6 +98,5 @@ def load_all(broken: list[str] | None = None) -> list[Job]:
 
 def modules(folders) -> list[str]:
     """The names of the modules in a package's folders, sorted."""
-    files = (file for folder in folders for file in os.listdir(folder))
-    return sorted(file[:-3] for file in files if file.endswith(".py") and file[0] != "_"
-                  and file[:-3].isidentifier())
+    return sorted(file[:-3] for folder in folders for file in os.listdir(folder)
+                  if file.endswith(".py") and file[0] != "_" and file[:-3].isidentifier())

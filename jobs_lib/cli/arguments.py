@@ -100,9 +100,9 @@ def job_options(parser) -> None:
 
 def _about(job) -> str:
     """A job's docstring, and when it runs."""
-    facts = [("when", job.schedule),
-             ("priority", job.priority), ("at most", f"{job.budget} a run")]
-    return f"{job.doc}\n\n" + "\n".join(pairs(facts, width()))
+    return f"{job.doc}\n\n" + "\n".join(pairs(
+        [("when", job.schedule), ("priority", job.priority),
+         ("at most", f"{job.budget} a run")], width()))
 
 
 def _options(job) -> str:
@@ -142,5 +142,4 @@ def overview() -> str:
 
 
 def _first_sentence(name: str) -> str:
-    doc = commands.load(name).__doc__ or ""
-    return " ".join(doc.split()).partition(". ")[0].rstrip(".")
+    return " ".join((commands.load(name).__doc__ or "").split()).partition(". ")[0].rstrip(".")

@@ -9,8 +9,8 @@ from jobs_lib.output.findings import of_incident, problem, run, warning
 
 RECENT = timedelta(days=2)
 # of monitoring: what other checks find, and the keys of two
-FOUND_HERE, CRON = ("configuration", "installation"), "late:cron"
-FILES = "configuration:jobs_lib/jobs"
+FOUND_HERE = ("configuration", "installation")
+CRON, FILES = "late:cron", "configuration:jobs_lib/jobs"
 
 
 def cron(installation):

@@ -54,8 +54,8 @@ def due_slots(config, ports, jobs) -> tuple[list[Due], list[str], set[str]]:
 def slot_of(config, ports, job):
     """As `prepare_slot`, for this job alone."""
     db = _database(ports)
-    state = db.row(f"{STATE} WHERE job = :job", job=job.name)
-    return prepare_slot(config, job, db, ports.now(), state)
+    return prepare_slot(config, job, db, ports.now(),
+                        db.row(f"{STATE} WHERE job = :job", job=job.name))
 
 
 def _database(ports):

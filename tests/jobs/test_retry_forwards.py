@@ -242,9 +242,6 @@ def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, f
     assert row(bench, 1)["last_error"].endswith("(UnicodeError: a byte that is no letter)")
 
 
-
-
-
 def test_a_failure_is_reported_also_where_each_run_ends_at_a_limit(bench, forward):          # R84
     bench.config(mail={"per_hour": 1})
     forward(1, envelope_to="no address"), forward(2, destination_id=0), forward(3)      # R67: none

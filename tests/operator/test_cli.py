@@ -53,8 +53,7 @@ def test_help_begins_with_what_it_does_and_needs_no_configuration(here, name):
 def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
     path, other = Shell(tmp_path).ini("[mail]\nport = 26\n"), Shell(tmp_path / "other")
     other.folder.mkdir()
-    for words in (f"--config {path} config show", f"config show --config={path}",
-                  f"config --config {path} show"):
+    for words in (f"--config {path} config show", f"config --config={path} show"):
         assert "port = 26" in other(*words.split()).out
     assert "port = 26" in other("config", "show", JOBS_CONFIG=str(path)).out
 
@@ -139,7 +138,7 @@ def test_a_job_file_that_is_broken_or_missing_is_reported_and_stops_no_other(upl
     if name == "purge_failed_emails":                             # the upload ended in it
         path.write_bytes(path.read_bytes() + b"job = purge(\n")
         words = upload(name).err[len("jobs.py: "):].strip()
-        assert (f"{path} line " in words, words[-17:]) == (True, ": upload it again")
+        assert re.search(f"{path} line .*: upload it again$", words)
     else:
         path.unlink()
     for printed in (f"jobs.py run-due: {words}\n", ""):           # once, then daily
@@ -147,11 +146,9 @@ def test_a_job_file_that_is_broken_or_missing_is_reported_and_stops_no_other(upl
     for command in (name, f"pause {name}", "config check", f"config set {name}.budget 2m"):
         answer = upload(*command.split())
         assert (answer.code > 0, answer.err) == (True, f"jobs.py: {words}\n"), command
-    found = [each["error"] for each in upload.json("status", code=1)["incidents"]]
-    found += [each["why"] for each in upload.json("doctor", code=1) if ".py" in each["why"]]
-    assert (found[0], len(found), words in found[1]) == (words, 2, True)
-    alerted = upload.db.value("SELECT error FROM {alerts} WHERE kind = 'configuration'")
-    assert alerted == (None if name == "check_jobs" else words)
+    for command in ("status", "doctor"):
+        assert upload.run(command, "--json", code=1).count(words) == 1
+    assert upload.db.value("SELECT error FROM {alerts}") == (None if name == "check_jobs" else words)
     assert " ok " in upload.run("history", "send_notifications")
     (upload.folder / "_sqlite3.py").write_text("raise ImportError('none', name='_sqlite3')\n")
     assert "this Python lacks a part of its own (none): use another" in upload("list").err

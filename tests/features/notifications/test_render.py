@@ -109,9 +109,6 @@ VALUES = {"name": "Jo & <Co>", "none": None, "empty": "", "zero": 0, "yes": True
 PARTS = {"greeting": "Hello {{name}},\n"}
 
 
-
-
-
 @pytest.mark.parametrize("source, filled", [
     ("a {{name}} b", "a Jo & <Co> b"),
     ("{{ name }}{{  two}}", "Jo & <Co>two lines"),
