@@ -10,7 +10,7 @@ from jobs_lib.output.findings import of_incident, problem, run, warning
 RECENT = timedelta(days=2)
 # of monitoring: what other checks find, and the keys of two
 FOUND_HERE = ("configuration", "installation")
-CRON, FILES = "late:cron", "configuration:jobs_lib/jobs"
+CRON, FILES = "late:cron", "configuration:a job's file"
 
 
 def cron(installation):

@@ -82,7 +82,7 @@ class Facts:
                     mistakes, jobs = wrong.setdefault(section, ({}, {}))
                     mistakes[problem] = jobs[job.name] = True
         if broken := [*broken, *catalogue.missing(self.states.keys() - self.jobs)]:
-            self._cannot_use("jobs_lib/jobs", "; ".join(broken))
+            self._cannot_use("a job's file", "; ".join(broken))
         for section, (mistakes, jobs) in wrong.items():
             self._cannot_use(section, "; ".join(mistakes), jobs)
         readers = [job.name for job in usable
