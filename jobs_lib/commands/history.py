@@ -37,8 +37,9 @@ def run(args, make_session, config_path) -> int:
         session.console.document(runs)
         return OK
     if not runs:
-        session.console.report(f"No run {f'of {name} ' if name else ''}yet. `jobs.py "
-                             f"{name or 'run-due'}` makes one.")
+        session.console.report(f"No run {f'of {name} ' if name else ''}yet. "
+                               + (f"`jobs.py {name}` makes one." if name else
+                                  "`jobs.py list` shows when each job is due."))
         return OK
     from jobs_lib.output.layout import Screen
     from jobs_lib.output.listing import history as table

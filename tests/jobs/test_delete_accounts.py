@@ -388,6 +388,9 @@ def test_many_at_once_wait_and_make_the_run_fail_after_a_week(bench):     # R79:
     bench.now = bench.ahead(days=7)
     assert "stopped by the guard for 7 days: 60 of 100 accounts" in bench.fails(JOB)
     assert len(bench.ids("sessions")) == 1
+    bench.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL")
+    assert "held" not in bench.run(JOB)             # put right, it is over with the next run
+    assert json.loads(bench.command("queue", "deletions", "--json"))["holds"] == []
 
 
 # After a backup was put back

@@ -154,8 +154,7 @@ def test_a_removed_one_takes_its_tokens_along_and_leaves_an_audit_row(owned):
     "UPDATE {destinations} SET verified_at = '2026-11-24 14:00:00' WHERE id = 1",
     "INSERT INTO {alias_destinations} (alias_id, destination_id) VALUES (7, 1)",
     ("INSERT INTO {failed_emails} (user_id, alias_id, destination_id, envelope_to, raw_path, "
-     "created_at) VALUES (1, 1, 1, 'a@b.example', 'x', '2026-11-24 14:00:00')"),
-])
+     "created_at) VALUES (1, 1, 1, 'a@b.example', 'x', '2026-11-24 14:00:00')")])
 def test_what_is_verified_used_or_awaited_stays(owned, change, is_meanwhile):
     owned.table("destinations", [destination(owned, id, 90, warned=5) for id in (1, 2)])
     owned.table("failed_emails", [{"destination_id": 2, "status": "sent"}])

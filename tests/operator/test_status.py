@@ -42,7 +42,7 @@ def test_a_new_installation_has_no_incident_and_every_job_in_a_line(service):
     assert lines[0].split() == ["JOB", "WHEN", "LAST", "AGO", "NEXT"]
     assert [text.split()[0] for text in lines[1:]] == JOBS == list(jobs(service, "list"))
     assert max(map(len, lines)) <= 80
-    assert service.run("history") == "No run yet. `jobs.py run-due` makes one.\n"
+    assert service.run("history") == "No run yet. `jobs.py list` shows when each job is due.\n"
     assert service.json("history") == []
     service.job(JOB)
     assert service.json("history")[0]["job"] == JOB

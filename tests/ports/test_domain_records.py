@@ -52,8 +52,7 @@ CASES = [
     ("dmarc", "", "missing"),
     ("dmarc", f'{DMARC}\n_dmarc TXT "v=DMARC1; p=reject"', "two_records"),
     ("dmarc", '_dmarc TXT "v=DMARC12; p=none"', "missing"),
-    ("dmarc", '@ TXT "v=DMARC1; p=none"', "missing"),
-]
+    ("dmarc", '@ TXT "v=DMARC1; p=none"', "missing")]
 REQUIRED = ("ownership", "mx")
 
 

@@ -84,8 +84,7 @@ def test_an_answer_counts_before_the_body_is_read():     # R41
     (b"HTTP/1.0 200\n\nbare line ends", "bare line ends"),
     (OK + b"no colon\r\n: empty\r\n\r\nodd headers", "odd headers"),
     (OK + b"\r\n\x1b[31mred\x00\r\nnext\xff\xe2\x80\xae", "[31mred next\ufffd"),
-    (OK + b"\r\n" + "ü".encode() * 3000, "ü" * (EXCERPT // 2)), (OK, ""),
-])
+    (OK + b"\r\n" + "ü".encode() * 3000, "ü" * (EXCERPT // 2)), (OK, "")])
 def test_an_answer_is_read_as_far_as_it_is_one_and_kept_printable(answer, excerpt):     # R43
     with Web(answer) as web:
         found = post(f"http://127.0.0.1:{web.port}/")
