@@ -45,8 +45,8 @@ class Copies(Rule):
         for name, table in QUEUES.items():
             for id, row in step.after[table].items():
                 seen = step.before[table].get(id) or {"status": "", "uncertain": 0}
-                # begun and, by a worker's next run, recovered in one step
                 lost = row["uncertain"] == 1 > seen["uncertain"] and seen["status"] != "sending"
+                lost = lost and "killed" in row["last_error"]   # and found by a worker's next run
                 if lost or (row["status"] == "sending" and row != seen):
                     in_the_air.append(f"{name}-{id}")
                 elif row["status"] == "sending" and step.ran_well(JOBS[name]):
