@@ -38,7 +38,7 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
         elif words[0] == "[":
             section, option, is_lost = words[1:-1].strip(), "", words[-1] != "]"
             if is_lost:
-                problems.append(f"{path} line {number}: it begins with [ and has no ] at its end")
+                problems.append(f"{path} line {number}: the closing ] is missing")
             else:
                 values = found.setdefault(section, {})
         elif not (section and equals):

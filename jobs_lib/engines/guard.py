@@ -122,9 +122,9 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
         some = ctx.db.query(f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)
         examples = ", ".join(str(row["id"]) for row in some)
         why = (f"{count:,} of {total:,} {kind.what} (such as {examples}): so many at once may be a "
-               "mistake, so nothing is done to any of them. Once at most "
-               f"{limit:,} are left, the job continues by itself within minutes. If all of it is "
-               f"intended, `jobs.py {ctx.job.name} --yes` confirms this number")
+               "mistake, and nothing is done to any of them. Once at most "
+               f"{limit:,} are left, the job continues by itself within minutes. If you mean all "
+               f"of it, `jobs.py {ctx.job.name} --yes` confirms this number")
         _hold(ctx, name, what=kind.what, count=count, of=total, why=why)
     elif not ctx.limit:  # with --limit, --yes is for this run alone
         _note(ctx, held={name: None}, confirmed={name: count if name == REMEMBERED else known})

@@ -63,7 +63,7 @@ VALUES = {
 FILES = {
     "port = 25\n\nhunter2": "line 1, 3: expected [section], or option = value below one",
     "[mail]\nport = 25\n[core\nhost = a\nhunter2\nhost = b\n[dns]":
-        "line 3: it begins with [ and has no ] at its end",
+        "line 3: the closing ] is missing",
     "[mail]\nhunter2/Zq8= = x": "[mail] ",          # half of a wrapped password
     "[mail]\nport: hunter2": "line 2: expected [section], or option = value",
     "[mail]\nport = 25\nPORT = 26": "[mail] port is set twice (",

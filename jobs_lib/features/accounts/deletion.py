@@ -121,7 +121,7 @@ def run(ctx, new: list, going: list) -> None:
     """Close what is new, then delete what is due, as far as `--limit` goes."""
     is_held = guard.stops(ctx, "accounts")
     if ctx.dry_run:
-        _preview(ctx, *([], []) if is_held else (new, going))
+        _preview(ctx, [] if is_held else new, [] if is_held else going)
     if is_held or ctx.dry_run or not ctx.may_send():
         return
     # to close is not a matter of age: it is done also while the clock is in doubt
