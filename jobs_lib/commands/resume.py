@@ -73,8 +73,8 @@ def _show_first_run(session, db, job, also_nothing: bool) -> None:
     if (result["stop_reason"] or "").startswith("SIG"):     # it saw a part, and Ctrl-C is a no
         raise JobsError(f"stopped by {result['stop_reason']}: {job.name} is still paused")
     text = wrong or counts_words(result["counts"])
-    if text or also_nothing:
-        session.console.report(f"{job.name} would {'fail' if wrong else 'do'} now: "
-                               f"{text or 'nothing'}")
     if held := result.get("held"):
         guard.remember(db, job.name, {}, session.ports.now(), confirmed=held)
+        text += "; its first run does what is held, too"
+    if text := text or "nothing" * also_nothing:
+        session.console.report(f"{job.name} would {'fail' if wrong else 'do'} now: {text}")

@@ -79,5 +79,5 @@ def _for_real(args, path: str, is_held) -> list[str]:
     options = [*(["--limit", str(args.limit)] if args.limit else []),
                *(word for value in args.set for word in ("--set", value))]
     real = f"  {program(path)} {shlex.join(['test', args.job, '--live', *options])}"
-    held = paint("dim", "  # and then what the guard holds back"), f"{real} --yes"
+    held = paint("dim", "  # if all is meant that the guard holds back"), f"{real} --yes"
     return [paint("dim", "  # for real"), real, *(held if is_held else ())]

@@ -30,12 +30,12 @@ DAY = timedelta(days=1)
 NEVER = 10 ** 10                # the retention `off`, in seconds; also what is not known
 STORE = "store"                 # NEVER where rows are archived first, else 0
 LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2  # a changed rule may take so many, or this share
-EXAMPLES = 3
-PATIENCE = 7 * DAY
+EXAMPLES, PATIENCE = 3, 7 * DAY
 
-Kind = namedtuple("Kind", "what now all least share unit", defaults=(0.2, "COUNT(*)"))
+Kind = namedtuple("Kind", "what now all act fix least share unit", defaults=(0.2, "COUNT(*)"))
 Kind.__doc__ = """What is counted before it is done: `now` out of `all`, both in `unit`, with the
-values of `_values`. Up to `least`, or that `share` of all if it is more, it is no mass change."""
+values of `_values`. Up to `least`, or that `share` of all if it is more, it is no mass change.
+`act`: what a run does to those; `fix`: what to do where it is a mistake."""
 
 Held = namedtuple("Held", "name what count of since why")
 Held.__doc__ = """What is held back: the kind or the table, and the same in words; how many `of` how
@@ -47,34 +47,41 @@ KINDS = {
     "domains": Kind(
         "owners of verified domains that fail",
         "{domains} WHERE status = 'verified' AND failing_since IS NOT NULL",
-        "{domains} WHERE status = 'verified'", 2, unit=OWNERS),
+        "{domains} WHERE status = 'verified'", "warns them or fails their domains",
+        "correct [dns] or its name server", 2, unit=OWNERS),
     "endpoints": Kind(
         "owners of webhooks that fail",
         "{webhooks} WHERE active = 1 AND failing_since IS NOT NULL",
-        "{webhooks} WHERE active = 1", 3, unit=OWNERS),
+        "{webhooks} WHERE active = 1", "warns them or disables their webhooks",
+        "correct what `jobs.py queue webhooks` shows", 3, unit=OWNERS),
     "aliases": Kind(
         "aliases past their end",
         "{aliases} WHERE (active = 1 AND expires_at >= :first AND expires_at < :now) "
         "OR (active = 0 AND expires_at > :day_ago AND expires_at < :now)",
-        "{aliases} WHERE active = 1", 5),
+        "{aliases} WHERE active = 1", "switches them off",
+        "correct every wrong `aliases.expires_at` in one UPDATE", 5),
     "accounts": Kind(
         "accounts marked as deleted",
-        "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", 5, 0.1),
+        "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", "closes them",
+        "correct every wrong row in one UPDATE (docs/accounts.md, Marked by mistake)", 5, 0.1),
     "destinations": Kind(
         "destinations that were never verified",
         "{destinations} WHERE verified_at IS NULL AND created_at >= :first "
         "AND created_at < :announced AND (SELECT MIN(alias_id) FROM {alias_destinations} "
         "WHERE {alias_destinations}.destination_id = {destinations}.id) IS NULL",
-        "{destinations} WHERE 1 = 1", 5),
+        "{destinations} WHERE 1 = 1", "announces their removal",
+        "correct every wrong `destinations.verified_at` in one UPDATE", 5),
     "header_snapshots": Kind(
         "header snapshots without a log row",
         "{header_snapshots} WHERE (SELECT MIN(id) FROM {message_logs} "
         "WHERE {message_logs}.id = {header_snapshots}.message_log_id) IS NULL",
-        "{header_snapshots} WHERE 1 = 1", 10),
+        "{header_snapshots} WHERE 1 = 1", "deletes them",
+        "put the missing rows of `message_logs` back in one transaction", 10),
     "log_retentions": Kind(
         "users with a log retention of their own",
         # each number is: a range of the index, IS NOT NULL would be all of it
-        "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1", 3),
+        "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1",
+        "deletes their logs by it", "correct every wrong one in one UPDATE", 3),
 }
 REMEMBERED = "log_retentions"   # the kind of which only what came since the last run is counted
 URGENT = "accounts"             # the kind that waits no longer than PATIENCE: then the run fails
@@ -88,7 +95,8 @@ def _kind(name: str, queue=None) -> Kind:
         return KINDS[name]
     waiting = f"{{{queue.table}}} WHERE status = '{queue.waits}'"
     return Kind("waiting items whose owner, alias or webhook is missing",
-                f"{waiting} AND ({lacks(queue)})", waiting, 5)
+                f"{waiting} AND ({lacks(queue)})", waiting, "cancels them",
+                "put the missing rows back in one transaction", 5)
 
 
 def _values(options, now) -> dict:
@@ -107,9 +115,8 @@ def announced(options, now, after: timedelta | None):
 def stops(ctx, name: str, queue=None, **values) -> str | None:
     """Why nothing of this kind is done in this run, in a sentence; None where it may be done.
 
-    To be asked before the first change of that kind; a run counts once. `name` is a key of KINDS,
-    or QUEUED with the job's Queue; `values` are bound in place of the kind's own. JobsError once
-    an urgent kind is held back for too long.
+    Asked before the first change of that kind; a run counts once. `name`: a key of KINDS, or QUEUED
+    with the job's Queue; `values` replace its own. JobsError once an urgent kind waits too long.
     """
     if name in ctx.judged:
         return ctx.judged[name]
@@ -122,9 +129,9 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
         some = ctx.db.query(f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)
         examples = ", ".join(str(row["id"]) for row in some)
         why = (f"{count:,} of {total:,} {kind.what} (such as {examples}): so many at once may be a "
-               "mistake, and nothing is done to any of them. Once at most "
-               f"{limit:,} are left, the job continues by itself within minutes. If you mean all "
-               f"of it, `jobs.py {ctx.job.name} --yes` confirms this number")
+               f"mistake, and nothing is done to any of them. If it is one, {kind.fix}: once at "
+               f"most {known + limit:,} are left, the next run {kind.act} without asking. If all "
+               f"are meant, `jobs.py {ctx.job.name} --yes` confirms this number")
         _hold(ctx, name, what=kind.what, count=count, of=total, why=why)
     elif not ctx.limit:  # with --limit, --yes is for this run alone
         _note(ctx, held={name: None}, confirmed={name: count if name == REMEMBERED else known})
@@ -191,8 +198,8 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
                 for name, seconds in asked.items() if most[name] != seconds)
             _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
                 f"{going:,} of {total:,} rows of {table} would be deleted only because of "
-                f"{changes}. They stay, and others are deleted. If you mean it, run "
-                f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
+                f"{changes}. They stay, and others are deleted. If it is a mistake, correct "
+                f"config.ini. If it is meant, `jobs.py {ctx.job.name} --yes` confirms it"))
             return longer
     # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
     known = {} if ctx.config.is_overridden else asked
@@ -281,6 +288,5 @@ def _hold(ctx, name: str, **found) -> None:
 
 def reported(last_options) -> list[Held]:
     """What is held back by that column of a row of `job_state`."""
-    held = _part(_held_back(last_options), "held")
     return [Held(name, **{**each, "since": clock.parse(each["since"])})
-            for name, each in held.items()]
+            for name, each in _part(_held_back(last_options), "held").items()]

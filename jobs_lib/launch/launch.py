@@ -74,7 +74,7 @@ def show(console, result: dict, request, quiet: bool = False) -> None:
     elif not quiet:
         console.say(outcome_words(result))
         if result.get("held"):
-            console.say("What the guard has stopped, and why: `jobs.py status`")
+            console.say("What the guard has stopped, and what to do: `jobs.py status`")
 
 
 def log_defect(error: Exception, config_path: str | None) -> str:

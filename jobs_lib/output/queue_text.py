@@ -8,7 +8,7 @@ from .layout import Screen, cell, pairs, table, wrapped
 from .terminal import paint
 
 WIDEST, LEAST = 60, 60          # columns of a cell, and of the table behind the ids
-COLOURS = {"due": "yellow", "failed": "red", "invalid": "red", "cancelled": "dim"}
+COLOURS = {"due": "yellow", "held": "yellow", "failed": "red", "invalid": "red", "cancelled": "dim"}
 SAID = ("id", "user_id", "status", "attempts")      # of what is stored, above it
 
 
@@ -62,9 +62,8 @@ def _tries(each: dict) -> str:
 
 def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
-    kept, why = found["kept"], "nothing: it is finished"
-    if found["next_at"]:
-        why = "it is tried when its turn comes"
+    kept, why = found["kept"], ("it is tried when its turn comes" if found["next_at"] else
+                                "nothing: it is finished")
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
              ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
     parts = {

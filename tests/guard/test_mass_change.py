@@ -4,6 +4,7 @@ The causes are those of every day: an UPDATE without its WHERE, a resolver that 
 """
 from __future__ import annotations
 
+import json
 from collections import namedtuple
 from datetime import timedelta
 
@@ -71,15 +72,13 @@ CAUSES = {
     "no message logs": Cause(
         ["purge_header_snapshots"], sql("CREATE TABLE aside AS SELECT * FROM message_logs",
                                         "DELETE FROM message_logs"),
-        sql("INSERT INTO message_logs SELECT * FROM aside", "DROP TABLE aside"),
-        NO_HEADERS),
+        sql("INSERT INTO message_logs SELECT * FROM aside", "DROP TABLE aside"), NO_HEADERS),
     "a table of users that shows nobody": Cause(
         ["retry_forwards", "retry_webhooks"], queues,
         sql("UPDATE users SET id = id - 1000000"), "{failed_emails} WHERE status <> 'pending'"),
     "log_retention_days of all": Cause(
         ["purge_message_logs"], sql("UPDATE users SET log_retention_days = 1"),
-        sql("UPDATE users SET log_retention_days = NULL"),
-        NO_LOGS),
+        sql("UPDATE users SET log_retention_days = NULL"), NO_LOGS),
 }
 
 
@@ -158,6 +157,9 @@ def test_up_to_the_limit_all_are_done_else_nobody(bench, kind, owners, most, mor
     assert service.number(done) == (0 if more else most)
     assert bool(counts.get("held")) == bool(more)
     assert bool(planned.get("held")) == bool(more)
+    if queue := {"queued rows": "forwards", "accounts": "deletions"}.get(kind):
+        items = json.loads(bench.command("queue", queue, "--json"))["items"]
+        assert ("held" in {item["state"] for item in items}) == bool(more)
 
 
 # --yes
@@ -193,6 +195,7 @@ def test_yes_confirms_the_number_that_was_reported_and_no_more(bench):     # R79
     assert closed(service) == 25
     marked(service, 26)
     assert closed(service) == 25
+    assert "once at most 25 are left" in bench.command("queue", "deletions", "--json")
 
 
 def test_what_was_confirmed_is_erased_in_time_and_forgotten_as_the_number_falls(bench):     # R79

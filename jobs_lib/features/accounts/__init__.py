@@ -93,8 +93,8 @@ def find(ctx) -> tuple[list, list]:
     if len(timed) < len(found):
         ctx.counts[INVALID] = len(found) - len(timed)
     new = [account for account in timed if not account.is_closed]
-    going = [account for account in timed if account.erase_at <= ctx.now]
-    return new[:ctx.within_limit(len(new))], going
+    return (new[:ctx.within_limit(len(new))],
+            [account for account in timed if account.erase_at <= ctx.now])
 
 
 # Addresses that are never given to anybody else

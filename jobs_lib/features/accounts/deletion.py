@@ -120,8 +120,8 @@ class Restored(Exception):
 def run(ctx, new: list, going: list) -> None:
     """Close what is new, then delete what is due, as far as `--limit` goes."""
     is_held = guard.stops(ctx, "accounts")
-    if ctx.dry_run:
-        _preview(ctx, [] if is_held else new, [] if is_held else going)
+    if ctx.dry_run and not is_held:
+        _preview(ctx, new, going)
     if is_held or ctx.dry_run or not ctx.may_send():
         return
     # to close is not a matter of age: it is done also while the clock is in doubt
@@ -301,9 +301,9 @@ def write_notice(ctx, account) -> int:
     day = _day(ctx, account)
     if not account.email or day <= ctx.now:
         return 0
-    values = {"date": render.day(day), "closed": render.day(clock.parse(account.deleted_at))}
-    return int(notices.notify(ctx, account._asdict(), NOTICE, notice_key(account),
-                              values) is not None)
+    return int(notices.notify(ctx, account._asdict(), NOTICE, notice_key(account), {
+        "date": render.day(day),
+        "closed": render.day(clock.parse(account.deleted_at))}) is not None)
 
 
 def rows_of(ctx, account) -> Counter:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.database.stored import document
-from jobs_lib.engines import guard, relay
+from jobs_lib.engines import relay
 from jobs_lib.engines.due import Due
 from jobs_lib.features import queues
 from jobs_lib.text import one_line
 
-from .base import STOPPED, Items
+from .base import HELD, STOPPED, Items
 
 # What is sent
 
@@ -39,8 +39,8 @@ class Forwards(Mail):
     def lost(self, row: dict) -> str:
         """Its raw message is."""
         from jobs_lib.engines import spool
-        is_there = spool.is_there(self.section("spool").dir, row["raw_path"])
-        return "" if is_there else "the spool has no raw message at its raw_path"
+        return "" if spool.is_there(self.section("spool").dir, row["raw_path"]) else (
+            "the spool has no raw message at its raw_path")
 
 
 class Notices(Mail):
@@ -139,17 +139,19 @@ class Deletions(Items):
 
     def holds(self) -> list[str]:
         """The guard, too."""
-        memory = self.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
-                               job=self.queue.job)
-        return super().holds() + [f"{each.why}." for each in guard.reported(memory)]
+        return super().holds() + [f"{each.why}." for each in self.held.values()]
 
     def judge(self, row: dict, wrong) -> tuple:
         """What comes next, and when."""
-        next_at, why = row["account"].erase_at, ""
+        account, next_at, why = row["account"], row["account"].erase_at, ""
         if next_at is None:
             return "invalid", None, "deleted_at is no time: correct it in `users`"
-        if not row["account"].is_closed:
+        if not account.is_closed:
             why, next_at = "it is closed first", self.now
+        if next_at <= self.now and self.held:
+            return "held", None, HELD + (  # an UPDATE of all has changed that time
+                f"; first closed as deleted at {account.deletion['requested_at']}"
+                if account.deletion else "")
         return "due" if next_at <= self.now else "closed", next_at, why
 
 

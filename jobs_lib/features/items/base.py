@@ -6,17 +6,18 @@ engines/due.py, as a run does.
 """
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.stored import chunked, keys_in
-from jobs_lib.engines import attempts
+from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.due import Due, Queue, due, has_status, invalid, stopped, unneeded
 from jobs_lib.text import one_line, words
 
 CANCELLED_BY = "cancelled: "
 STOPPED = "the owner is suspended or deleted"
+HELD = "stopped by the guard (`jobs.py status`)"
 BY_HAND = f"{CANCELLED_BY}by the operator"
 NO_ROW = "there is no such row (it may have been purged)"
 AT_ONCE = 500                   # rows of a page
@@ -92,8 +93,7 @@ class Items:
     def pages(self, status: str, wanted: dict):
         """The ids of all that are wanted of a status, in lists."""
         # `+`: in the order of the ids, not by an index of statuses
-        sql = self._sql(status, wanted, "+")
-        for page in self.db.pages(sql, size=AT_ONCE, **wanted):
+        for page in self.db.pages(self._sql(status, wanted, "+"), size=AT_ONCE, **wanted):
             yield keys_in(row["id"] for row in page)
 
     def _sql(self, status: str, wanted: dict, by: str = "") -> str:
@@ -124,9 +124,9 @@ class Items:
     def describe(self, found):
         """Rows as `--json` prints them, also those that hold nonsense.
 
-        `state`: `due`, `waiting`, `invalid`, `cancelled`, else the status; `attempts` made, of
-        `most`; `since` when it is there, `next_at` when it is tried next; `why` it waits, and the
-        last `answer`.
+        `state`: `due`, `waiting`, `held`, `invalid`, `cancelled`, else the status; `attempts` made,
+        of `most`; `since` when it is there, `next_at` when it is tried next; `why` it waits, and
+        the last `answer`.
         """
         from jobs_lib.text import masking  # a run that only counts does without
         queue, checked = self.queue, [dict(row) for row in found]
@@ -161,7 +161,9 @@ class Items:
         elif state == queue.waits:
             next_at = clock.parse_any(row["due_at"]) or self.now
             state = "waiting" if next_at > self.now else "due"
-            if row["unneeded"]:
+            if guard.QUEUED in self.held and row["unneeded"] in [why for why, _ in queue.missing]:
+                state, next_at, why = "held", None, f"{HELD}: {row['unneeded']}"
+            elif row["unneeded"]:
                 why = f"the next run of {queue.job} cancels it: {row['unneeded']}"
         elif state == queue.works:
             why = "a run is working on it" if row["claim_run"] else (
@@ -171,6 +173,12 @@ class Items:
         elif words(row[queue.error]).startswith(CANCELLED_BY):
             state = "cancelled"
         return state, next_at, why
+
+    @cached_property
+    def held(self) -> dict:
+        """{kind: guard.Held} of what the guard holds back of its job."""
+        return {each.name: each for each in guard.reported(self.db.value(
+            "SELECT last_options FROM {job_state} WHERE job = :job", job=self.queue.job))}
 
     def holds(self) -> list[str]:
         """Sentences: what holds up the queue as a whole."""
