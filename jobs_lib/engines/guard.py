@@ -63,7 +63,7 @@ KINDS = {
     "accounts": Kind(
         "accounts marked as deleted",
         "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", "closes them",
-        "correct every wrong row in one UPDATE (docs/accounts.md, Marked by mistake)", 5, 0.1),
+        "correct every wrong row of `users` at once (docs/accounts.md, Marked by mistake)", 5, 0.1),
     "destinations": Kind(
         "destinations that were never verified",
         "{destinations} WHERE verified_at IS NULL AND created_at >= :first "
@@ -81,7 +81,7 @@ KINDS = {
         "users with a log retention of their own",
         # each number is: a range of the index, IS NOT NULL would be all of it
         "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1",
-        "deletes their logs by it", "correct every wrong one in one UPDATE", 3),
+        "deletes their logs by it", "correct every wrong `log_retention_days` in one UPDATE", 3),
 }
 REMEMBERED = "log_retentions"   # the kind of which only what came since the last run is counted
 URGENT = "accounts"             # the kind that waits no longer than PATIENCE: then the run fails
