@@ -215,7 +215,8 @@ install_more() {
 
 configuration() {
     if [ -f config.ini ]; then
-        say "Configuration: config.ini is there already"
+        say "Configuration: config.ini is there already. \`$(start) config set\` changes a value; to be asked again," \
+            "delete the file first"
     else
         "$python" jobs.py config example --short >config.ini.new
         mv config.ini.new config.ini
@@ -261,6 +262,7 @@ set_secret() {
     for _ in 1 2 3; do
         if "$python" jobs.py config set "$1"; then return; fi
     done
+    warn "$1 is not set: \`$(start) config set $1\` asks again"
 }
 
 database() {

@@ -9,9 +9,8 @@ from jobs_lib.errors import OK, UsageError
 from jobs_lib.launch import launch
 from jobs_lib.output.layout import pairs, paragraphs, wrapped
 from jobs_lib.output.terminal import width
-from jobs_lib.text import did_you_mean
+from jobs_lib.text import did_you_mean, either
 
-VERSION_WORDS = ("version", "--version", "-V")
 HELP_WIDTH = 80  # whatever the terminal, so that it can be learnt
 USAGE = """\
 usage: jobs.py COMMAND [options]
@@ -39,11 +38,16 @@ class Parser(argparse.ArgumentParser):
         found, extra = self.parse_known_args(args, namespace)
         if extra:
             word = extra[0].partition("=")[0] if extra[0].startswith("-") else extra[0]
-            known = [option for action in self._actions for option in action.option_strings]
             if word.startswith("-"):
-                self.error(f"{word}: there is no such option{did_you_mean(word, known)}")
+                self.error(f"{word}: there is no such option"
+                           f"{did_you_mean(word, self._option_string_actions)}")
             self.error(f"unexpected argument {word!r}")
         return found
+
+    def _check_value(self, action, value):
+        if action.choices and value not in action.choices:
+            self.error(f"{value!r}: expected {either([*action.choices])}"
+                       f"{did_you_mean(value, action.choices)}")
 
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""
@@ -58,7 +62,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(overview(), end="")
         return OK
-    if words[0] in VERSION_WORDS:
+    if words[0] in ("version", "--version", "-V"):
         from jobs_lib.folders import VERSION
         print(f"jobs.py {VERSION}, Python {sys.version.split()[0]}")
         return OK
@@ -100,17 +104,15 @@ def job_options(parser) -> None:
 
 def _about(job) -> str:
     """A job's docstring, and when it runs."""
-    return f"{job.doc}\n\n" + "\n".join(pairs(
-        [("when", job.schedule), ("priority", job.priority),
-         ("at most", f"{job.budget} a run")], width()))
+    return "\n".join([job.doc, "", *pairs([("when", job.schedule), ("priority", job.priority),
+                                           ("at most", f"{job.budget} a run")], width())])
 
 
 def _options(job) -> str:
     """A job's own options with their defaults."""
     if not job.options:
         return ""
-    lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set "
-                       "OPTION=VALUE:", width())
+    lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set:", width())
     for name, option in job.options.items():
         lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, width(), "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)

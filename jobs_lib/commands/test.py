@@ -5,19 +5,16 @@ refuses to write, and nothing else is touched. With --live it runs as `jobs.py J
 """
 from __future__ import annotations
 
-import shlex
-
 from jobs_lib import catalogue
 from jobs_lib.config.option_types import positive
+from jobs_lib.engines import guard
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.folders import program, unusable
 from jobs_lib.monitoring import overview
 from jobs_lib.output.layout import Screen, wrapped
-from jobs_lib.output.listing import dry_lines, listing
+from jobs_lib.output.listing import WIDTH, dry_lines, listing
 from jobs_lib.output.terminal import paint
 from jobs_lib.runner import outcome, runner
-
-WIDTH = 80              # columns
 
 
 def arguments(parser) -> None:
@@ -43,14 +40,12 @@ def run(args, make_session, config_path) -> int:
     """Show the job, then run it as the arguments say."""
     job = catalogue.load(args.job)
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
-    refused = unusable(session.config)      # a dry run would not notice: it takes no lock
-    found = overview.collect(session.config, session.ports.database(readonly=True),
-                             session.ports.now())
+    config, ports, console = session.config, session.ports, session.console
+    refused = unusable(config)      # a dry run would not notice: it takes no lock
+    found = overview.collect(config, ports.database(readonly=True), ports.now())
     about = next(each for each in found["jobs"] if each["name"] == job.name)
-    about["options"] = {name: session.config.written(job.name, name, option).text
-                        for name, option in job.options.items()}
-    about["unusable"] = refused
-    console = session.console
+    about.update(unusable=refused, options={
+        name: config.written(job.name, name, option).text for name, option in job.options.items()})
     if not args.json:
         options = [line for name, value in about["options"].items()
                    for line in wrapped(f"{name} = {value}", WIDTH, "  ", "      ")]
@@ -59,25 +54,27 @@ def run(args, make_session, config_path) -> int:
     result = runner.run(session, job, runner.Request("manual", None, args.limit, not args.live,
                                                      args.yes))
     if args.json:
-        samples = {} if args.live else {"samples": console.samples}
-        console.document({**about, **outcome.as_json(result), **samples})
+        console.document({**about, **outcome.as_json(result), "samples": console.samples})
     elif args.live:
-        console.answer(f"{paint('bold', 'What it did')}\n  {outcome.outcome_words(result)}")
+        held = guard.reported(ports.database().value(
+            "SELECT last_options FROM {job_state} WHERE job = :job", job=job.name))
+        did = [outcome.outcome_words(result), *(
+            each.why for each in held if each.name in result.get("held", ()))]
+        console.answer("\n".join([paint("bold", "What it did"), *(
+            line for words in did for line in wrapped(words, WIDTH, "  ", "  "))]))
     else:
-        title = "What it would do now (a dry run: nothing is changed, nobody is contacted)"
         console.answer("\n".join([
-            paint("bold", title), *dry_lines(result, console.samples), "",
-            *_for_real(args, session.config.path, "held" in result)]))
+            paint("bold", "What it would do now (a dry run: nothing is changed or sent)"),
+            *dry_lines(result, console.samples), "",
+            *_for_real(args, config, "held" in result)]))
     for sentence in refused:
         console.fail(f"cron cannot run it so: {sentence}")
     return outcome.exit_code(result) or (FAILED if refused else OK)
 
 
-def _for_real(args, path: str, is_held) -> list[str]:
-    """The same command, for real; then that for what the guard has held back, which `--yes`
-    confirms once a real run has reported it."""
-    options = [*(["--limit", str(args.limit)] if args.limit else []),
-               *(word for value in args.set for word in ("--set", value))]
-    real = f"  {program(path)} {shlex.join(['test', args.job, '--live', *options])}"
+def _for_real(args, config, is_held) -> list[str]:
+    """The same command, for real; then with `--yes`, which confirms what that has reported."""
+    limit = f" --limit {args.limit}" if args.limit else ""
+    real = f"  {program(config.path)} test {args.job} --live{limit}{config.overrides}"
     held = paint("dim", "  # if all is meant that the guard holds back"), f"{real} --yes"
     return [paint("dim", "  # for real"), real, *(held if is_held else ())]

@@ -29,12 +29,13 @@ TABLE_NAME = Option(option_types.identifier, "", "")  # each option of [tables]
 class Config:
     """What was read, and typed values of it, checked when first asked for."""
 
-    def __init__(self, path: str, layers: dict, problems: list[str], found: bool) -> None:
+    def __init__(self, path: str, layers: dict, problems: list[str], found: bool,
+                 overrides: str = "") -> None:
         """layers: {origin: {section: {option: Written}}}, the first wins; problems: lines and
-        sections that make no sense; found: whether there is a config.ini."""
+        sections that make no sense; found: whether there is a config.ini; overrides: what
+        `--set` was given, as text for a command line."""
         self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
-        self.layers, self.problems, self.found = layers, problems, found
-        self.is_overridden = bool(layers[SET])
+        self.layers, self.problems, self.found, self.overrides = layers, problems, found, overrides
         self._sections: dict = {}
         self._secrets: list[str] | None = None
 
@@ -43,6 +44,11 @@ class Config:
         if name not in self._sections:
             self._sections[name] = self._typed(name, options_of(name))
         return self._sections[name]
+
+    def section_or_defaults(self, name: str) -> SimpleNamespace:
+        """As if nothing were set in it, where something is wrong: others report that."""
+        return (Config(self.path, {SET: {}}, [], True) if _problems(self.section, name)
+                else self).section(name)
 
     def job(self, job: Job):
         """A job's own options. ConfigError lists what is wrong."""
@@ -97,10 +103,7 @@ class Config:
         from if it has one."""
         if section != "personas":
             return option.default
-        try:
-            domain = self.section("mail").domain
-        except ConfigError:  # reported by itself
-            return option.default
+        domain = self.section_or_defaults("mail").domain
         sender = self.written("mail", "from", settings.SECTIONS["mail"]["from"]).text
         name, _, address = option.default.rpartition(" <")
         named = sender.rpartition("<")[0].strip() or name
@@ -123,16 +126,18 @@ class Config:
             # a line that makes no sense is reported by each of them
             raise ConfigError(*dict.fromkeys(found))
 
-    def changed(self, origin: str, values: dict) -> Config:
+    def changed(self, origin: str, values: dict, overrides: str = "") -> Config:
         """A copy with {(section, option): text} over what is set in one place."""
         layer = {section: dict(options) for section, options in self.layers[origin].items()}
         for (section, name), text in values.items():
             layer.setdefault(section, {})[name] = Written(text, origin, origin)
-        return Config(self.path, {**self.layers, origin: layer}, self.problems, self.found)
+        return Config(self.path, {**self.layers, origin: layer}, self.problems, self.found,
+                      overrides)
 
     def with_overrides(self, words: list[str], job: Job) -> Config:
         """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises
         UsageError, or ConfigError for a value that makes no sense."""
+        from shlex import quote
         values = {}
         for word in words:
             place, equals, value = (part.strip() for part in word.partition("="))
@@ -148,7 +153,7 @@ class Config:
                                  f"{variable_name(section, name)} in .env, or {name} in config.ini")
             values[section, name] = value
             self.changed(SET, values).value(section, name, option)
-        return self.changed(SET, values)
+        return self.changed(SET, values, "".join(f" --set {quote(word)}" for word in words))
 
     def _typed(self, section: str, known: dict) -> SimpleNamespace:
         """A section's values by what is `known` of its options."""
@@ -173,9 +178,8 @@ class Config:
         """What is set for the option; ConfigError when that makes no sense."""
         text, origin, place = self.written(section, name, option)
         if option.argument and origin not in (SET, DEFAULT):
-            raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out "
-                              f"({place}), and give it by hand: jobs.py {section} --set "
-                              f"{name}=VALUE")
+            raise ConfigError(f"[{section}] {name} is for one run alone: take it out ({place}), "
+                              f"and give it by hand: jobs.py {section} --set {name}=VALUE")
         try:
             if "\n" in text and not option.kind.lines:
                 raise ValueError("goes on in the next line, since that begins with a space; "
@@ -215,7 +219,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     if text is None and named:
         raise ConfigError(f"there is no file {path}: name your config.ini by --config or "
                           f"{CONFIG_VARIABLE}")
-    ini = files.parse_ini(text or "", path, problems)
+    ini = files.parse_ini(text or "", path, problems, options_of)
     dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
     known = known_sections()
     problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} "

@@ -18,8 +18,9 @@ Written = namedtuple("Written", "text origin place")
 Written.__doc__ = """What is set for an option, as text; by what, and where that is, in words."""
 
 
-def parse_ini(text: str, path: str, problems: list[str]) -> dict:
-    """{section: {option: Written}}; `problems` gets a sentence for what makes no sense.
+def parse_ini(text: str, path: str, problems: list[str], known=lambda section: ()) -> dict:
+    """{section: {option: Written}}; `problems` gets a sentence for what makes no sense,
+    with no more of a line than an option that is `known` of its section.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
     stand in a password; a line that begins with a space goes on with the value before it. Below a
@@ -43,7 +44,8 @@ def parse_ini(text: str, path: str, problems: list[str]) -> dict:
                 values = found.setdefault(section, {})
         elif not (section and equals):
             option = ""
-            wrong.append(str(number))
+            name = words.replace(":", " ").partition(" ")[0].lower()
+            wrong.append(f"{number} ({name} without =)" if name in known(section) else str(number))
         else:
             option = name.lower()
             if option in values:

@@ -66,8 +66,7 @@ def checked(is_right, expected: str, mask=None) -> Kind:
 # Text
 
 text = checked(str.isprintable, "printable characters only")
-path = checked(
-    lambda value: value and value.isprintable(), "a path")._replace(is_path=True)
+path = checked(lambda value: value and value.isprintable(), "a path")._replace(is_path=True)
 secret = Kind(str, hide_all)
 # anyone who has one link can try keys against it for as long as they like
 signing_key = checked(
@@ -123,17 +122,13 @@ def server_url(*schemes: str) -> Kind:
 
 # its form alone, reported with all other mistakes; the dialect reads it
 database = Kind(lambda value: dialects.parse(value) and value, hide_password)
-host = checked(
-    _is_host, "a host name such as mail.example.org, without scheme or port")
-url = checked(
-    _is_url, "a URL such as https://mail.example.org, in ASCII: a name such as "
-    "grün.example as xn--grn-ioa.example")
+host = checked(_is_host, "a host name such as mail.example.org, without scheme or port")
+url = checked(_is_url, "a URL such as https://mail.example.org, in ASCII: a name such as "
+              "grün.example as xn--grn-ioa.example")
 private_url = url._replace(mask=hide_path)  # anyone who knows it may use it
 address = checked(_is_address, "an address such as notices@example.org")
-nameserver = read(
-    _nameserver, "an address such as 192.0.2.1 or 192.0.2.1:5353, not a name")
-network = read(
-    _network, "a network such as 10.1.0.0/16, without bits behind its length")
+nameserver = read(_nameserver, "an address such as 192.0.2.1 or 192.0.2.1:5353, not a name")
+network = read(_network, "a network such as 10.1.0.0/16, without bits behind its length")
 
 
 @Kind
@@ -180,9 +175,8 @@ def span(low: str, high: str = "36500d") -> Kind:
 
 
 duration = span("1s")
-size = read(
-    lambda value: _in_units(value, BYTES) or None,
-    "a size with its unit, such as 500KB, 25MB or 2GB")
+size = read(lambda value: _in_units(value, BYTES) or None,
+            "a size with its unit, such as 500KB, 25MB or 2GB")
 day = read(date.fromisoformat, "a day such as 2026-10-31")
 switch = read(lambda value: SWITCH.get(value.lower()), "yes or no")
 schedule = Kind(schedules.parse)

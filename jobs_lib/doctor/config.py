@@ -24,22 +24,16 @@ def values(installation):
     yield from rarely_meant(installation.config, installation.jobs)
 
 
-def alerts(installation):
-    """Somebody is alerted when something stops working, and links in mails lead somewhere."""
-    config, section = installation.config, installation.section("alerts")
-    if not (section.email or section.webhook):
-        yield warning("[alerts] email and webhook are not set: "
-                      "nobody is alerted when a job fails or mail is stuck",
-                      "Nobody reads logs, and cron's mail is easily lost.",
-                      _set(config, "alerts.email", "you@example.org"))
-    if not section.ping_url:
+def links(installation):
+    """Something outside expects cron, and links in mails lead somewhere."""
+    if not installation.section("alerts").ping_url:
         yield note("[alerts] ping_url is not set",
                    "Only something outside can notice that cron itself has stopped.",
                    "Let a service such as Healthchecks expect a ping from each `run-due`.")
     if not installation.section("core").app_url:
         yield note("[core] app_url is not set",
                    "Mails to users cannot lead to a page of your app.",
-                   _set(config, "core.app_url", "https://mail.example.org"))
+                   _set(installation.config, "core.app_url", "https://mail.example.org"))
 
 
 # What keeps something from running
@@ -87,7 +81,8 @@ def _wrong_database(config: Config):
 def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     """One finding for each value in the sections without a mistake."""
     found: list[Finding] = []
-    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _page):
+    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _page,
+                  _nobody):
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
@@ -175,14 +170,23 @@ def _page(config: Config):
                       "Make it, or correct the path.")
 
 
+def _nobody(config: Config):
+    """Nobody is alerted."""
+    alerts = config.section("alerts")
+    if not (alerts.email or alerts.webhook):
+        yield warning("[alerts] email and webhook are not set: "
+                      "nobody is alerted when a job fails or mail is stuck",
+                      "Nobody reads logs, and cron's mail is easily lost.",
+                      _set(config, "alerts.email", "you@example.org"))
+
+
 # Each job that is enabled
 
 def _both_day_fields(_config, job, options):
     """Cron takes either of them where both are restricted."""
-    schedule = options.schedule
-    if schedule.either_day:
-        yield warning(f"[{job.name}] schedule = {schedule.text}: day of month and weekday are "
-                      "both restricted, and as in cron either one is enough",
+    if options.schedule.either_day:
+        yield warning(f"[{job.name}] schedule = {options.schedule.text}: day of month and weekday "
+                      "are both restricted, and as in cron either one is enough",
                       "So it comes on more days than it seems.",
                       "Set one of the two to *. If you mean either, all is well.")
 
@@ -219,4 +223,4 @@ def _too_short(config: Config, job, options):
 
 
 CHECKS_OF_JOBS = (_both_day_fields, _no_archive, _too_short)
-CHECKS = (values, alerts)
+CHECKS = (values, links)

@@ -131,7 +131,8 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
         why = (f"{count:,} of {total:,} {kind.what} (such as {examples}): so many at once may be a "
                f"mistake, and nothing is done to any of them. If it is one, {kind.fix}: once at "
                f"most {known + limit:,} are left, the next run {kind.act} without asking. If all "
-               f"are meant, `jobs.py {ctx.job.name} --yes` confirms this number")
+               f"are meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms this "
+               "number")
         _hold(ctx, name, what=kind.what, count=count, of=total, why=why)
     elif not ctx.limit:  # with --limit, --yes is for this run alone
         _note(ctx, held={name: None}, confirmed={name: count if name == REMEMBERED else known})
@@ -194,22 +195,22 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
         total = ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}") if going > LEAST_ROWS else 0
         if going > max(LEAST_ROWS, SHARE_OF_ROWS * total):
             changes = ", ".join(
-                f"{name} = {_text(name, seconds)} (was {_text(name, last.get(name))})"
+                f"{name} = {_text(name, seconds)} "
+                f"({f'was {_text(name, last[name])}' if name in last else 'no value known before'})"
                 for name, seconds in asked.items() if most[name] != seconds)
             _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
                 f"{going:,} of {total:,} rows of {table} would be deleted only because of "
-                f"{changes}. They stay, and others are deleted. If it is a mistake, correct "
-                f"config.ini. If it is meant, `jobs.py {ctx.job.name} --yes` confirms it"))
+                f"{changes}. They stay, and others are deleted. If it is a mistake, "
+                f"{'leave --set out' if ctx.config.overrides else 'correct config.ini'}. If it is "
+                f"meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms it"))
             return longer
     # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
-    known = {} if ctx.config.is_overridden else asked
+    known = {} if ctx.config.overrides else asked
     _note(ctx, options=known, held={rule: None}, confirmed={rule: None})
     return limits
 
 
-def _text(name: str, seconds: int | None) -> str:
-    if seconds is None:
-        return "unknown"
+def _text(name: str, seconds: int) -> str:
     if name == STORE:
         return "set" if seconds else "none"
     return "off" if seconds >= NEVER else setting(timedelta(seconds=seconds))

@@ -32,9 +32,9 @@ DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 class Facts:
-    """Everything, at `now`; ConfigError when [alerts] is wrong. Times are aware UTC, or None.
+    """Everything, at `now`. Times are aware UTC, or None.
 
-    alerts    the section of the configuration       states  {job: its row of `job_state`}
+    alerts    the section, or its defaults           states  {job: its row of `job_state`}
     cron      whether it comes (job_facts.Cron)      day     the runs of the last day (totals)
     jobs      {name: dict} (job_facts.unknown)       queues  [dict] (_queue)
     relay     row of `relay_state` while it is paused
@@ -45,7 +45,7 @@ class Facts:
     def __init__(self, config, db, now) -> None:
         self.config, self.db, self.now = config, db, now
         self.zone = config.zone()
-        self.alerts, self.states = config.section("alerts"), states(db)
+        self.alerts, self.states = config.section_or_defaults("alerts"), states(db)
         self.cron = Cron(db, self.states.get(WATCHER, NO_STATE), now)
         self.day = totals(db, now - DAY, now + SECOND)
         self.relay = relay.pause_now(db, now)

@@ -18,6 +18,8 @@ domain = alias.example
 from = notices@alias.example
 [archive]
 store = archives
+[alerts]
+email = you@alias.example
 """
 ELSEWHERE = "[core]\ndatabase = mysql://me@db.example.org/name"
 
@@ -161,19 +163,17 @@ def test_no_secret_is_shown(here, url, shows):         # R72
 
 
 @pytest.mark.parametrize("change, said", [
-    ("", None),
-    (FINE, "[mail] from is not set"),           # without it all
+    ("", None), (FINE, "[mail] from is not set"), (FINE, "nobody is alerted when a job fails"),
     (FINE, "[mail] domain = localhost. Forwards leave with a sender that no other host can reply"),
     ("[mail]\nhost = relay.example.org\nsecurity = none", "goes to relay.example.org in clear"),
     ("[mail]\nport = 465", "[mail] port 465 needs security = tls, not starttls"),
-    ("[mail]\nport = 465\nsecurity = tls", None),
+    ("[mail]\nport = 465\nsecurity = tls", None), ("[mail]\ntransport = maildir", None),
     ("[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s", "seconds together: it sends nothing"),
     ("[core]\ngrace = 10s\n[retry_webhooks]\nbudget = 10s", "less than 20 seconds left"),
     ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value. Values"),
     ("[status]\npage = none/status.html", "none. Each run of check_jobs fails. -> Make it"),
-    ("[mail]\ntransport = maildir", None), (ELSEWHERE, None),
     (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network in clear"),      # R71
-    ("[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off", None)])
+    (ELSEWHERE, None), ("[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off", None)])
 def test_check_warns_of_what_is_rarely_meant(here, change, said):
     answer = here("config", "check", ini="[mail]\n" if change == FINE else f"{FINE}{change}\n")
     warnings = " ".join(answer.out.split()).split("warning: ")[1:]
@@ -220,9 +220,8 @@ def test_the_example_is_valid_and_says_nothing_but_the_defaults(here):
     answer = here("config", "show", "--json", ini="\n".join(active))
     options = [option for section in json.loads(answer.out)["sections"].values()
                for option in section.values()]
-    assert answer.code == 0
-    assert [option for option in options if option["value"] != option["default"]
-            and not option["value"].startswith("/")] == []          # a path is shown in full
+    assert (answer.code, [option for option in options if option["value"] != option["default"]
+                          and not option["value"].startswith("/")]) == (0, [])  # a path in full
     assert sum(option["origin"] == "file" for option in options) > 80
 
 

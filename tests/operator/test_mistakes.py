@@ -65,12 +65,13 @@ FILES = {
     "[mail]\nport = 25\n[core\nhost = a\nhunter2\nhost = b\n[dns]":
         "line 3: the closing ] is missing",
     "[mail]\nhunter2/Zq8= = x": "[mail] ",          # half of a wrapped password
-    "[mail]\nport: hunter2": "line 2: expected [section], or option = value",
+    "[mail]\nport: hunter2\npassword hunter2\nhunter2 x\nPort:hunter2":
+        "line 2 (port without =), 3 (password without =), 4, 5 (port without =): expected [sect",
     "[mail]\nport = 25\nPORT = 26": "[mail] port is set twice (",
     "[retry_forward]": "there is no such section; did you mean 'retry_forwards'?",
 }
 WORDS = {
-    "xyzzy 1": "there is no job or command 'xyzzy'",
+    "xyzzy 1": "there is no job or command 'xyzzy'", "cancel export 1": "'exports': expected forw",
     "retry_forward": "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?",
     "retry": "did you mean 'retry_forwards' or 'retry_webhooks'?",
     "run_due": "did you mean 'run-due'?", "archive": "did you mean 'archive_audit_logs'?",
@@ -83,7 +84,7 @@ WORDS = {
     f"history --limit {'9' * 5000}": f"'{'9' * 40}': expected a whole number, 1-1000000000",
     "run-due --budget -4m": "argument --budget: expected one argument",
     "list --config": "--config: expected a file after it",
-    "crontab --style perjob": "argument --style: invalid choice: 'perjob' (choose from ",
+    "crontab --style perjob": "'perjob': expected one-line or per-job; did you mean 'per-job'?",
     "crontab --install --remove": "expected one of --install and --remove",
     "retry_forwards --set dleays=1h": "has no option dleays; did you mean 'delays'? (it ",
     "retry_forwards --set delays": "expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE",
@@ -94,22 +95,20 @@ WORDS = {
            ("mail.password", SECRET), ("core.database", "mysql://me:hunter2@localhost/x"),
            ("core.secret_key", SECRET * 5), ("alerts.webhook", f"https://hooks.example/{SECRET}"),
            ("worker.redis", "redis://:hunter2@localhost/0"))},
-    "config shwo": "invalid choice: 'shwo' (choose from ",
+    "config shwo": "did you mean 'show'?", "queue domains no.example": "there is no such row",
     "config set mail 25": "expected SECTION.OPTION, such as mail.host",
     "config set mail.prot 25": "[mail] has no option prot; did you mean 'port'?",
-    "mail test nobody": "expected an address", "mail tset a@b.example": "invalid choice: 'tset'",
+    "mail test nobody": "expected an address", "mail tset a@b.example": "'tset': expected test",
     "preview --send a@b.example": "--send needs the KIND",
-    "queue letters 1": "argument QUEUE: invalid choice: 'letters' (choose from ",
+    "queue letters 1": "'letters': expected forwards, notifications, webhooks, d",
     "queue --failed": "of one queue, such as", "queue forwards 1 --failed": "of one queue, such as",
     "queue forwards --owner x@y.example": "no account has this address",
     "queue forwards x": "ID 'x': there is no such row, and an id is a number",
-    "queue domains no.example": "there is no such row",
     **{f"queue forwards --since {time}": "expected a time such as"
        for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},
-    "replay forwrads 1": "invalid choice: 'forwrads'", "replay forward 1 --all": "say which rows",
+    "replay forwrads 1": "did you mean 'forwards'?", "replay forward 1 --all": "say which rows",
     "replay forward --since 2026-11-24": "--all with --owner, --since",
     "cancel forward": "say which rows", "cancel forward 1 --before 24h": "say which rows",
-    "cancel export 1": "argument QUEUE: invalid choice: 'exports' (choose from ",
 }
 
 

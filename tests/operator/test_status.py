@@ -188,6 +188,8 @@ def test_check_jobs_replaces_the_page_though_a_job_could_not_run(service):
     assert "1 thing needs you" in page.read_text()
     service.run("check_jobs")                       # by now a file records the mistake, too
     assert "1 thing needs you" in service.run("status", code=1)
+    service.configure("alerts", remind="none")
+    assert "[alerts] remind = 'none': expected" in service.run("status", code=1)
 
 
 def words(page: str) -> str:
