@@ -110,6 +110,8 @@ def test_each_place_wins_over_those_below_it(service):       # R63
     before = (service.folder / "config.ini").read_bytes()
     assert idle("--set", "idle=24d", **{name: "23d"}) == 24
     assert (service.folder / "config.ini").read_bytes() == before
+    held = " ".join(service.run("test", "purge_sessions", "--live", "--set", "idle=1d").split())
+    assert "`jobs.py purge_sessions --set idle=1d --yes` once; if not, leave --set out" in held
     # a wrong one is refused from each place; an empty variable is a value, too
     assert [idle("--set", "idle=soon"), idle(**{name: "soon"}), idle(**{name: ""})] == [78] * 3
     dotenv("soon")
