@@ -54,7 +54,7 @@ class Lost(DatabaseError):
 
 
 class Broken(DatabaseError):
-    """The file is damaged, or has no room; after its last `: ` the text says what to do."""
+    """It is missing, damaged, or has no room; after its last `: ` the text says what to do."""
 
 
 class Conflict(Busy):
@@ -62,7 +62,7 @@ class Conflict(Busy):
 
 
 class Missing(DatabaseError):
-    """There is no such table, or no such column."""
+    """There is no such file, table or column."""
 
 
 class NotTaken(DatabaseError):

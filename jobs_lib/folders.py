@@ -211,9 +211,9 @@ def mark_folder(folder: str, marker: str, owner: str, option: str) -> None:
         # a first try with another database left nothing in it
         write(path, owner + "\n")
     elif marked != owner:
-        raise JobsError(f"{path} says that this folder belongs to another database: let {option} "
-                        "name a folder of its own. If this database has taken the other's place, "
-                        "delete that file and run `jobs.py migrate`")
+        raise JobsError(f"{path} says that this folder belongs to another database. Correct [core] "
+                        f"database or {option}; if that database is lost, restore your backup. If "
+                        "it is given up for good, delete that file and run `jobs.py migrate`")
 
 
 def installation(state_dir: str) -> str:

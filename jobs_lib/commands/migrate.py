@@ -39,11 +39,11 @@ def run(args, make_session, config_path) -> int:
     if args.dry_run:
         return _show(session)
     done, paused, db = install(session)
-    say = session.console.report
-    where = hide_password(session.config.section("core").database)
-    say(f"{counted(len(done), 'statement')} run in {where}: the schema is up to date")
+    session.console.report(
+        f"{counted(len(done), 'statement')} run in "
+        f"{hide_password(session.config.section('core').database)}: the schema is up to date")
     if paused:
-        say(PAUSED)
+        session.console.report(PAUSED)
     launch.end_outages(session)
     _report_wrong(session, db)
     return OK
@@ -70,23 +70,24 @@ def install(session) -> tuple:
     """Make the private folders and the tables. (the statements that were run, whether the jobs were
     paused, the connection)."""
     core, spooled = session.config.section("core"), session.config.section("spool").dir
-    for path in (core.state_dir, core.log_dir):
-        folders.private(path)
+    folders.private(core.state_dir)
+    folders.private(core.log_dir)
     db = session.ports.connect(create=True)
     if names := schema.apps_own(db):
         session.console.report(NOT_CHANGED.format(", ".join(names)))
     is_first = not version.found(db)
+    if spool.mark(spooled):             # that of another database: nothing is made
+        owner = spool.database_id(db) if version.facts(db) else ""
+        folders.mark_folder(spooled, spool.MARKER, owner, "[spool] dir")
     jobs = catalogue.names()
     done, paused = schema.migrate(db, session.ports.now(), {*jobs} - {NEVER_PAUSED})
     if not is_first:                    # behind the tables, which `cancel` needs
         spool.refuse_lost(db, spooled)
-    # each step checks what is there: a kill does no harm
     folders.installation(core.state_dir)
     folders.mark_folder(spooled, spool.MARKER, spool.database_id(db), "[spool] dir")
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
-    for name in jobs:
-        if name not in known:
-            slots.note_first_seen(db, name, session.ports.now())
+    for name in {*jobs} - known:
+        slots.note_first_seen(db, name, session.ports.now())
     return done, paused, db
 
 
@@ -95,15 +96,14 @@ def _report_wrong(session, db, planned=()) -> None:
     on = [job.tables for job in catalogue.load_all([]) if session.config.job(job).enabled]
     for each in fit.review(db, on, planned):
         if each.act != fit.NOTE:
-            sql = (f"{statement};" for statement in each.statements)
-            session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *sql]))
+            session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *(
+                f"{statement};" for statement in each.statements)]))
 
 
 def _check(session) -> int:
     """What `doctor` says of the tables."""
     from jobs_lib.doctor import Installation, database
     from jobs_lib.output.findings import in_full
-
     found = [*database.tables(Installation(session, catalogue.load_all([])))]
     for finding in found:
         session.console.answer("\n".join(in_full(finding)))

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import time
 
-from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
+from jobs_lib.errors import Broken, Busy, Conflict, DatabaseError, Duplicate, Lost, Missing
 
-from .dialects import File, parse
+from .dialects import MIGRATE, File, parse
 from .schema import Names
 from .statement import Statement
 
@@ -15,7 +15,7 @@ PAUSE = 0.1  # seconds before the second try, twice as long before the third
 
 def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".",
             readonly: bool = False, create: bool = False, timeout: float = 5.0,
-            hidden=tuple) -> Database:
+            hidden=tuple, absent=lambda: MIGRATE) -> Database:
     """Open `url` (as in `[core] database`) now, so that what is wrong with it is raised here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
@@ -24,13 +24,14 @@ def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str
     create    a missing SQLite file is made
     timeout   seconds to wait for another writer
     hidden    returns the secrets that no error may quote
+    absent    returns how an error ends that there is no database, or none of our tables in it
     """
     try:
         target = parse(url, base, timeout)
     except ValueError as error:
         raise DatabaseError(f"[core] database: {error}") from None
     database = Database(dialect_of(target), target, Names(prefix, tables), readonly, create)
-    database.hidden = hidden
+    database.hidden, database.absent = hidden, absent
     database.connect()
     return database
 
@@ -58,7 +59,7 @@ class Database:
         self.dialect, self.name, self.readonly = dialect, name, readonly
         self.for_update = "" if readonly else dialect.for_update
         self.journal = self.left = None
-        self.hidden = tuple
+        self.hidden, self.absent = tuple, str
         self.current: Transaction | None = None  # the open transaction
         self.text_keys: frozenset[str] = frozenset()
         self.key_types: dict[str, str] = {}  # {one of them: the type of its key}, for migrate
@@ -236,6 +237,8 @@ class Database:
                                                  self.left and self.left())
             except self.dialect.Error as error:
                 raise self._translated(error) from None
+            except Missing as error:
+                raise Broken(f"{error}{self.absent()}") from None
 
     def invalidate(self) -> None:
         """Throw the connection away and forget any open transaction; the next use opens another.

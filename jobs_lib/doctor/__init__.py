@@ -94,7 +94,7 @@ def _findings(check, installation: Installation) -> list[Finding]:
     except Broken as error:
         what, _, fix = str(error).rpartition(": ")
         found = [problem(what, "Without its database no job runs.",
-                         f"{fix.capitalize()}: docs/failures.md says how.")]
+                         f"{fix[:1].upper()}{fix[1:]}. See docs/failures.md, The database.")]
         installation.is_away = True     # no other check has to find the same
     except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
         found.append(_unfinished(check, not_whole(error) or f"{type(error).__name__}: {error}"))

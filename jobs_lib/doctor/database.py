@@ -34,8 +34,7 @@ def answers(installation):
         what = str(error) if isinstance(error, DatabaseError) else "no database server answers"
         yield problem(what, "Without its database no job runs.", next(
             (fix for words, fix in FIXES.items() if words in what),
-            "Correct [core] database; before the first run, `jobs.py migrate`; "
-            "else see docs/failures.md, The database."))
+            "Correct [core] database, or see docs/failures.md, The database."))
 
 
 def tables(installation):

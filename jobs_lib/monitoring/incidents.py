@@ -44,8 +44,8 @@ class Incident(namedtuple("Incident", "key subject since what command error jobs
 OUTAGES = {
     incident_files.DATABASE: (
         "the database cannot be used",
-        ("No job runs until this is fixed: the database is out of reach, or another process has "
-        "locked it, it is read-only, or its disk is full. Due work waits, and nothing is lost."),
+        ("No job runs until this is fixed: the database is missing, damaged, out of reach or "
+        "read-only, another process has locked it, or its disk is full. Due work waits."),
         "doctor", "no job could use the database"),
     incident_files.FILES: (
         "the jobs cannot use some of their files",

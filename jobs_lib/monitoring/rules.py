@@ -15,7 +15,7 @@ from jobs_lib.text import counted, size, up_to
 from jobs_lib.workers import dispatch
 
 from .facts import disks
-from .incidents import DOUBTS, Incident, cause, of_file, short_error
+from .incidents import DOUBTS, OUTAGES, Incident, cause, of_file, short_error
 from .job_facts import OVERDUE
 
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
@@ -34,15 +34,15 @@ def find(facts) -> list[Incident]:
 # Nothing can run
 
 def _recorded(facts, _):
-    """What files record, and which of our files this user cannot use, even if no run has noticed
-    it yet."""
-    core = facts.config.section("core")
-    known = incident_files.recorded(core)
+    """Our files that this user cannot use; what files record, which may be over by now."""
+    known = incident_files.recorded(facts.config.section("core"))
     if unusable := folders.unusable(facts.config):
-        since, _ = known.get(incident_files.FILES, (facts.now, ""))
-        known[incident_files.FILES] = since, f"{'; '.join(unusable)}."
+        yield of_file(incident_files.FILES, f"{'; '.join(unusable)}.",
+                      known.pop(incident_files.FILES, (facts.now, ""))[0])
     for name, (since, error) in known.items():
-        yield of_file(name, error, since)
+        yield of_file(name, error, since)._replace(
+            subject=f"{OUTAGES[name][-1]} since {facts.at(since)}", what="It may be over: all can "
+            "be read now. The next `run-due` makes sure, and ends this.")
 
 
 def _cannot_start(facts) -> bool:

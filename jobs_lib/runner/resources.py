@@ -2,6 +2,7 @@
 to all below."""
 from __future__ import annotations
 
+import os
 import time
 
 from jobs_lib import clock
@@ -9,6 +10,11 @@ from jobs_lib.records import namedtuple
 
 Session = namedtuple("Session", "config ports console")
 Session.__doc__ = "What one command line works with; `console` shows what a person is to see."
+
+# {whether a run was seen in a database (doubt.py): what to do where there is none}
+ABSENT = {False: ": if [core] database is right, run `jobs.py migrate`",
+          True: ", though this installation was in use: correct [core] database in config.ini, or "
+                "restore your backup; `jobs.py migrate` is only for a new one"}
 
 
 class Ports:
@@ -35,7 +41,8 @@ class Ports:
         core = self._config.section("core")
         self._made.append(connect(
             core.database, prefix=core.prefix, tables=self._config.tables(),
-            base=self._config.folder, hidden=self._config.secrets, **how))
+            base=self._config.folder, hidden=self._config.secrets,
+            absent=lambda: ABSENT[os.path.exists(f"{core.state_dir}/witness")], **how))
         return self._made[-1]
 
     def mail(self, section, step=None):

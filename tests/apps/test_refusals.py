@@ -45,8 +45,7 @@ BOTH = {
         "purge_sessions", "app_sessions.created_at holds numbers where times belong"),
     "a trigger that refuses": (
         ("INSERT INTO app_sessions (id, user_id, token_hash, expires_at) VALUES (1, 1, 'x', "
-        "'2999-01-01 00:00:00')"), "purge_sessions", "app_sessions: "),
-}
+        "'2999-01-01 00:00:00')"), "purge_sessions", "app_sessions: ")}
 MARIADB = {
     "an engine without transactions": (
         "ALTER TABLE app_sessions ENGINE=MyISAM", "purge_sessions",
@@ -93,8 +92,7 @@ MARIADB = {
         ("DROP TABLE app_alias_destinations; ALTER TABLE app_aliases ADD COLUMN box BIGINT; CREATE "
         "VIEW app_alias_destinations AS SELECT id AS alias_id, box AS destination_id FROM "
         "app_aliases"), "delete_accounts", ("a row deleted through the view app_alias_destinations "
-        "is one of app_aliases")),
-}
+        "is one of app_aliases"))}
 # foreign keys that do no harm: what the jobs delete, or detach, before
 HARMLESS = (
     KEY.format("aliases", "aliases", "destinations").replace("CASCADE", "SET NULL"),

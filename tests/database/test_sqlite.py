@@ -60,7 +60,7 @@ def test_any_file_name_is_that_file(tmp_path, name):
     *((url, r"\[core\] database: expected sqlite:///file\.db") for url in (
         "sqlite://", "sqlite:///", "sqlite:jobs.db", "sqlite://jobs.db",
         "sqlite:///a.db?mode=rwc")),
-    ("sqlite:///jobs.db", r"jobs\.db: file is not a database: it is damaged, or "),
+    ("sqlite:///jobs.db", r"^the database .*/jobs\.db: file is not a database: it is "),
     ("sqlite:///folder", "unable to open database file: Is a directory")])      # R63
 def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path, url, said):
     (tmp_path / "jobs.db").write_text("From: a@example.org\n" * 100)

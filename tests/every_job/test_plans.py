@@ -43,8 +43,7 @@ DONE = {
     "alias_destinations": {}, "message_stats": {"day": DAYS, "direction": "send",
                                                 "status": "spam"},
     "usage_daily": {"day": DAYS}, "usage_weekly": {"week_start": DAYS},
-    "usage_events": {"cycle_start": DAYS, "metric": "emails"},
-}
+    "usage_events": {"cycle_start": DAYS, "metric": "emails"}}
 # What rows of a table refer to, if not to their user alone.
 REFERS = {"aliases": ("user_id", "domain_id"), "attempts": ("user_id", "item_id"),
           "overflow_hold": ("user_id", "warning_id"),

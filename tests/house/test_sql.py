@@ -21,12 +21,10 @@ FORBIDDEN = {
     "EXCEPT, INTERSECT":                r"\b(EXCEPT|INTERSECT)\b",
     "a function of one engine":         r"\b(IIF|CONCAT|CONCAT_WS|STRING_AGG)\s*\(",
     "the database's own clock":         r"\b(NOW|UTC_TIMESTAMP|SYSDATE)\s*\(|'now'"
-                                        r"|(?<!DEFAULT )\bCURRENT_TIMESTAMP\b",
-}
+                                        r"|(?<!DEFAULT )\bCURRENT_TIMESTAMP\b"}
 OUTSIDE_BRACKETS = {
     "UPDATE ... FROM":                  r"\bUPDATE\s+\S+\s+SET\b.*\bFROM\b",
-    "UPDATE/DELETE ... LIMIT":          r"\b(UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b.*\bLIMIT\b",
-}
+    "UPDATE/DELETE ... LIMIT":          r"\b(UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b.*\bLIMIT\b"}
 INNERMOST = re.compile(r"\(([^()]*)\)")
 # Words of one engine that only its own dialect may say.
 DIALECT_WORDS = ("a function of one engine", "UPDATE/DELETE ... LIMIT", "LIMIT inside IN (...)")

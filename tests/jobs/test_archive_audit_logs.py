@@ -25,8 +25,7 @@ ODD = [
     {"id": 4, "user_id": None, "actor": "", "event": "line\nend", "severity": "warning",
      "ip": "", "details": None, "created_at": "2025-01-02 03:04:05"},
     {"id": 9, "user_id": 8, "actor": "ops", "event": "note", "severity": "critical", "ip": "",
-     "details": "no JSON: 𝄞\u2028", "created_at": "2016-12-31 23:59:59"},
-]
+     "details": "no JSON: 𝄞\u2028", "created_at": "2016-12-31 23:59:59"}]
 
 
 @pytest.fixture

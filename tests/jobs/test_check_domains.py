@@ -143,8 +143,7 @@ WALKS = {               # {what it shows: (what is found after so many hours, no
     "a warning of a time that was repaired takes nothing away": (
         [(0, FAIL), (DAY, FAIL), (2 * DAY, "pass"),
          *((hours, FAIL) for hours in range(3 * DAY, 7 * DAY, DAY))],
-        [(DAY, "domain_failing"), (4 * DAY, "domain_failing"), (6 * DAY, "domain_failed")]),
-}
+        [(DAY, "domain_failing"), (4 * DAY, "domain_failing"), (6 * DAY, "domain_failed")])}
 
 
 @pytest.mark.parametrize("name", WALKS)

@@ -66,8 +66,7 @@ CASES = {
     "its owner is suspended": (28, None, None, WARNED),
     "suspended, and the warning waits": (60, 33, ("pending", None), STAYS),
     "suspended, past twice the limit": (60 + SECOND, 33, ("pending", None), REMOVED),
-    "suspended: no reminder": (8, None, None, STAYS),
-}
+    "suspended: no reminder": (8, None, None, STAYS)}
 
 
 def became(bench, id: int) -> str:

@@ -71,8 +71,7 @@ CASES = {
     "its owner is suspended, past that": (60 * 24 + 0.001, "suspended", None, DELETED),
     "its warning was purged, past that": (60 * 24 + 0.001, "purged", None, DELETED),
     "no warning is marked": (29 * 24 - 0.001, "none", None, STAYS),
-    "cron was so late that none is": (90 * 24, "none", None, STAYS),
-}
+    "cron was so late that none is": (90 * 24, "none", None, STAYS)}
 
 
 def test_a_message_is_deleted_24_hours_after_its_warning_or_at_twice_the_limit(bench):    # R83

@@ -71,8 +71,7 @@ EXCLUDED = {
     "sessions": {"user_id", "token_hash"}, "webhooks": {"user_id", "secret", "previous_secret"},
     "failed_emails": {"user_id", "raw_path", *CLAIM}, "webhook_deliveries": {"user_id", *CLAIM},
     "notifications": {"user_id", "body_text", "body_html", "dedupe_key", *CLAIM},
-    "export_requests": {"user_id", "progress", "file_name", "sha256", "token_hash", *CLAIM},
-}
+    "export_requests": {"user_id", "progress", "file_name", "sha256", "token_hash", *CLAIM}}
 
 
 def test_every_row_of_the_account_is_in_it_none_of_another_and_no_secret(bench):        # R52

@@ -41,6 +41,19 @@ def test_a_database_that_cannot_be_used_is_one_line(site, words, break_, said): 
         assert (event["event"], event["level"]) == ("run not started", "error")
 
 
+def test_a_used_installation_whose_database_is_gone_is_asked_for_its_backup(any_site):   # R20 R63
+    any_site.configure("spool", dir="spool")
+    assert any_site("migrate").code == 0
+    assert [any_site.job("dig")["status"] for _ in "12"] == ["ok", "ok"]
+    (any_site.folder / "spool" / "1.eml").touch()
+    any_site.configure(prefix="lost_", **(
+        {"database": "sqlite:///lost.db"} if "sqlite" in any_site.url else {}))
+    lost = "though this installation was in use: correct [core] database in config.ini, or restore"
+    assert lost in any_site("status").err
+    assert "if that database is lost, restore your backup. If it is given" in any_site("migrate").err
+    assert lost in any_site("status").err           # and nothing was made
+
+
 def test_migrate_upgrades_an_older_schema_and_refuses_a_newer_one(any_site):         # R20
     older(any_site)
     codes = [any_site("migrate", *how).code for how in (["--check"], [], ["--check"])]

@@ -63,8 +63,7 @@ def connect(target: File, readonly: bool, create: bool, seconds: float | None = 
     path, wait = target.path, _wait(target, seconds)
     if not os.path.exists(path):
         if readonly or not create:
-            raise DatabaseError(f"no SQLite file {path}:"
-                                " `jobs.py migrate` makes it, if the path is right")
+            raise Missing(f"no SQLite file {path}")
         try:  # noqa: SIM105  contextlib is not loaded otherwise
             new_file(path).close()  # private, and so will be -wal and -shm
         except FileExistsError:
@@ -200,7 +199,7 @@ def translated(error: sqlite3.Error, target: File) -> DatabaseError:
         text += f": {_cause(target.path)}"
     elif kind is Broken:
         text += f": {next(words for part, words in BROKEN.items() if part in text)}"
-    return kind(f"{target.path}: {text}")
+    return kind(f"the database {target.path}: {text}")
 
 
 def _cause(path: str) -> str:

@@ -6,7 +6,7 @@ those of an app (fit.py), and which of their keys are text (keys.py). All of it 
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.errors import Missing, Unfit
+from jobs_lib.errors import Broken, Missing, Unfit
 from jobs_lib.folders import VERSION
 
 SCHEMA_VERSION = 1
@@ -41,7 +41,8 @@ def number(known: dict) -> int:
 
 
 def check(db) -> bool:
-    """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for.
+    """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for;
+    Broken where there is none.
 
     Returns whether every job may run, as the app's tables were found to be as the jobs need them;
     else `need` of fit.py says what a job can do.
@@ -49,8 +50,8 @@ def check(db) -> bool:
     known = facts(db)
     refuse_newer(number(known))
     if number(known) < SCHEMA_VERSION:
-        raise Unfit("the database has no tables of this bundle yet, or those of an older one: run "
-                    "`jobs.py migrate`")
+        raise (Unfit("the database has an older bundle's tables, or not all: run `jobs.py migrate`")
+               if known else Broken(f"the database has no tables of this bundle{db.absent()}"))
     if known.get(NAMED, "") != names_of(db):
         raise Unfit("the names in [tables] are others than at the last `jobs.py migrate`: run it "
                     "again")

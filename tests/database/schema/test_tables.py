@@ -70,8 +70,7 @@ UNIQUE = {
     "usage_events": {"user_id": 1, "cycle_start": "2026-11-01", "metric": "emails",
                      "threshold": 80},
     "retired_addresses": {"address_hash": "x"}, "job_state": {"job": "j"},
-    "job_runs": {"job": "j", "slot": NOW, "status": "ok", "started_at": NOW},
-}
+    "job_runs": {"job": "j", "slot": NOW, "status": "ok", "started_at": NOW}}
 
 # What a row has whose writer says nothing of it, behind what it has to say.
 DEFAULTS = {
@@ -87,8 +86,7 @@ DEFAULTS = {
     "notifications": ({"kind": "k", "to_email": "a@b.example"},
                       {"status": "pending", "priority": 1, "attempts": 0}),
     "audit_logs": ({"event": "e"}, {"severity": "info", "user_id": None}),
-    "audit_archives": ({"location": "x"}, {"status": "writing"}),
-}
+    "audit_archives": ({"location": "x"}, {"status": "writing"})}
 
 
 def public() -> dict[str, list[str]]:

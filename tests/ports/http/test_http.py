@@ -137,20 +137,17 @@ ENDED_BY_TIME = {
     "silent": silent,
     "a head that drips": drip(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 5000),
     "headers that drip": drip(b"a: b\r\n", first=OK),
-    "100 Continue that drip": drip(b"HTTP/1.1 100 Continue\r\n\r\n", 0.02),
-}
+    "100 Continue that drip": drip(b"HTTP/1.1 100 Continue\r\n\r\n", 0.02)}
 ENDED_BY_SIZE = {
     "100 Continue without a pause": flood(b"HTTP/1.1 100 Continue\r\n\r\n"),
     "headers without a pause": flood(b"a: b\r\n" * 1000, first=OK),
-    "a line without a pause": flood(b"x" * 65536),
-}
+    "a line without a pause": flood(b"x" * 65536)}
 ANSWERED = {            # the status counts whatever the body does
     "a body without a pause": flood(b"x" * 65536, first=OK + b"\r\n"),
     "a body that drips": drip(b"x", first=OK + b"\r\n"),
     "a promise of much": drip(b"x", first=OK + b"Content-Length: 99999999\r\n\r\n"),
     "chunks without a pause": flood(b"5\r\nhello\r\n" * 1000, first=CHUNKED),
-    "chunks that drip": drip(b"1\r\nx\r\n", first=CHUNKED),
-}
+    "chunks that drip": drip(b"1\r\nx\r\n", first=CHUNKED)}
 
 
 @pytest.mark.slow
