@@ -57,7 +57,7 @@ SECTIONS = {
     "core": {
         "database": Option(
             kind.database, "sqlite:///var/jobs.db",
-            "SQLite is to try it out; else mysql://user:password@host:3306/name (docs/install.md)."),
+            "SQLite: to try it out; else mysql://user:password@host:3306/name (docs/install.md)."),
         "prefix": Option(
             kind.identifier, "", "Before every table's name, in a database shared with others."),
         "state_dir": Option(
