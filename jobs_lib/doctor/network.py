@@ -6,6 +6,7 @@ import os
 import time
 from urllib.parse import urlsplit
 
+from jobs_lib.engines.relay import paused
 from jobs_lib.errors import JobsError
 from jobs_lib.features.domains.records import unset
 from jobs_lib.output.findings import note, problem, run, warning
@@ -32,7 +33,12 @@ def relay(installation):
     if wrong := probe(mail, time.monotonic() + RELAY_SECONDS):
         yield problem(f"The relay did not accept the connection: {wrong}",
                       "All mail waits, and the queues grow.", "Look at [mail] in config.ini. "
-                      "docs/failures.md, Mail is not going out, explains the message.")
+                      "docs/failures.md, Mail is not going out, explains the message. "
+                      "`jobs.py mail test ADDRESS` shows each step.")
+    elif pause := paused(installation.database(), installation.now):
+        yield warning(f"The relay accepts the connection, but all mail is paused {pause}",
+                      "The relay accepted no mail at the last try.",
+                      "`jobs.py mail test ADDRESS` ends the pause, if its message is accepted.")
 
 
 def limits(installation):

@@ -176,7 +176,8 @@ def holds(ctx, kind: str, others_wait) -> list[str]:
     """Sentences: why no message of a kind, but an urgent one, goes now."""
     found, mail = [], ctx.section("mail")
     if pause := paused(ctx.db, ctx.now):
-        found.append(f"The relay is paused {pause}.")
+        found.append(f"The relay is paused {pause}. Once it accepts mail again, "
+                     "`jobs.py mail test ADDRESS` ends the pause at once.")
     limits = Limits(ctx.db, mail, ctx.clock, kind, others_wait)
     limits.limits.pop(MINUTE, None)         # its room is waited for
     limits.count()
@@ -195,17 +196,18 @@ def count(db, now) -> None:
 # Pauses
 
 def pause_now(db, now) -> dict | None:
-    """`paused_until`, `reason` and `since` of a pause."""
+    """`until`, `reason` and `since` of a pause."""
     row = db.row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
     until = row and stored.time(row["paused_until"])         # what is no time is no pause
     # later than any pause: the clock was wrong
-    return row if until and now < until <= now + LONGEST_PAUSE else None
+    is_now = until and now < until <= now + LONGEST_PAUSE
+    return {**row, "until": until, "since": stored.time(row["since"]) or now} if is_now else None
 
 
 def paused(db, now) -> str | None:
     """`until 12:05 UTC: reason` while the relay is paused."""
     row = pause_now(db, now)
-    return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
+    return f"until {clock.text(row['until'])} UTC: {row['reason']}" if row else None
 
 
 def pause(db, now, reason: str, has_worked: bool) -> datetime:

@@ -46,6 +46,8 @@ def _verdict(known, number: int) -> str:
         return "1 thing needs you" if number == 1 else f"{number} things need you"
     if "paused" in states and states <= {"paused", "off"}:
         return "Every job is paused"
+    if known.relay:
+        return f"Mail is paused until {known.at(known.relay['until'])}; nothing needs you yet"
     return "Nothing needs you" if known.cron.last_run else "No job has run yet"
 
 
@@ -64,11 +66,10 @@ def _mail(known) -> dict:
         sent = relay.used(known.db, known.config.section("mail"), known.now)
     except ConfigError:  # an incident
         sent = {}
-    pause = known.relay or {"paused_until": None, "reason": None}
     return {"windows": [{"name": name, "sent": int(number), "limit": limit}
                         for name, (number, limit) in sent.items()],
-            "paused_until": stored.time(pause["paused_until"]),
-            "reason": short_error(pause["reason"])}
+            "paused_until": known.relay and known.relay["until"],
+            "reason": short_error(known.relay and known.relay["reason"])}
 
 
 def with_past(document: dict, db, now) -> dict:

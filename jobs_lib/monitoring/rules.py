@@ -7,7 +7,6 @@ not write, and a stopped cron whatever is late.
 from __future__ import annotations
 
 from jobs_lib import folders
-from jobs_lib.database import stored
 from jobs_lib.engines import guard, relay
 from jobs_lib.errors import JobsError
 from jobs_lib.runner import doubt, incident_files
@@ -91,18 +90,16 @@ def _disks(facts, _):
 
 
 def _relay(facts, _):
-    row = facts.relay
-    if row is None:
-        return
-    since = stored.time(row["since"]) or facts.now
-    until = stored.time(row["paused_until"]) or facts.now
-    if until - since > relay.FIRST_PAUSE:       # a first one is nothing to wake anybody for
+    # a first one is nothing to wake anybody for
+    if (pause := facts.relay) and pause["until"] - pause["since"] > relay.FIRST_PAUSE:
         yield Incident("relay:mail",
-                       f"outgoing mail has been paused since {facts.at(since)}", since,
-                       f"The relay accepts no mail. It is tried again at {facts.at(until)}; no "
-                       "message loses an attempt. Check host, user name and password in [mail], "
-                       "and your host's limits.",
-                       "doctor", short_error(row["reason"]), MAIL_JOBS)
+                       f"outgoing mail has been paused since {facts.at(pause['since'])}",
+                       pause["since"],
+                       "The relay accepted no mail at the last try. The next one is at "
+                       f"{facts.at(pause['until'])}; no message loses an attempt. Check host, "
+                       "user name and password in [mail], and your host's limits. This command "
+                       "shows each step, and ends the pause once its message is accepted.",
+                       "mail test ADDRESS", short_error(pause["reason"]), MAIL_JOBS)
 
 
 def _refusals(facts, _):

@@ -31,7 +31,11 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     lines = [paint("bold", f"{found['verdict']}.")]
     for each in found["incidents"]:
         lines += ["", *in_full(of_incident(each))]
-    paused = ", ".join(job["name"] for job in found["jobs"] if job["state"] == "paused")
+    paused, others = (", ".join(job["name"] for job in found["jobs"] if job["state"] != "off"
+                                and (job["state"] == "paused") is wanted)
+                      for wanted in (True, False))
+    if len(others) < len(paused):
+        paused = f"all jobs but {others}" if others else "all jobs (`jobs.py resume all`)"
     return [*lines, *(wrapped(f"Paused: {paused}.", screen.width, "", "  ") if paused else ())]
 
 

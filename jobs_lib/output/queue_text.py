@@ -20,9 +20,7 @@ def summary(found: list[dict], screen: Screen) -> str:
          _since(each, screen), each["job"]] for each in found)])
     text = [paint("bold", head)]
     for line, each in zip(lines, found):
-        text.append(line)
-        for hold in each["holds"]:
-            text += screen.below(hold)
+        text += [line, *(below for hold in each["holds"] for below in screen.below(hold))]
     return "\n".join([*text, "", "`jobs.py queue forwards` lists the items of a queue."])
 
 
@@ -41,7 +39,7 @@ def listing(found: dict, screen: Screen) -> str:
         return "\n".join([*lines, f"There is nothing to list in {name}.",
                           f"`jobs.py queue {name} --failed` lists what has failed for good."])
     room = max(2, *(len(str(each["id"])) for each in items))
-    head, *rows = table([["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"], *(
+    head, *rows = table([["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "DUE"], *(
         [each["id"], each["owner"], each["to"], each["state"], _tries(each),
          screen.at(each["since"]), screen.at(each["next_at"])] for each in items)],
         "rllkkkk", max(screen.width, room + LEAST), WIDEST)
@@ -62,15 +60,17 @@ def _tries(each: dict) -> str:
 
 def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
-    kept, why = found["kept"], ("it is tried when its turn comes" if found["next_at"] else
-                                "nothing: it is finished")
+    kept, next_at = found["kept"], found["next_at"]
+    at, why = _exact(next_at, screen), found["why"] or (
+        "it is tried when its turn comes" if next_at else "nothing: it is finished")
+    if next_at and next_at <= clock.text(screen.now):
+        at, why = "due", f"since {at}: {why}"
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
              ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
     parts = {
         f"{found['kind']} {found['id']}: {found['state']}": facts,
         "What happened": [(_exact(each["at"], screen), _event(each)) for each in found["events"]],
-        "Next": [(_exact(found["next_at"], screen), found["why"] or why),
-                 *(("", hold) for hold in (found["holds"] if found["next_at"] else ()))],
+        "Next": [(at, why), *(("", hold) for hold in (found["holds"] if next_at else ()))],
         "Kept until": [(_exact(kept["until"], screen), kept["rule"]), ("", kept["option"])],
         "Stored (times in UTC)": [(name, cell(value, 500)) for name, value
                                   in found["stored"].items() if name not in SAID]}

@@ -140,10 +140,12 @@ def test_a_relay_that_is_paused_again_explains_the_jobs_and_queues_behind_it(ben
     pause = {"paused_until": bench.ahead(minutes=2), "since": bench.ago(minutes=3)}
     bench.table("relay_state", [{"id": 1, "reason": "Connection refused", **pause}])
     assert check(bench) == []                       # a first short one
+    assert bench.command("status").startswith("Mail is paused until 14:32 UTC on 24 Nov; nothing")
     bench.db.execute("UPDATE {relay_state} SET since = :since", since=bench.ago(minutes=40))
     for job in ("retry_forwards", "send_notifications"):
         fails(bench, job, error="the relay cannot be used: mail.example.org:587")
     assert check(bench) == ["new relay:mail"]
+    assert "mail test ADDRESS" in bench.command("status", code=1)
 
 
 def forward(bench, due_at) -> None:
@@ -160,7 +162,6 @@ def test_jobs_that_fail_for_the_same_reason_are_one_incident(bench):
         fails(bench, job, error=f"no such folder (try {number})")
     bench.run(JOB)
     mail, = bench.outbox
-    assert "more)" not in mail.subject
     assert ("Other jobs fail with the same error: purge_sessions, retry_forwards, rollup_usage."
             in " ".join(mail.text.split()))
     assert len(bench.rows("alerts")) == 1
@@ -177,8 +178,7 @@ def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(ben
         bench.outbox[0].text.split())
     assert sent(bench) == ["new doubt:clock, once late:cron"]
     for job in ("retry_forwards", "retry_webhooks", "send_notifications"):
-        # the others have a day to be run
-        ended(bench, job, "ok", ago=timedelta(0))
+        ended(bench, job, "ok", ago=timedelta(0))           # the others have a day to be run
     for _ in range(2):
         later(bench, minutes=2)
         assert check(bench) == []
@@ -406,9 +406,8 @@ def test_the_kinds_are_nine_and_each_has_its_heading_in_the_docs():
 
 
 def test_incidents_that_are_over_are_deleted_after_a_month(bench):
-    bench.table("alerts", [{"alert_key": f"a{days}", "kind": "failing", "since": bench.ago(days=40),
-                            "first_seen_at": bench.ago(days=40),
-                            "resolved_at": bench.ago(days=days)}
+    old = {"kind": "failing", "since": bench.ago(days=40), "first_seen_at": bench.ago(days=40)}
+    bench.table("alerts", [{**old, "alert_key": f"a{days}", "resolved_at": bench.ago(days=days)}
                            for days in (29, 30, 31)])
     bench.run(JOB)
     assert [row["alert_key"] for row in bench.rows("alerts")] == ["a29"]

@@ -109,7 +109,7 @@ def test_a_relay_that_cannot_be_used_pauses_and_costs_no_attempt(bench, forward)
     before = bench.rows("failed_emails")
     always(bench, AWAY)
     error = bench.fails("retry_forwards")
-    for part in ("connection refused", "No message has lost an attempt"):
+    for part in ("connection refused", "No message has lost an attempt", "jobs.py mail test"):
         assert part in error
     assert bench.rows("failed_emails") == before
     bench.now = bench.ahead(minutes=4)
@@ -155,8 +155,7 @@ def test_the_relays_own_limit_pauses_it_and_is_no_failure(bench, forward):     #
 
 
 @pytest.mark.parametrize("words", ["exceeded the max emails per hour", "relay access denied"])
-# R23
-def test_an_answer_that_sounds_like_the_relays_delays_its_message_alone(bench, forward, words):
+def test_an_answer_that_sounds_like_the_relays_delays_that_message(bench, forward, words):   # R23
     forward(1), forward(2, created_at=bench.ago(minutes=59))
     to_first(bench, Result(RELAY, 450, "4.7.1", words))
     bench.attempt("retry_forwards")
@@ -279,8 +278,7 @@ def test_the_sender_is_rewritten_to_our_domain_and_back_again(bench, forward):  
     forward(1)
     bench.run("retry_forwards")
     sender = bench.outbox[0].sender
-    assert sender.startswith("SRS0=")
-    assert sender.endswith("@service.example")
+    assert re.fullmatch(r"SRS0=\S+@service\.example", sender)
     assert jobs_lib.srs.reverse(sender, SECRET, bench.now) == "orders@shop.example"
 
 
@@ -297,8 +295,7 @@ def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench
     for days in (0, 1):
         bench.now = bench.ahead(days=days)
         bench.run("retry_forwards")
-    assert len(seen) == 2
-    assert seen[0] == seen[1]
+    assert seen == [seen[0]] * 2
     assert seen[0].endswith(content)
     assert seen[0].count(b"\r\n", 0, -len(content)) == 1
 
@@ -328,9 +325,8 @@ def test_where_much_lacks_its_alias_it_waits_and_ends_past_the_seventh_day(bench
     assert bench.run("retry_forwards")["sent"] == 8
 
 
-@pytest.mark.parametrize("how", [{"envelope_from": ""},
-                                 {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER
-                                  % (1, 1)}])
+@pytest.mark.parametrize("how", [
+    {"envelope_from": ""}, {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER % (1, 1)}])
 def test_mail_of_machines_causes_no_notice_by_itself(bench, forward, how):     # R36
     forward(1, attempts=3, **how)
     always(bench, UNKNOWN)

@@ -173,6 +173,9 @@ SITUATIONS = {
     # the network
     "a dead relay": (option("mail", port=free_port()), "problem", "Connection refused",
                      "docs/failures.md"),
+    "a relay that works again": (lambda it: it.db.insert(
+        "relay_state", id=1, since=clock.now(), paused_until=clock.now() + timedelta(minutes=5)),
+        "warning", "all mail is paused until", "mail test ADDRESS"),
     "no limit": (option("mail", per_hour="off"), "note", "per_hour and per_day are off", "80 %"),
     "cPanel": (lambda it: (it.folder / ".cpanel").mkdir(), "warning", "this host has cPanel",
                "failures_per_hour = 4"),  # R37
@@ -256,8 +259,7 @@ def upload(tmp_path, lite):
 @pytest.mark.parametrize("name, spoil, words", [
     ("old.py", lambda path: path.write_text("# gone since\n"), "not of this version"),
     ("clock.py", lambda path: path.write_bytes(path.read_bytes() + b"# more\n"), "damaged"),
-    ("schedule.py", lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")),
-     ""),
+    ("schedule.py", lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")), ""),
     ("output/rows.py", lambda path: path.write_text(""), "not of this version"),
     ("demo/__init__.py", lambda path: path.unlink(), "missing")])
 def test_modules_that_are_not_of_this_version_are_named(upload, name, spoil, words):        # R65

@@ -89,8 +89,7 @@ def test_each_step_is_shown_and_the_message_counts(service, words):
         assert f"To: {TO}".encode() in content
         assert counted(service) == 1
         service.run(*words)
-        # the limit is kept: nothing is sent
-        refused = service(*words)
+        refused = service(*words)                       # the limit is kept: nothing is sent
         assert (refused.code, len(relay.accepted)) == (1, 2)
         assert "[mail] per_hour = 2 is reached" in refused.err
 

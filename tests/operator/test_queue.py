@@ -128,10 +128,12 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
     assert asked(service, "forwards")["holds"] == [
         ("retry_forwards has been paused since 2026-11-24 14:30:05 UTC: "
          "`jobs.py resume retry_forwards`."),
-        "The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>.",
+        ("The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>. "
+         "Once it accepts mail again, `jobs.py mail test ADDRESS` ends the pause at once."),
         "[mail] per_hour = 80 is reached."]
     assert service.command("queue", "forwards").startswith("retry_forwards has been paused since")
     assert listed(service, "forwards", "--owner", "77") == [20]
+    assert "  due  since 2026-11-24 13:30:05: " in service.command("queue", "forwards", "30")
     assert {item["id"]: item["why"] for item in asked(service, "forwards", "--owner", "1")[
         "items"]} == {
         30: "the next run of retry_forwards cancels it: the alias is missing",
