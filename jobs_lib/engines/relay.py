@@ -200,8 +200,8 @@ def pause_now(db, now) -> dict | None:
     row = db.row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
     until = row and stored.time(row["paused_until"])         # what is no time is no pause
     # later than any pause: the clock was wrong
-    is_now = until and now < until <= now + LONGEST_PAUSE
-    return {**row, "until": until, "since": stored.time(row["since"]) or now} if is_now else None
+    return {**row, "until": until, "since": stored.time(row["since"]) or now} if (
+        until and now < until <= now + LONGEST_PAUSE) else None
 
 
 def paused(db, now) -> str | None:

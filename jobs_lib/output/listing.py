@@ -69,9 +69,8 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     lines = [paint("bold", head)]
     reported = {name for each in found["incidents"] for name in each["jobs"]}
     for job, row, line in zip(found["jobs"], rows, each_job):
-        lines.append(_coloured(row[1], line))
-        lines += [BELOW + one_line(note, screen.width - len(BELOW))
-                  for note in _notes(job, screen, reported)]
+        lines += [_coloured(row[1], line), *(BELOW + one_line(note, screen.width - len(BELOW))
+                                             for note in _notes(job, screen, reported))]
     return lines
 
 
