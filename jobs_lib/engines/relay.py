@@ -196,10 +196,9 @@ def count(db, now) -> None:
 # Pauses
 
 def pause_now(db, now) -> dict | None:
-    """`until`, `reason` and `since` of a pause."""
+    """`until`, `reason` and `since`. A pause longer than any is by a clock that was wrong."""
     row = db.row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
     until = row and stored.time(row["paused_until"])         # what is no time is no pause
-    # later than any pause: the clock was wrong
     return {**row, "until": until, "since": stored.time(row["since"]) or now} if (
         until and now < until <= now + LONGEST_PAUSE) else None
 
@@ -212,8 +211,7 @@ def paused(db, now) -> str | None:
 
 def pause(db, now, reason: str, has_worked: bool) -> datetime:
     """Pause all mail for 5 minutes and as long as nothing has gone through by now, so for twice as
-    long each time, up to an hour. Until when. Once nothing had to be sent for long, it begins
-    anew."""
+    long each time, up to an hour. Until when. After long without mail, for 5 minutes again."""
     failing = None if has_worked else stored.time(db.value(
         "SELECT since FROM {relay_state} WHERE id = 1 AND paused_until > :recent",
         recent=now - 2 * LONGEST_PAUSE))
