@@ -95,7 +95,8 @@ class _Tick:
         launch.end_outages(self.session, NAME)
         self.problems += catalogue.missing(others) + problems
         if not (found or self.problems):
-            self.console.say("no job is due: `jobs.py list` shows when each is, and what is paused")
+            self.console.say("no job is due: `jobs.py list` shows when each is, "
+                             "and what is paused")
         if mine := self._without_workers(found):
             self._run_all(mine)
         if self.problems:

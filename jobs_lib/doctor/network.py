@@ -36,9 +36,9 @@ def relay(installation):
                       "docs/failures.md, Mail is not going out, explains the message. "
                       "`jobs.py mail test ADDRESS` shows each step.")
     elif pause := paused(installation.database(), installation.now):
-        yield warning(f"The relay accepts the connection, but all mail is paused {pause}",
-                      "The relay accepted no mail at the last try.",
-                      "`jobs.py mail test ADDRESS` ends the pause, if its message is accepted.")
+        yield warning("The relay accepts the connection, but "
+                      f"all mail is paused {pause}",
+                      fix="`jobs.py mail test ADDRESS` ends the pause if it succeeds.")
 
 
 def limits(installation):

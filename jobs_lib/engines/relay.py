@@ -176,8 +176,8 @@ def holds(ctx, kind: str, others_wait) -> list[str]:
     """Sentences: why no message of a kind, but an urgent one, goes now."""
     found, mail = [], ctx.section("mail")
     if pause := paused(ctx.db, ctx.now):
-        found.append(f"The relay is paused {pause}. Once it accepts mail again, "
-                     "`jobs.py mail test ADDRESS` ends the pause at once.")
+        found.append(f"The relay is paused {pause}. Once it works, "
+                     "`jobs.py mail test ADDRESS` ends the pause.")
     limits = Limits(ctx.db, mail, ctx.clock, kind, others_wait)
     limits.limits.pop(MINUTE, None)         # its room is waited for
     limits.count()
@@ -196,7 +196,7 @@ def count(db, now) -> None:
 # Pauses
 
 def pause_now(db, now) -> dict | None:
-    """`until`, `reason` and `since`. A pause longer than any is by a clock that was wrong."""
+    """`until`, `reason` and `since`. One that is too long is by a wrong clock."""
     row = db.row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
     until = row and stored.time(row["paused_until"])         # what is no time is no pause
     return {**row, "until": until, "since": stored.time(row["since"]) or now} if (
@@ -211,7 +211,7 @@ def paused(db, now) -> str | None:
 
 def pause(db, now, reason: str, has_worked: bool) -> datetime:
     """Pause all mail for 5 minutes and as long as nothing has gone through by now, so for twice as
-    long each time, up to an hour. Until when. After long without mail, for 5 minutes again."""
+    long each time, up to an hour. Until when. After long without mail it begins anew."""
     failing = None if has_worked else stored.time(db.value(
         "SELECT since FROM {relay_state} WHERE id = 1 AND paused_until > :recent",
         recent=now - 2 * LONGEST_PAUSE))

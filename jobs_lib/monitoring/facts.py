@@ -37,7 +37,7 @@ class Facts:
     alerts    the section, or its defaults           states  {job: its row of `job_state`}
     cron      whether it comes (job_facts.Cron)      day     the runs of the last day (totals)
     jobs      {name: dict} (job_facts.unknown)       queues  [dict] (_queue)
-    relay     `until`, `reason` and `since` while it is paused
+    relay     its pause, or None (relay.pause_now)
     problems  incidents: what cannot be used at all, and which jobs do not run for it
     engines   of the workers, by which some of the jobs are run
     """

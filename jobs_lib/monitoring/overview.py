@@ -47,7 +47,8 @@ def _verdict(known, number: int) -> str:
     if "paused" in states and states <= {"paused", "off"}:
         return "Every job is paused"
     if known.relay:
-        return f"Mail is paused until {known.at(known.relay['until'])}; nothing needs you yet"
+        return (f"Mail is paused until {known.at(known.relay['until'])}; "
+                "nothing needs you yet")
     return "Nothing needs you" if known.cron.last_run else "No job has run yet"
 
 

@@ -96,9 +96,9 @@ def _relay(facts, _):
                        f"outgoing mail has been paused since {facts.at(pause['since'])}",
                        pause["since"],
                        "The relay accepted no mail at the last try. The next one is at "
-                       f"{facts.at(pause['until'])}; no message loses an attempt. Check host, "
-                       "user name and password in [mail], and your host's limits. This command "
-                       "shows each step, and ends the pause once its message is accepted.",
+                       f"{facts.at(pause['until'])}; no message loses an attempt. Check "
+                       "[mail] and your host's limits. This command shows each step, and "
+                       "ends the pause if it succeeds.",
                        "mail test ADDRESS", short_error(pause["reason"]), MAIL_JOBS)
 
 

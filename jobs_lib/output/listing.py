@@ -31,12 +31,16 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     lines = [paint("bold", f"{found['verdict']}.")]
     for each in found["incidents"]:
         lines += ["", *in_full(of_incident(each))]
-    paused, others = (", ".join(job["name"] for job in found["jobs"] if job["state"] != "off"
-                                and (job["state"] == "paused") is wanted)
-                      for wanted in (True, False))
+    paused, others = (
+        ", ".join(job["name"] for job in found["jobs"]
+                  if job["state"] != "off"
+                  and (job["state"] == "paused") is wanted)
+        for wanted in (True, False))
     if len(others) < len(paused):
-        paused = f"all jobs but {others}" if others else "all jobs (`jobs.py resume all`)"
-    return [*lines, *(wrapped(f"Paused: {paused}.", screen.width, "", "  ") if paused else ())]
+        paused = (f"all jobs but {others}" if others else
+                  "all jobs (`jobs.py resume all`)")
+    return [*lines, *(wrapped(f"Paused: {paused}.", screen.width, "", "  ")
+                      if paused else ())]
 
 
 def _queues(found: dict, screen: Screen) -> list[str]:
@@ -69,8 +73,9 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     lines = [paint("bold", head)]
     reported = {name for each in found["incidents"] for name in each["jobs"]}
     for job, row, line in zip(found["jobs"], rows, each_job):
-        lines += [_coloured(row[1], line), *(BELOW + one_line(note, screen.width - len(BELOW))
-                                             for note in _notes(job, screen, reported))]
+        lines += [_coloured(row[1], line),
+                  *(BELOW + one_line(note, screen.width - len(BELOW))
+                    for note in _notes(job, screen, reported))]
     return lines
 
 

@@ -20,7 +20,8 @@ def summary(found: list[dict], screen: Screen) -> str:
          _since(each, screen), each["job"]] for each in found)])
     text = [paint("bold", head)]
     for line, each in zip(lines, found):
-        text += [line, *(below for hold in each["holds"] for below in screen.below(hold))]
+        text += [line, *(below for hold in each["holds"]
+                         for below in screen.below(hold))]
     return "\n".join([*text, "", "`jobs.py queue forwards` lists the items of a queue."])
 
 
@@ -70,7 +71,8 @@ def story(found: dict, screen: Screen) -> str:
     parts = {
         f"{found['kind']} {found['id']}: {found['state']}": facts,
         "What happened": [(_exact(each["at"], screen), _event(each)) for each in found["events"]],
-        "Next": [(at, why), *(("", hold) for hold in (found["holds"] if next_at else ()))],
+        "Next": [(at, why),
+                 *(("", hold) for hold in (found["holds"] if next_at else ()))],
         "Kept until": [(_exact(kept["until"], screen), kept["rule"]), ("", kept["option"])],
         "Stored (times in UTC)": [(name, cell(value, 500)) for name, value
                                   in found["stored"].items() if name not in SAID]}

@@ -129,7 +129,7 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
         ("retry_forwards has been paused since 2026-11-24 14:30:05 UTC: "
          "`jobs.py resume retry_forwards`."),
         ("The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>. "
-         "Once it accepts mail again, `jobs.py mail test ADDRESS` ends the pause at once."),
+         "Once it works, `jobs.py mail test ADDRESS` ends the pause."),
         "[mail] per_hour = 80 is reached."]
     assert service.command("queue", "forwards").startswith("retry_forwards has been paused since")
     assert listed(service, "forwards", "--owner", "77") == [20]
