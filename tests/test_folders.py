@@ -62,8 +62,7 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, victim):  
 @pytest.mark.parametrize("words", [
     "purge_sessions", "run-due", "pause retry_forwards", "resume all", "mail test me@example.org",
     "config set mail.port 587", "status", "doctor"])
-# R71
-def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, words):
+def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, words):  # R71
     """And the refused run leaves no file there, which that user could not use."""
     service = Shell(tmp_path, pool.sqlite(tmp_path))
     for path in (tmp_path / "state", *(tmp_path / "state").rglob("*")):

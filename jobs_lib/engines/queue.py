@@ -306,7 +306,7 @@ class Work:
         if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
             values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
         elif outcome in (SENT, REFUSED, UNUSABLE) or self.is_last(row):
-            end = clock.text(now)
+            end = clock.text(max(now, self.ctx.trusted))
             values.update(next_attempt_at=None, finished_at=end)
             if outcome == SENT:
                 return queue.done, {**values, **queue.when_done(end)}
@@ -358,7 +358,7 @@ class Work:
         """End a row that nobody waits for any more, or that is wanted and cannot be worked on,
         inside a transaction: without an attempt. False when it is no longer as it was, or another
         account's: that is no reason then."""
-        now = clock.text(self.ctx.clock())
+        now = clock.text(max(self.ctx.clock(), self.ctx.trusted))
         over = {} if is_wanted else self.queue.when_over(now)
         return self._update(
             row, "failed", {"finished_at": now, "next_attempt_at": None,

@@ -25,6 +25,8 @@ class Context:
     stop()    end the run as `partial`, for a reason of the job's own; the next run goes on
     wait()    so many seconds, whatever asks the run to stop: for what has to be stored before
     doubt     about the clock or the database, or None (runner/doubt.py)
+    trusted   days count from no time before this: while the clock is behind, the
+              last one that was right
     memory    what earlier runs of the job remember (engines/guard.py)
     """
 
@@ -47,6 +49,7 @@ class Context:
         self.progressed: dict = {}
         self._heartbeat_at = run.limits.started - PROGRESS_SECONDS
         self.doubt, self.memory = known
+        self.trusted = self.doubt.trusted if self.doubt else self.now
         # why, in a sentence, once something was left for a doubt
         self.suspended: str | None = None
         # {what the guard was asked: its answer}, {what it held back: how many} in this run

@@ -139,6 +139,9 @@ WALKS = {               # {what it shows: (what is found after so many hours, no
     "a day after the warning, though cron stood still": (
         [(0, FAIL), (96, FAIL), (97, FAIL), (119, FAIL), (120, FAIL)],
         [(96, "domain_failing"), (120, "domain_failed")]),
+    "no day counts from a clock that went back": (
+        [(0, "pass"), *((hours, FAIL) for hours in (-720, -719, 1, 7, 72, 73))],
+        [(7, "domain_failing"), (73, "domain_failed")]),
     # until a day after the next one the domain keeps its status
     "a warning of a time that was repaired takes nothing away": (
         [(0, FAIL), (DAY, FAIL), (2 * DAY, "pass"),
@@ -147,7 +150,7 @@ WALKS = {               # {what it shows: (what is found after so many hours, no
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_how_long_a_verified_domain_may_fail(owned, name):       # R48 R49
+def test_how_long_a_verified_domain_may_fail(owned, name):       # R48 R49 R68
     looks, told = WALKS[name]
     domain(owned, status="verified")
     start, found = owned.now, []
@@ -412,8 +415,7 @@ def test_a_resolver_that_is_silent_costs_a_batch_no_more_than_its_time_limit(tmp
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-# R2 R5 R21 R85
-def test_a_run_that_ends_leaves_its_looks_to_the_next(tmp_path, engine_url, sent, code):
+def test_a_run_that_ends_leaves_its_looks(tmp_path, engine_url, sent, code):   # R2 R5 R21 R85
     with Slow() as hole:
         service = serviced(tmp_path, engine_url, hole.port, 3, timeout="60s")
         process = service.start(JOB)

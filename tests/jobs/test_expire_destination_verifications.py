@@ -111,8 +111,7 @@ def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_remov
 
 
 def test_while_removals_are_held_back_reminders_and_tokens_go_on(owned):        # R79
-    owned.bulk("destinations", [destination(owned, id, 90 if id < 8 else 1)
-                                for id in range(1, 30)])
+    owned.bulk("destinations", [destination(owned, id, 90 if id < 8 else 1) for id in range(1, 30)])
     owned.table("destinations", [destination(owned, 30, 4)])
     owned.table("destination_verifications", [{"destination_id": 30,
                                                "expires_at": owned.ago(seconds=1)}])

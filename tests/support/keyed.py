@@ -53,8 +53,7 @@ WITH_KEYS = [name for name in TEXT if table(name).key == ("id",)]
 
 def columns(name: str) -> set[str]:
     """The columns of a table, of the app's or of ours, that hold the app's keys."""
-    found = {column.name for column in table(name).columns
-             if column.target in ("*", *TEXT)}
+    found = {column.name for column in table(name).columns if column.target in ("*", *TEXT)}
     return found | ({"id"} if name in WITH_KEYS else set())
 
 

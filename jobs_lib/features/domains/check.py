@@ -173,6 +173,8 @@ class Looks(Work):
         values, event = domains.after(row, verdict, ctx.now, ctx.options,
                                      is_failing and _is_warned(ctx, row), may_act)
         values["checked_at"] = ctx.now
+        if ctx.now < ctx.trusted and values.get("failing_since"):
+            del values["failing_since"]
         if verdict != UNKNOWN or not row["dns_results"]:
             values["dns_results"] = json.dumps(results, ensure_ascii=False)
         db.execute(f"UPDATE {{domains}} SET {', '.join(f'{name} = :{name}' for name in values)} "
@@ -181,8 +183,7 @@ class Looks(Work):
         db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id "
                    "AND recheck_requested_at = :seen", id=row["id"],
                    seen=seen["recheck_requested_at"])
-        attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, None, found,
-                          ctx.clock())
+        attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, None, found, ctx.clock())
         if event:
             user = db.row("SELECT id, email, name FROM {users} WHERE id = :id", id=row["user_id"])
             about = _values(ctx, row, event, values.get("failing_since"), results)

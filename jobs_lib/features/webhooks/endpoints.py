@@ -94,7 +94,7 @@ def store_result(ctx, endpoint: dict, verdict) -> dict:
                                 for name in ("url", "active", "failing_since")):
         began = failing_since(endpoint, now)
         # the app may have delivered something meanwhile, and not said so
-        if began is None or ctx.db.row(DELIVERED, id=id, since=began):
+        if now >= ctx.trusted and (began is None or ctx.db.row(DELIVERED, id=id, since=began)):
             changed["failing_since"] = clock.text(now)
         if verdict.wait:
             changed["paused_until"] = clock.text(now + verdict.wait)

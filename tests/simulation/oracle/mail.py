@@ -120,8 +120,7 @@ class GivenUp(Rule):
     def _is_refused(self, item: str, row: dict) -> bool:
         first, *more = self.finals.get(item, (0,))
         to = row.get("envelope_to") or row.get("to_email")
-        return bool(more) and any(at >= first for other, at in self.accepted.items()
-                                  if other != to)
+        return bool(more) and any(at >= first for other, at in self.accepted.items() if other != to)
 
 
 class InTime(Rule):
