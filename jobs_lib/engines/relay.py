@@ -34,7 +34,7 @@ URGENT_SHARE = 10                       # percent of a limit that only urgent ma
 SECOND = timedelta(seconds=1)           # times are stored in whole ones
 KINDS = ("forward", "notification", BY_HAND)            # of attempts that are counted
 MINUTE, FAILURES = "minute", "failures"
-# SQL: an attempt in a window. One from the future was begun under a clock that was wrong
+# SQL: an attempt in a window. One from the future is of a wrong clock
 IN_WINDOW = "kind IN (:kinds) AND began_at > :since AND began_at <= :future"
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 LATELY = timedelta(days=30)             # so long a domain is known to accept mail from us
@@ -215,7 +215,7 @@ def pause(db, now, reason: str, has_worked: bool) -> datetime:
     failing = None if has_worked else stored.time(db.value(
         "SELECT since FROM {relay_state} WHERE id = 1 AND paused_until > :recent",
         recent=now - 2 * LONGEST_PAUSE))
-    since = min(failing or now, now)        # a time ahead is of a clock that was wrong
+    since = min(failing or now, now)        # a time ahead is of a wrong clock
     until = now + min(FIRST_PAUSE + (now - since), LONGEST_PAUSE)
     db.upsert("relay_state", {"id": 1}, {
         "paused_until": until, "reason": reason[:250], "since": since})

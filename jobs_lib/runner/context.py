@@ -25,8 +25,8 @@ class Context:
     stop()    end the run as `partial`, for a reason of the job's own; the next run goes on
     wait()    so many seconds, whatever asks the run to stop: for what has to be stored before
     doubt     about the clock or the database, or None (runner/doubt.py)
-    trusted   days count from no time before this: while the clock is behind, the
-              last one that was right
+    trusted   `now`; while the clock is behind, the last
+              time that was right: days count from it
     memory    what earlier runs of the job remember (engines/guard.py)
     """
 

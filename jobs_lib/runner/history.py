@@ -20,7 +20,7 @@ VANISHED = "vanished?"
 STARTING = "another run that is just starting"
 # after its hard limit, a run that cannot be asked counts as dead
 SILENCE = timedelta(minutes=10)
-LONGEST = timedelta(days=30)  # no lease reaches so far: a clock that was wrong wrote it
+LONGEST = timedelta(days=30)  # no lease reaches so far: a wrong clock wrote it
 ERROR_LENGTH = 2000
 # of an outcome: what a row has from its beginning, and what it gets at its end
 BEGUN = ("run_id", "job", "slot", "status", "started_at", "stop_reason")

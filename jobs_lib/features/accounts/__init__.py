@@ -20,7 +20,7 @@ from jobs_lib.records import namedtuple
 # of the derived keys that make a `user_ref` of a user's id, and the hash of an address
 LABEL, RETIRED = "account-deletion", "retired-address"
 PAGE = 500                          # accounts whose deletions are read at once
-AHEAD = timedelta(days=1)           # a deletion further ahead was written by a clock that was wrong
+AHEAD = timedelta(days=1)           # a deletion further ahead was written by a wrong clock
 UNSENT = timedelta(days=28)         # after the deletion, it is erased although no notice was sent
 
 Account = namedtuple("Account", "id name email created_at deleted_at is_timed ref deletion "

@@ -112,7 +112,7 @@ def _failing(row: dict, now, options, is_warned: bool, may_act: bool) -> tuple:
 
 def warned_at(row: dict, now):
     """When the owner was warned of this failing; None where that was of an earlier one, which was
-    repaired, or by a clock that was wrong."""
+    repaired, or by a wrong clock."""
     warned = clock.parse_any(row["warned_at"])
     return warned if warned and failing_since(row, now) <= warned <= now else None
 
@@ -123,7 +123,7 @@ def end(since, warned, options):
 
 
 def failing_since(row: dict, now):
-    """Since when it fails. A time ahead was written by a clock that was wrong."""
+    """Since when it fails. A time ahead was written by a wrong clock."""
     return min(clock.parse_any(row["failing_since"]) or now, now)
 
 

@@ -29,7 +29,7 @@ from jobs_lib.features.queues import EXPORTS
 from jobs_lib.folders import new_file, publish
 from jobs_lib.text import masking
 
-# in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
+# in which an account gets `per_day` exports; what lies further ahead is of a wrong clock
 DAY = timedelta(days=1)
 REFUSED = "refused"
 AT_ONCE = 200                # requests that one run ends, or a dry run looks at

@@ -153,7 +153,7 @@ class Dispatcher:
 
     def _store(self, row: dict, verdict: Verdict) -> tuple[str, dict]:
         """(what came of it, as `settle` has it; the endpoint as it is now). It may be called again
-        after a deadlock, so it changes nothing but rows."""
+        after a deadlock, so it changes only rows."""
         response, later = row["response"], None
         if verdict.wait and verdict.outcome == RETRY:       # never earlier than the schedule says
             now = self.ctx.clock()

@@ -1,7 +1,7 @@
 """The endpoints, and what the answers of one mean for it: failing since when, paused, disabled.
 
 A result changes one row of `webhooks`, in the transaction that stores it. Its other deliveries are
-changed after that, in steps, so that no commit grows with a backlog; who is to be warned or
+changed after that, in steps, so no commit grows with a backlog; who is warned or
 disabled is decided at the end of a run, when all can be counted.
 """
 from __future__ import annotations
@@ -42,8 +42,8 @@ def current(db, ids) -> dict:
 
 
 def is_paused(endpoint: dict, now) -> bool:
-    """Whether nothing is sent to it for now. A time further ahead than a pause can be is from a
-    clock that was wrong."""
+    """Whether nothing is sent to it for now. A time further ahead than any pause is from a
+    wrong clock."""
     until = clock.parse_any(endpoint["paused_until"])
     return until is not None and now < until <= now + LONGEST_WAIT
 
@@ -82,7 +82,7 @@ def preview(ctx) -> None:
 
 def store_result(ctx, endpoint: dict, verdict) -> dict:
     """Store what a result changes of its endpoint: since when it fails, until when it is paused.
-    The endpoint as it is now. It may be called again after a deadlock, so it changes nothing but
+    The endpoint as it is now. It may be called again after a deadlock, so it changes only
     rows."""
     changed: dict = {}
     now, id = ctx.clock(), endpoint["id"]
@@ -108,8 +108,8 @@ def store_result(ctx, endpoint: dict, verdict) -> dict:
 
 def conclude(ctx, failed: dict) -> list:
     """Warn the owners of endpoints that have failed for days, and disable those whose time is over
-    or that answered 410. `failed`: {endpoint id: its last Verdict} of these. The ids of those that
-    are disabled.
+    or that answered 410. `failed`: {endpoint id: its last Verdict} of these. The ids of those
+    disabled.
 
     All of a run together, since the guard counts first: where many fail, the fault is ours.
     """
