@@ -44,5 +44,5 @@ if __name__ == "__main__":
         sys.exit("jobs.py: stopped by Ctrl-C")
     except (AttributeError, ImportError, NameError, SyntaxError) as error:
         where = "%s: " % error.filename if isinstance(error, SyntaxError) else ""
-        sys.exit("jobs.py: a file of the program is missing or not whole (%s%s): upload it again"
+        sys.exit("jobs.py: a file of the program is missing or incomplete (%s%s): upload it again"
                  % (where, error))

@@ -1,17 +1,17 @@
 """What a job is, and which jobs there are: the files in `jobs/`. The file name is the name
 everywhere. Every tick loads every declaration, so they are plain (docs/dev/decisions.md, "An idle
-tick loads almost nothing").
-"""
+tick loads almost nothing")."""
 from __future__ import annotations
 
 import os
 
-from .errors import JobsError, UsageError, not_whole
+from .errors import ConfigError, UsageError
 from .records import namedtuple
-from .text import did_you_mean
+from .text import did_you_mean, either
 
 # a folder of plug-ins: named, and not imported, since those import what loads them
 JOBS = f"{__package__}.jobs"
+HOME = os.path.dirname(os.path.dirname(__file__))
 PRIORITIES = ("critical", "high", "normal", "low", "last")
 # after all others of a tick, and also when they have used up its time: it judges them
 LAST = "last"
@@ -45,55 +45,54 @@ def declare(**declared):
 
 
 def names() -> list[str]:
-    """Every job's name, sorted; no module is loaded for it."""
-    return modules(__import__(JOBS, fromlist=["__path__"]).__path__)
-
-
-def missing(known) -> list[str]:
-    """A sentence for each of these jobs whose file is not there. `known`: names."""
-    return [f"jobs_lib/jobs/{name}.py is missing: upload it again"
-            for name in sorted(known) if name not in names()]
-
-
-def left_out(name: str) -> str:
-    """The same of a name that crontab.txt has, with its line for each job; "" of any other."""
-    from linecache import getlines  # [] of a file that cannot be read
-    return "".join(missing(
-        name for line in getlines(os.path.join(os.path.dirname(__file__), "../crontab.txt"))
-        if f" {name} --scheduled\n" in line))
+    """Every job's name, sorted, also without its file; no module is loaded."""
+    package = __import__(JOBS, fromlist=["__path__"])
+    return sorted({*modules(package.__path__), *package.ALL})
 
 
 def load(name: str) -> Job:
-    """The job of that name, importing its module alone. UsageError, with the nearest name, if there
-    is none; JobsError for a file that cannot be loaded."""
+    """The job of that name. UsageError if there is none; ConfigError unless its file is whole."""
     if name not in names():
-        raise UsageError(left_out(name) or f"there is no job {name!r}"
-                         f"{did_you_mean(name, names())} (`jobs.py list` shows every job)")
-    return _load(name)
+        raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` "
+                         "shows every job)")
+    return load_all([name])[0]
 
 
-def _load(name: str) -> Job:
-    try:
-        module = __import__(f"{JOBS}.{name}", fromlist=["job"])
-        doc = (module.__doc__ or "").strip()
-        return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
-    except Exception as error:  # half an upload can break a file in any way
-        raise JobsError(not_whole(error) or f"the job {name} cannot be loaded: "
-                        f"{type(error).__name__}: {error}. Upload its file again") from error
+def load_all(wanted: list[str] | None = None) -> list[Job]:
+    """Every job, by name, or those; ConfigError unless each file is whole."""
+    jobs, problems = usable(wanted)
+    if problems:
+        raise ConfigError(*problems)
+    return jobs
 
 
-def load_all(broken: list[str] | None = None) -> list[Job]:
-    """Every job, by name. A file that cannot be loaded stops none of the others if there is a list
-    `broken`, which gets the error's message."""
-    found = []
-    for name in names():
+def usable(wanted: list[str] | None = None) -> tuple[list[Job], list[str]]:
+    """(the jobs whose files are whole, [a sentence on others])."""
+    found, wrong = [], {}
+    for name in wanted or names():
         try:
-            found.append(_load(name))
-        except JobsError as error:
-            if broken is None:
-                raise
-            broken.append(str(error))
-    return found
+            module = __import__(f"{JOBS}.{name}", fromlist=["job"])
+            doc = (module.__doc__ or "").strip()
+            summary = doc.partition("\n")[0].rstrip(".")
+            found.append(module.job._replace(name=name, doc=doc, summary=summary))
+        except SyntaxError as error:  # or in what it imports
+            path = os.path.relpath(str(error.filename), HOME)
+            wrong[name] = path, f" (line {error.lineno}: {error.msg})"
+        except ImportError as error:
+            wrong[name] = f"{(error.name or name).replace('.', '/')}.py", ""
+        except Exception as error:  # noqa: BLE001  half a file can raise any
+            wrong[name] = f"jobs_lib/jobs/{name}.py", f" ({error!r})"
+    return found, [_sentence(wrong)] if wrong else []
+
+
+def _sentence(wrong: dict) -> str:
+    """Of {job: (the file that is not whole, why)}."""
+    files, reasons = ([*dict.fromkeys(each)] for each in zip(*wrong.values()))
+    are, file = ("are", "files") if files[1:] else ("is", "file")
+    those, do = ("jobs", "do") if len(wrong) > 1 else ("job", "does")
+    return (f"{either(files, 'and')} {are} missing or incomplete: "
+            f"the {those} {either([*wrong], 'and')} {do} not run. "
+            f"Upload the {file} again{''.join(reasons)}")
 
 
 def modules(folders) -> list[str]:

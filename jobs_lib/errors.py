@@ -99,4 +99,4 @@ def not_whole(error: BaseException) -> str:
         return ""
     elif (getattr(error, "name", "") or "").startswith("_"):      # such as _sqlite3, _ssl
         return f"this Python lacks a part of its own ({where}): use another"
-    return f"a file of the program is missing or not whole ({where}): upload it again"
+    return f"a file of the program is missing or incomplete ({where}): upload it again"

@@ -78,7 +78,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         command.arguments(parser)
         return command.run(parser.parse_args(rest), make_session, config_path)
     if name not in catalogue.names():
-        raise UsageError(catalogue.left_out(name) or f"there is no job or command {name!r}"
+        raise UsageError(f"there is no job or command {name!r}"
                          f"{did_you_mean(name, catalogue.names() + commands.names())} "
                          "(`jobs.py --help` shows them)")
     job = catalogue.load(name)

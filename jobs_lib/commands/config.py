@@ -50,8 +50,7 @@ def run(args, make_session, config_path) -> int:
     unexpected = args.value if args.action == "show" else args.section
     if unexpected and args.action != "set":
         raise UsageError(f"config {args.action}: unexpected argument {unexpected!r}")
-    broken: list[str] = []
-    jobs = catalogue.load_all(broken)
+    jobs, broken = catalogue.usable()
     if args.action == "example":
         print(short_ini() if args.short else config_ini(jobs), end="")
         return OK
@@ -67,8 +66,7 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
     """ConfigError with every mistake; warnings alone are no failure. As JSON: path, errors,
     warnings."""
     config = session.config
-    wrong = [*broken, *filter(None, map(catalogue.left_out, config.layers[FILE])),
-             *(finding.what for finding in mistakes(config, jobs))]
+    wrong = [*broken, *(finding.what for finding in mistakes(config, jobs))]
     warned = rarely_meant(config, jobs)
     if as_json:
         session.console.document({"path": config.path, "errors": wrong,
@@ -88,9 +86,9 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
 def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     """Print what holds, also where something is wrong with it; that ends as ConfigError."""
     names = [*settings.SECTIONS, *(job.name for job in jobs), settings.TABLES]
-    if section is not None and section not in names:
-        raise UsageError(catalogue.left_out(section) or "config show: there is no section "
-                         f"[{section}]{did_you_mean(section, names)}")
+    if section is not None and not options_of(section):
+        raise UsageError(f"config show: there is no section [{section}]"
+                         f"{did_you_mean(section, names)}")
     config = session.config
     found = {name: {option: value for option, declared in options_of(name).items()
                     if (value := _value(config, name, option, declared))}

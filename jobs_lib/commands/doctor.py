@@ -22,7 +22,7 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Examine and print; 1 on a problem."""
     session = make_session(config_path)
-    found = examine(Installation(session, catalogue.load_all([])))
+    found = examine(Installation(session, *catalogue.usable()))
     if args.json:
         session.console.document([finding._asdict() for finding in found])
     else:

@@ -46,6 +46,8 @@ def run(args, make_session, config_path) -> int:
         session.console.report(PAUSED)
     launch.end_outages(session)
     _report_wrong(session, db)
+    for sentence in catalogue.usable()[1]:
+        session.console.fail(f"jobs.py: {sentence}")
     return OK
 
 
@@ -93,7 +95,7 @@ def install(session) -> tuple:
 
 def _report_wrong(session, db, planned=()) -> None:
     """What has to be changed in the app's tables, by its owner, each thing with its SQL."""
-    on = [job.tables for job in catalogue.load_all([]) if session.config.job(job).enabled]
+    on = [job.tables for job in catalogue.usable()[0] if session.config.job(job).enabled]
     for each in fit.review(db, on, planned):
         if each.act != fit.NOTE:
             session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *(
@@ -104,7 +106,7 @@ def _check(session) -> int:
     """What `doctor` says of the tables."""
     from jobs_lib.doctor import Installation, database
     from jobs_lib.output.findings import in_full
-    found = [*database.tables(Installation(session, catalogue.load_all([])))]
+    found = [*database.tables(Installation(session, *catalogue.usable()))]
     for finding in found:
         session.console.answer("\n".join(in_full(finding)))
     if not found:

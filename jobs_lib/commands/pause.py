@@ -18,17 +18,17 @@ def arguments(parser) -> None:
 
 
 def asked(what: str) -> list:
-    """The jobs that are meant; a broken file of one keeps no other running."""
-    return catalogue.load_all([]) if what == ALL else [catalogue.load(what)]
+    """The names of the jobs that are meant, also of one whose file is missing."""
+    return catalogue.names() if what == ALL else [catalogue.load(what).name]
 
 
 def run(args, make_session, config_path) -> int:
     """Record the pause. Of a job that is paused already, the time since when is kept."""
     jobs, session = asked(args.what), make_session(config_path)
     db = session.ports.database()
-    for job in jobs:
-        if paused_since(db, job.name) is None:
-            db.upsert("job_state", {"job": job.name}, {"paused_at": session.ports.now()})
+    for name in jobs:
+        if paused_since(db, name) is None:
+            db.upsert("job_state", {"job": name}, {"paused_at": session.ports.now()})
     who = f"All {len(jobs)} jobs are" if args.what == ALL else f"{args.what} is"
     session.console.report(f"{who} paused: cron will not start what is paused, but you can still "
                            "run it by hand. A run in progress continues. To end the pause: "

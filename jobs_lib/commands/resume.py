@@ -9,7 +9,7 @@ and prints what will be sent; call it again to resume paused jobs.
 """
 from __future__ import annotations
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock
 from jobs_lib.engines import guard
 from jobs_lib.errors import OK, JobsError
 from jobs_lib.monitoring import overview
@@ -29,13 +29,13 @@ def run(args, make_session, config_path) -> int:
     if args.what == ALL and (found := doubt.stored_doubt(db)):
         _end_doubt(session, db, screen, found)
         return OK
-    paused = [(job, since) for job in jobs if (since := paused_since(db, job.name))]
-    for job, since in paused:
-        _show_first_run(session, db, job, args.what != ALL)
-        db.upsert("job_state", {"job": job.name},
+    paused = [(name, since) for name in jobs if (since := paused_since(db, name))]
+    for name, since in paused:
+        _show_first_run(session, db, name, args.what != ALL)
+        db.upsert("job_state", {"job": name},
                   {"paused_at": None, "due_after": session.ports.now()})
         if args.what != ALL:
-            session.console.report(f"{job.name} is resumed. It was paused since "
+            session.console.report(f"{name} is resumed. It was paused since "
                                    f"{screen.at(since)} ({screen.zone}).")
     if paused and args.what == ALL:
         session.console.report(f"{counted(len(paused), 'job')} resumed: cron starts each at the "
@@ -59,22 +59,22 @@ def _end_doubt(session, db, screen: Screen, found) -> None:
         "--all --before TIME`. To resume paused jobs, call this again.")
 
 
-def _show_first_run(session, db, job, also_nothing: bool) -> None:
+def _show_first_run(session, db, name: str, also_nothing: bool) -> None:
     """Print what a job that has never run would do now, if it is anything; what the guard would
     hold back of it is confirmed by that."""
     if db.row("SELECT id FROM {job_runs} WHERE job = :job AND status <> 'skipped' LIMIT 1",
-              job=job.name):
+              job=name):
         return
     try:
-        result = runner.run(session, job, runner.Request(dry_run=True))
+        result = runner.run(session, catalogue.load(name), runner.Request(dry_run=True))
         wrong = result["error"]
     except JobsError as error:
         result, wrong = {"stop_reason": None, "counts": {}}, str(error)
     if (result["stop_reason"] or "").startswith("SIG"):     # it saw a part, and Ctrl-C is a no
-        raise JobsError(f"stopped by {result['stop_reason']}: {job.name} is still paused")
+        raise JobsError(f"stopped by {result['stop_reason']}: {name} is still paused")
     text = wrong or counts_words(result["counts"])
     if held := result.get("held"):
-        guard.remember(db, job.name, {}, session.ports.now(), confirmed=held)
+        guard.remember(db, name, {}, session.ports.now(), confirmed=held)
         text += "; its first run does what is held, too"
     if text := text or "nothing" * also_nothing:
-        session.console.report(f"{job.name} would {'fail' if wrong else 'do'} now: {text}")
+        session.console.report(f"{name} would {'fail' if wrong else 'do'} now: {text}")

@@ -86,14 +86,13 @@ class _Tick:
         self.results: list[dict] = []
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the ping reports
-        self.problems: list[str] = []   # of single jobs: no other is stopped
 
     def run(self) -> tuple[list[dict], int]:
         """Run what is due; returns (outcomes, exit code)."""
-        jobs = catalogue.load_all(self.problems)
-        found, problems, others = slots.due_slots(self.config, self.ports, jobs)
+        jobs, self.problems = catalogue.usable()  # no other job is stopped
+        found, problems = slots.due_slots(self.config, self.ports, jobs)
         launch.end_outages(self.session, NAME)
-        self.problems += catalogue.missing(others) + problems
+        self.problems += problems
         if not (found or self.problems):
             self.console.say("no job is due: `jobs.py list` shows when each is, "
                              "and what is paused")

@@ -21,7 +21,7 @@ def run(args, make_session, config_path) -> int:
     """Work until the worker is stopped."""
     session = make_session(config_path)
     config = session.config
-    jobs = catalogue.load_all()
+    jobs = catalogue.usable()[0]
     config.check(jobs)
     modes = dispatch.engines(config, jobs)
     if len(modes) != 1:

@@ -224,8 +224,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     known = known_sections()
     problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} "
                  f"({path})" for section in ini
-                 # the section of a job whose file is missing is no mistake
-                 if section not in known and not catalogue.left_out(section)]
+                 if section not in known]
     layers = {
         SET: {},
         ENVIRONMENT: _by_section(known, {
@@ -268,8 +267,7 @@ def option_named(section: str, name: str) -> Option:
     """What is known of it; UsageError, with the nearest name, for what there is not."""
     known = options_of(section)
     if not known:
-        raise UsageError(catalogue.left_out(section)
-                         or f"there is no section [{shown_name(section)}]"
+        raise UsageError(f"there is no section [{shown_name(section)}]"
                          f"{did_you_mean(section, known_sections())}")
     if name not in known:
         raise UsageError(f"[{section}] has no option {shown_name(name)}"

@@ -25,13 +25,15 @@ class Reported(Exception):
 class Installation:
     """One installation: its configuration, its jobs, and its database where that can be had.
 
+    broken   a sentence about the files of jobs that are not whole
     now      the present second in UTC
     is_away  whether a finding says already that the database cannot be used
     """
 
-    def __init__(self, session, jobs: list) -> None:
+    def __init__(self, session, jobs: list, broken: list[str]) -> None:
         self.config, self.ports, self.now = session.config, session.ports, session.ports.now()
-        self.section, self.jobs = self.config.section, jobs
+        self.section = self.config.section
+        self.jobs, self.broken = jobs, broken
         self._database: Any = None
         self.is_away = False
 

@@ -47,7 +47,7 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
         found = list(error.problems)
     with suppress(ConfigError):  # a section that cannot be read: reported above
         found += _wrong_database(config)
-    return [problem(text, "What needs it does not run; without [core] nothing does.",
+    return [problem(text, "Jobs that use it do not run; without [core], none runs.",
                     _fix(config, text)) for text in found]
 
 

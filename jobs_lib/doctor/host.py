@@ -13,7 +13,7 @@ SHOWN = 5                   # files named
 AGAIN = "Delete the folders jobs_lib and vendor, so that no old file stays, and upload them again."
 
 
-def modules(_):
+def modules(installation):
     """All files of the program are there, whole, and of this version."""
     files = {os.path.join(above, name) for above, _, names in os.walk(FOLDER) for name in names
              if name.endswith(".py")}
@@ -21,7 +21,11 @@ def modules(_):
         with open(os.path.join(FOLDER, LIST), encoding="ascii") as file:
             listed = [line.split() for line in file]
     except FileNotFoundError:
-        yield from _wrong("cut off", {path for path in files if _read(path)[-1:] not in b"\n"})
+        yield from map(problem, installation.broken)
+        named = "".join(installation.broken)
+        yield from _wrong("incomplete", {
+            path for path in files if _read(path)[-1:] not in b"\n"
+            and os.path.relpath(path, HOME) not in named})
     else:
         expected = {os.path.join(HOME, name): digest for digest, name in listed}
         there = {path for path in expected if os.path.exists(path)}

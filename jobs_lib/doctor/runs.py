@@ -8,9 +8,9 @@ from jobs_lib.folders import SCRIPT, program
 from jobs_lib.output.findings import of_incident, problem, run, warning
 
 RECENT = timedelta(days=2)
-# of monitoring: what other checks find, and the keys of two
+# of monitoring: what other checks find
 FOUND_HERE = ("configuration", "installation")
-CRON, FILES = "late:cron", "configuration:a job's file"
+CRON = "late:cron"
 
 
 def cron(installation):
@@ -60,7 +60,7 @@ def two_installations(installation):
 def incidents(installation):
     """Nothing else needs you, as `status` has it."""
     for each in _status(installation)["incidents"]:
-        if each["key"] == FILES or (each["kind"] not in FOUND_HERE and each["key"] != CRON):
+        if each["kind"] not in FOUND_HERE and each["key"] != CRON:
             finding = of_incident(each)
             # to run `doctor` is no advice here
             yield finding._replace(fix="") if finding.fix.endswith(" doctor") else finding

@@ -7,6 +7,16 @@ from jobs_lib.config.option_types import Option, duration, optional
 from jobs_lib.engines.purge import Purge, Rule, run
 
 __all__ = ["Purge", "Rule", "keep", "purge", "run"]
+# by this, a file that an upload left out is missed
+ALL = tuple("""
+    archive_audit_logs check_domains check_jobs check_usage_thresholds
+    delete_accounts expire_aliases expire_destination_verifications
+    expire_overflow_hold export_accounts purge_failed_emails
+    purge_header_snapshots purge_job_history purge_magic_links
+    purge_message_logs purge_notifications purge_sessions
+    purge_spam_quarantine purge_webhook_deliveries retry_forwards
+    retry_webhooks rollup_usage send_notifications
+    """.split())
 
 
 def keep(default: str, meaning: str, kind=duration) -> Option:

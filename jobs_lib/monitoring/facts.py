@@ -37,9 +37,8 @@ class Facts:
     alerts    the section, or its defaults           states  {job: its row of `job_state`}
     cron      whether it comes (job_facts.Cron)      day     the runs of the last day (totals)
     jobs      {name: dict} (job_facts.unknown)       queues  [dict] (_queue)
-    relay     its pause, or None (relay.pause_now)
+    relay     its pause, or None (relay.pause_now)   engines  of the workers
     problems  incidents: what cannot be used at all, and which jobs do not run for it
-    engines   of the workers, by which some of the jobs are run
     """
 
     def __init__(self, config, db, now) -> None:
@@ -49,56 +48,55 @@ class Facts:
         self.cron = Cron(db, self.states.get(WATCHER, NO_STATE), now)
         self.day = totals(db, now - DAY, now + SECOND)
         self.relay = relay.pause_now(db, now)
-        self.jobs: dict[str, dict] = {}
         self.problems: list[Incident] = []
-        usable = self._look()
-        able = self._missing(usable)
+        loaded = self._look()
+        missing = self._missing(loaded)
         self.engines = dispatch.engines(config, [
-            job for job in usable if self.jobs[job.name]["enabled"]])
-        self.queues = [_queue(self, kind) for kind in QUEUES.values() if kind.queue.job in able
+            job for job in loaded if self.jobs[job.name]["enabled"]])
+        self.queues = [_queue(self, kind) for kind in QUEUES.values()
+                       if kind.done and kind.queue.job in self.jobs.keys() - missing.keys()
                        # nobody waits for the next check of a domain while checks are disabled
-                       and kind.done and (able[kind.queue.job]["enabled"]
-                                          or kind.queue.name != "domains")]
+                       and (self.jobs[kind.queue.job]["enabled"] or kind.queue.name != "domains")]
 
     def at(self, moment) -> str:
         """A time in an incident's text."""
         return short_time(moment, self.zone)
 
     def _look(self) -> list:
-        """Look at each job, and for mistakes in the sections that it reads: the jobs whose own
-        section can be used. Without its spool none of those that read it runs."""
-        broken: list[str] = []
-        usable: list = []
+        """Look at each job, its sections and spool. Those that are loaded."""
         wrong: dict = {}
-        for job in catalogue.load_all(broken):
-            self.jobs[job.name] = unknown(job)
+        loaded, broken = catalogue.usable()
+        self.jobs = {name: unknown(name) for name in catalogue.names()}
+        for job in loaded:
+            self.jobs[job.name] = unknown(job.name, job)
             try:
                 self.jobs[job.name] = look(self, job)
-                usable.append(job)
                 self.config.check([], job.sections)
             except ConfigError as error:
                 for problem in error.problems:
                     section = problem.partition("]")[0].strip("[")
                     mistakes, jobs = wrong.setdefault(section, ({}, {}))
                     mistakes[problem] = jobs[job.name] = True
-        if broken := [*broken, *catalogue.missing(self.states.keys() - self.jobs)]:
-            self._cannot_use("a job's file", "; ".join(broken))
+        for each in broken:
+            subject, _, what = each.partition(". ")
+            jobs = sorted(self.jobs.keys() - {job.name for job in loaded})
+            self.problems.append(Incident("configuration:jobs", subject, self.now, f"{what}.",
+                                          "doctor", jobs=tuple(jobs)))
         for section, (mistakes, jobs) in wrong.items():
             self._cannot_use(section, "; ".join(mistakes), jobs)
-        readers = [job.name for job in usable
+        readers = [job.name for job in loaded
                    if "spool" in job.sections and self.jobs[job.name]["enabled"]]
         if readers and "spool" not in wrong and (
                 why := spool.wrong_folder(self.db, self.config.section("spool").dir)):
             self._cannot_use("[spool] dir", why, readers)
-        return usable
+        return loaded
 
-    def _missing(self, jobs: list) -> dict[str, dict]:
-        """Find what the app's tables lack: the jobs that work on them do not run. The others."""
+    def _missing(self, jobs: list) -> dict[str, list]:
+        """{job: what the app's tables lack for it}."""
         missing: dict = {}
         if not version.check(self.db):
             from jobs_lib.database.schema import fit
-            # a run has looked, or the next one will: no look at the status tries what can be
-            # written
+            # by a run: nothing is tried here
             found = fit.known(self.db) or []
             missing = {job.name: wrong for job in jobs
                        if (wrong := fit.concerned(job.tables, found))}
@@ -106,16 +104,16 @@ class Facts:
                       and not self.jobs[name]["paused_at"]]:
                 lacks = [each for each in found if any(each in wrong for wrong in missing.values())]
                 self._cannot_use(TABLES, fit.in_words(lacks), on, "migrate --dry-run")
-        return {job.name: self.jobs[job.name] for job in jobs if job.name not in missing}
+        return missing
 
-    def _cannot_use(self, name: str, why: str, jobs=(), command: str = "doctor") -> None:
-        """A job or a section (`name`), or TABLES, cannot be used; these jobs do not run for it."""
+    def _cannot_use(self, name: str, why: str, jobs, command: str = "doctor") -> None:
+        """A section (`name`), or TABLES, cannot be used; these jobs do not run for it."""
         for job in jobs:
             self.jobs[job].update(state="misconfigured", next_at=None)
         self.problems.append(Incident(
             f"configuration:{name}", f"{name} cannot be used", self.now,
-            f"Not running: {', '.join(jobs) or 'its job'}. Correct what is wrong, or disable what "
-            "you do not need.", command, short_error(why), tuple(jobs)))
+            f"Jobs that do not run: {', '.join(jobs)}. Correct it, or disable what you "
+            "do not need.", command, short_error(why), tuple(jobs)))
 
 
 # The past
@@ -154,7 +152,9 @@ def _queue(facts: Facts, kind) -> dict:
     holds               sentences: why those that are due wait all the same
     """
     items, job = kind(facts.db, facts.config, facts.now), facts.jobs[kind.queue.job]
-    depth, due, oldest = items.backlog(max(COUNTED, (facts.alerts.queue_depth or 0) + 1))
+    depth, due, oldest = (items.backlog(max(COUNTED, (facts.alerts.queue_depth or 0) + 1))
+                          if job["interval_seconds"] else  # it cannot run
+                          (sum(map(items.count, items.unfinished)), 0, None))
     since, last_done = stored.time(oldest), None
     numbers = dict.fromkeys(("done", "failed", "uncertain", "tried"), 0)
     for row in facts.day:
@@ -171,7 +171,8 @@ def _queue(facts: Facts, kind) -> dict:
     return {"name": kind.queue.name, "job": job["name"], "what": items.what, "depth": depth,
             "due": due, "oldest_due_at": since, "oldest_due_seconds": waits,
             **{f"{name}_last_day": number for name, number in numbers.items()},
-            "stalled_since": None if is_moving else since, "holds": items.holds() if due else []}
+            "stalled_since": None if is_moving else since, "holds": items.holds() if due else
+            [f"{job['name']} does not run."] if depth and not job["interval_seconds"] else []}
 
 
 # The host

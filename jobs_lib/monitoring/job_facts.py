@@ -88,8 +88,8 @@ class Cron:
         self.looked_at = next(ended, now) if is_on else now
 
 
-def unknown(job) -> dict:
-    """What there is to say of a job whose section of config.ini is wrong.
+def unknown(name: str, job=None) -> dict:
+    """What is said of a job whose section or file is wrong.
 
     alert_after       failures in a row, until it is an incident
     interval_seconds  between two runs, as cron allows it
@@ -97,14 +97,14 @@ def unknown(job) -> dict:
     last_ok_at        start of the last run that did its work
     failures          in a row since then, `failing_since` when, and the last `error`
     late_since        the first slot that was missed, once none succeeded for three intervals
-    due_since         the first one, where the latest was not started; `due`: that it is `due now`,
-                      or `overdue`
+    due_since         the first one, where the latest was not started; `due`: `due now`, `overdue`
     next_at           the next slot
     invalid           rows that its last run could not read
     runs_last_day     {outcome: how many of the runs of the last day}
     """
-    return {"name": job.name, "summary": job.summary, "priority": job.priority,
-            "state": "misconfigured", "when": "", "enabled": False, "paused_at": None,
+    return {"name": name, "summary": job.summary if job else "",
+            "priority": job.priority if job else "", "state": "misconfigured",
+            "when": "" if job else "no usable file", "enabled": not job, "paused_at": None,
             "alert_after": 1, "interval_seconds": 0, "last": None, "last_ok_at": None,
             "failures": 0, "failing_since": None, "error": "", "late_since": None,
             "due_since": None, "due": "", "next_at": None, INVALID: 0, "runs_last_day": {}}
@@ -113,7 +113,7 @@ def unknown(job) -> dict:
 def look(facts, job) -> dict:
     """What is known of one job; ConfigError where its section is wrong. `facts`: facts.py."""
     config, now, zone = facts.config, facts.now, facts.zone
-    options, found = config.job(job), unknown(job)
+    options, found = config.job(job), unknown(job.name, job)
     when, rows = options.schedule, _runs(facts, job.name)
     state = facts.states.get(job.name, NO_STATE)
     paused, last = state["paused_at"], rows[0] if rows else None

@@ -27,9 +27,8 @@ OFF = "9999-12-31 00:00:00"
 STATE = "SELECT job, paused_at, due_after FROM {job_state}"
 
 
-def due_slots(config, ports, jobs) -> tuple[list[Due], list[str], set[str]]:
-    """(the due jobs, what is wrong in sections of others, the jobs that the database knows besides
-    `jobs`). DatabaseError if the database cannot be used."""
+def due_slots(config, ports, jobs) -> tuple[list[Due], list[str]]:
+    """(the due jobs, what is wrong in sections of others). DatabaseError without a database."""
     db, now = _database(ports), ports.now()
     states = {row["job"]: row for row in db.query(STATE)}
     wanted, problems = [], []
@@ -47,8 +46,7 @@ def due_slots(config, ports, jobs) -> tuple[list[Due], list[str], set[str]]:
     first, zone = first_runs(db, wanted), config.zone()
     found = [due for job, slot in wanted
              if (due := reconcile(job, slot, db, now, first.get(job.name), is_dead))]
-    return ([_waiting(due, config, db, states[due.job.name], zone) for due in found], problems,
-            states.keys() - {job.name for job in jobs})
+    return [_waiting(due, config, db, states[due.job.name], zone) for due in found], problems
 
 
 def slot_of(config, ports, job):

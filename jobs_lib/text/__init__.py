@@ -119,6 +119,6 @@ def did_you_mean(word: str, known) -> str:
     return f"; did you mean {either(words)}?" if words else ""
 
 
-def either(words) -> str:
+def either(words, last: str = "or") -> str:
     """`none, starttls or tls`."""
-    return f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if words[1:] else words[0]

@@ -86,7 +86,7 @@ def test_a_job_is_one_file_verb_first_that_exposes_its_job_alone_and_has_a_test(
     files = {path.stem[len("test_"):] for path in folder.glob("test_*.py")}
     table = (folder / "test_purges.py").read_text(encoding="utf-8")
     assert [name for name in names if name not in files and f'"{name}": Case(' not in table] == []
-    readme = (ROOT / "README.md").read_text("utf-8")
+    named = [(ROOT / path).read_text() for path in ("README.md", "jobs_lib/jobs/__init__.py")]
     for name in names:
         module = tree(modules()[f"jobs_lib.jobs.{name}"])
         defined = {node.name for node in module.body
@@ -98,7 +98,7 @@ def test_a_job_is_one_file_verb_first_that_exposes_its_job_alone_and_has_a_test(
         said = ast.get_docstring(module) or ""
         assert 0 < len(said.partition("\n")[0]) < 72
         assert "\nKilled or run twice: " in said                # BJ-27
-        assert f"`{name}`" in readme
+        assert all(re.search(rf"\b{name}\b", text) for text in named)
 
 
 def test_what_runs_hourly_or_daily_has_a_minute_of_its_own_never_0_nor_by_midnight():

@@ -44,4 +44,5 @@ def any_site(request):
 def ticks(site, monkeypatch):
     """`run-due` within this process, on SQLite, at times that are given."""
     monkeypatch.setattr(jobs, "__path__", [str(ODD_JOBS)])
+    monkeypatch.setattr(jobs, "ALL", ())
     return Ticks(site)

@@ -124,7 +124,7 @@ def path_of(event: str, args: tuple) -> str:
 def prepare(given: dict) -> None:
     """Do what the environment says."""
     if given.get("ODD_JOBS"):
-        jobs.__path__[:] = [str(Path(__file__).resolve().parent / "odd_jobs")]
+        jobs.__path__[:], jobs.ALL = [str(Path(__file__).resolve().parent / "odd_jobs")], ()
     if given.get("NOW"):
         set_clock(given["NOW"])
     for small in filter(None, given.get("SMALL", "").split(",")):

@@ -87,7 +87,7 @@ def load_all(workers: bool = False) -> None:
     for _, name, _ in pkgutil.walk_packages(jobs_lib.__path__, "jobs_lib."):
         if workers or not name.startswith("jobs_lib.workers"):
             importlib.import_module(name)
-    importlib.import_module("jobs_lib.catalogue").load_all([])
+    importlib.import_module("jobs_lib.catalogue").usable()
 
 
 def live_in(clock, outside, connecting, timeout: float) -> None:

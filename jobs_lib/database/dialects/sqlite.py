@@ -176,7 +176,7 @@ def interrupt(raw, target) -> None:
 
 # {a part of its text: what to do then}
 BROKEN = {**dict.fromkeys(("malformed", "not a database"),
-                          "it is damaged, or another file: restore your backup"),
+                          "it is damaged, or it is not the database: restore your backup"),
           "disk is full": "make room on its disk, or in your quota",
           "disk I/O error": "its disk is full, or fails: make room, or ask your host"}
 # {a part of SQLite's text: what is raised}. Python before 3.11 gives no error code.

@@ -13,7 +13,7 @@ from jobs_lib.database import stored
 from jobs_lib.database.stored import chunked, keys_in
 from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.due import Due, Queue, due, has_status, invalid, stopped, unneeded
-from jobs_lib.text import one_line, words
+from jobs_lib.text import COUNTED, one_line, words
 
 CANCELLED_BY = "cancelled: "
 STOPPED = "the owner is suspended or deleted"
@@ -47,11 +47,11 @@ class Items:
     moments: tuple = (("created_at", "came in"), ("finished_at", "ended"))
     age: tuple = ("created_at",)
     reset: tuple = ()
+    options = property(lambda self: self.options_of(self.queue.job))  # or ConfigError
 
     def __init__(self, db, config, now) -> None:
         self.db, self.config, self.now, self.section = db, config, now, config.section
         self.options_of, self.clock = config.job_named, lambda: now
-        self.options = config.job_named(self.queue.job)
 
     # What differs
 
@@ -68,7 +68,7 @@ class Items:
 
     # Which rows
 
-    def count(self, status: str, most: int) -> int:
+    def count(self, status: str, most: int = COUNTED) -> int:
         """How many rows have that status, of `most` that are counted."""
         some = f"FROM {{{self.queue.table}}} WHERE {has_status(status)} LIMIT :most"
         return self.db.value(f"SELECT COUNT(*) FROM (SELECT 1 AS one {some}) found", most=most)
