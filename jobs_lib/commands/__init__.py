@@ -1,8 +1,6 @@
 """The commands of `jobs.py` beside the jobs: one file each, the file name is the command (`_` for
-`-`).
-
-Each has a docstring (its help), `arguments(parser)` and `run(args, session)` that returns an exit
-code.
+`-`). Its docstring is its help, `arguments(parser)` declares its words, and `run(args,
+make_session, config_path)` returns an exit code.
 """
 from __future__ import annotations
 

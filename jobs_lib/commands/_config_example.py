@@ -1,5 +1,4 @@
-"""config.ini.example: every option with what it means and its default. And a short config.ini to
-begin with."""
+"""config.ini.example: every option with its meaning and default. And a config.ini to begin with."""
 from __future__ import annotations
 
 from jobs_lib.config import settings

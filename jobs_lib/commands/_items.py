@@ -1,5 +1,4 @@
-"""What the commands about single items share: which queue and which rows are meant, and how it is
-said what was done to them."""
+"""What the commands about single items share: which rows are meant, and what was done to them."""
 from __future__ import annotations
 
 from datetime import datetime
@@ -9,6 +8,7 @@ from jobs_lib.config.option_types import duration
 from jobs_lib.database.schema import version
 from jobs_lib.database.stored import LARGEST_KEY, chunked, keys_in
 from jobs_lib.errors import FAILED, OK, UsageError
+from jobs_lib.features.items import QUEUES
 from jobs_lib.features.items.base import AT_ONCE, Items
 from jobs_lib.text import counted, either, one_line
 from jobs_lib.text.masking import text
@@ -19,8 +19,7 @@ LONGEST = 60            # characters of the ids that are refused for one reason
 
 
 def select(parser, which: str) -> None:
-    """Declares QUEUE, ID... or --all with its filters, and --json. `which`: what --all takes, in
-    words."""
+    """Declares QUEUE, ID... or --all with its filters, and --json. `which`: what --all takes."""
     parser.add_argument("queue", metavar="QUEUE", type=plural, choices=SENT,
                         help=either(SENT))
     parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
@@ -47,8 +46,7 @@ def plural(word: str) -> str:
 
 
 def moment(words: str) -> datetime:
-    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`, `24h`
-    or `7d` (so long ago)."""
+    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24T14:30:05Z`, or `7d`, so long ago."""
     try:
         if words.endswith(("s", "m", "h", "d", "w")):
             return clock.now() - duration.parse(words)
@@ -62,7 +60,6 @@ def moment(words: str) -> datetime:
 
 def opened(session, name: str) -> Items:
     """The queue of that name, on a database that has the schema which this bundle needs."""
-    from jobs_lib.features.items import QUEUES
     db = session.ports.database()
     version.check(db)
     return QUEUES[name](db, session.config, session.ports.now())
@@ -76,9 +73,8 @@ def wanted(db, args) -> dict:
 
 
 def _owners(db, word: str) -> list:
-    """The ids of the accounts that an id or an address means: one of its own, or of an alias.
-    UsageError if no account has that address. Of a deleted account, too, rows may have come in
-    late."""
+    """The ids of the accounts that an id or an address, their own or an alias's, means; UsageError
+    for none. Of a deleted account, too, rows may have come in late."""
     if "@" not in word:
         return [key(db, "users", word)]
     found = db.query("SELECT id FROM {users} WHERE email IN (:addresses) UNION SELECT user_id FROM "

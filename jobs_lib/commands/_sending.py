@@ -25,8 +25,7 @@ class Steps:
         self._report, self._hidden, self._last = console.report, hidden, "content"
 
     def step(self, name: str, answer=None) -> None:
-        """As the transport calls it (ports/mail/smtp.py): as it begins, and once it is
-        answered."""
+        """As the transport calls it: as it begins, and once it is answered."""
         self._last = name
         if answer is not None:
             parts = [answer] if isinstance(answer, str) else map(str, filter(None, digest(answer)))

@@ -5,19 +5,16 @@ It exits with 1 if any fails, or if none is set.
 from __future__ import annotations
 
 from jobs_lib.errors import FAILED, OK
+from jobs_lib.monitoring.alert_messages import CHANNELS, Alert, channels, send
 
 TEXT = "This is a test: alerts arrive here. It was requested by `jobs.py alerts test`."
 
 
 def arguments(parser) -> None:
-    """Declares test."""
     parser.add_argument("action", metavar="test", choices=("test",), help="send a test alert")
 
 
 def run(args, make_session, config_path) -> int:
-    """Send it; 1 when a channel did not take it."""
-    from jobs_lib.monitoring.alert_messages import CHANNELS, Alert, channels, send
-
     session = make_session(config_path)
     session.config.check([], ("core", "alerts"))
     config, console = session.config, session.console

@@ -7,18 +7,17 @@ says that it was cancelled.
 """
 from __future__ import annotations
 
+from jobs_lib.features.items import base
+
 from . import _items
 
 
 def arguments(parser) -> None:
-    """Declares QUEUE, ID..., --all with its filters, and --json."""
     _items.select(parser, "waits")
 
 
 def run(args, make_session, config_path) -> int:
     """Cancel them; 1 if an id was refused."""
-    from jobs_lib.features.items import base
-
     session = make_session(config_path)
     items, pages = _items.chosen(session, "cancel", args, "pending")
     return _items.report(session, args, *base.cancel(items, pages),

@@ -35,7 +35,6 @@ ACTIONS = ("show", "check", "set", "example")
 
 
 def arguments(parser) -> None:
-    """Declares ACTION, SECTION, VALUE, --short and --json."""
     parser.add_argument("action", metavar="|".join(ACTIONS), choices=ACTIONS)
     parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or "
                         "a job's. set: SECTION.OPTION, such as mail.host")
@@ -46,7 +45,6 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Run the action."""
     unexpected = args.value if args.action == "show" else args.section
     if unexpected and args.action != "set":
         raise UsageError(f"config {args.action}: unexpected argument {unexpected!r}")
@@ -62,9 +60,8 @@ def run(args, make_session, config_path) -> int:
     return show(session, jobs, args.section, args.json)
 
 
-def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
-    """ConfigError with every mistake; warnings alone are no failure. As JSON: path, errors,
-    warnings."""
+def check(session, jobs: list, broken: list[str], as_json: bool) -> int:
+    """ConfigError with every mistake; a warning is no failure. As JSON: path, errors, warnings."""
     config = session.config
     wrong = [*broken, *(finding.what for finding in mistakes(config, jobs))]
     warned = rarely_meant(config, jobs)
@@ -103,8 +100,8 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
 
 
 def _value(config, section: str, name: str, option) -> dict:
-    """One option: its value as text, masked where it is secret, and where it comes from; {} for
-    what is not to be seen: arguments of one run, tables that have no other name."""
+    """One option: its value, masked where it is secret, and where it comes from; {} for arguments
+    of one run, and tables that have no other name."""
     text, origin, place = config.written(section, name, option)
     if option.argument or (section == settings.TABLES and not text):
         return {}
@@ -196,7 +193,7 @@ def _refuse(config, section: str, name: str, value: str, jobs: list) -> None:
 
 def with_option(text: str, section: str, name: str, value: str) -> str:
     """config.ini with this option set: in its own line, below the comment that has its default, or
-    at the beginning of its section, which is added if it is missing. All else stays as it is."""
+    at the beginning of its section, which is added if need be."""
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n") if text else []
     line = f"{name} = {value}".rstrip()

@@ -28,7 +28,6 @@ BY_HAND = "Enter the line of `jobs.py crontab` in your host's cron page"
 
 
 def arguments(parser) -> None:
-    """Declares --style, --install and --remove."""
     styles = crontab.STYLES
     parser.add_argument("--style", choices=styles, default=styles[0], metavar="|".join(styles),
                         help="one line for everything (the default), or one a job")
@@ -38,7 +37,6 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Print, install or remove it; ConfigError first, if a schedule makes no sense."""
     if args.install and args.remove:
         raise UsageError("crontab: expected one of --install and --remove")
     session = make_session(config_path)
@@ -66,8 +64,7 @@ def run(args, make_session, config_path) -> int:
 
 
 def _replace(session, start: list[str], ours: list[str]) -> int:
-    """Put these lines in the place of our block, and show the crontab's lines that run this
-    program."""
+    """Put these lines in the place of our block, and show which lines run this program."""
     before, why = crontab.read()
     if before is None:
         raise JobsError(f"crontab: what is installed cannot be read: {why}. {BY_HAND}")
@@ -84,7 +81,6 @@ def _replace(session, start: list[str], ours: list[str]) -> int:
 
 
 def same_clock(zone, now) -> bool:
-    """Whether this machine's local time, which cron goes by, is the zone's in every week of the
-    year to come."""
+    """Whether this machine's time, which cron goes by, is the zone's in each week of a year."""
     weeks = [now + timedelta(weeks=number) for number in range(WEEKS)]
     return all(week.astimezone().utcoffset() == week.astimezone(zone).utcoffset() for week in weeks)

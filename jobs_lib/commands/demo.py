@@ -41,14 +41,12 @@ TO_TRY = (
 
 
 def arguments(parser) -> None:
-    """Declares --dir."""
     parser.add_argument("--dir", metavar="DIR", default=os.path.join(HOME, "demo"),
                         help="where the sample service goes: a new or empty folder, or one that a "
                         "demo made (default: demo, beside jobs.py)")
 
 
 def run(args, make_session, config_path) -> int:
-    """Build, run, show. 0 when every run ended well."""
     if config_path is not None:
         raise UsageError("demo: it makes a config.ini of its own, so it takes no --config")
     folder = os.path.abspath(args.dir)

@@ -14,13 +14,11 @@ from jobs_lib.output.findings import report
 
 
 def arguments(parser) -> None:
-    """Declares --json."""
     parser.add_argument("--json", action="store_true", help="print an array of objects: level, "
                         "area, what, why, fix; what is fine, too")
 
 
 def run(args, make_session, config_path) -> int:
-    """Examine and print; 1 on a problem."""
     session = make_session(config_path)
     found = examine(Installation(session, *catalogue.usable()))
     if args.json:

@@ -13,12 +13,10 @@ from jobs_lib.workers import dispatch
 
 
 def arguments(parser) -> None:
-    """Declares JOB."""
     parser.add_argument("job", metavar="JOB", help="a job whose mode is rq or celery")
 
 
 def run(args, make_session, config_path) -> int:
-    """Enqueue it; JobsError says why that cannot be done."""
     session = make_session(config_path)
     job = catalogue.load(args.job)
     mode = session.config.mode(job)

@@ -9,6 +9,8 @@ from jobs_lib import catalogue
 from jobs_lib.config.option_types import positive
 from jobs_lib.database import stored
 from jobs_lib.errors import OK
+from jobs_lib.output import listing
+from jobs_lib.output.layout import Screen
 from jobs_lib.runner import history
 
 LIMIT = 20
@@ -18,7 +20,6 @@ COLUMNS = ", ".join([*SHOWN, "installation", "lock_name", "lease_until"])
 
 
 def arguments(parser) -> None:
-    """Declares JOB, --limit and --json."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
     parser.add_argument("--limit", type=positive, default=LIMIT, metavar="N",
                         help=f"show N runs (default: {LIMIT})")
@@ -27,7 +28,6 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Print the table or the JSON."""
     session, name = make_session(config_path), args.job
     if name is not None:
         catalogue.load(name)            # says so where there is none
@@ -41,9 +41,7 @@ def run(args, make_session, config_path) -> int:
                                + (f"`jobs.py {name}` makes one." if name else
                                   "`jobs.py list` shows when each job is due."))
         return OK
-    from jobs_lib.output.layout import Screen
-    from jobs_lib.output.listing import history as table
-    session.console.answer(table(runs, Screen(session)))
+    session.console.answer(listing.history(runs, Screen(session)))
     return OK
 
 

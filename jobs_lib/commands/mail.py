@@ -25,14 +25,12 @@ there.
 
 
 def arguments(parser) -> None:
-    """Declares test and ADDRESS."""
     parser.add_argument("action", metavar="test", choices=("test",), help="send a test message")
     parser.add_argument("address", metavar="ADDRESS", type=argparse_type(address),
                         help="where it is sent, such as your own address elsewhere")
 
 
 def run(args, make_session, config_path) -> int:
-    """Send it; 1 when it was not accepted."""
     session = make_session(config_path)
     config = session.config
     config.check([], ("core", "mail", "personas"))

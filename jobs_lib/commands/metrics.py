@@ -7,12 +7,10 @@ from __future__ import annotations
 
 
 def arguments(parser) -> None:
-    """Declares --output."""
     parser.add_argument("--output", metavar="FILE", help="replace this file, such as jobs.prom "
                         "(default, or -: print it)")
 
 
 def run(args, make_session, config_path) -> int:
-    """Write the metrics to a file or print them."""
     from jobs_lib.monitoring import publish
     return publish.answer(publish.metrics, args, make_session, config_path)

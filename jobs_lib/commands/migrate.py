@@ -11,9 +11,11 @@ from jobs_lib import catalogue, folders
 from jobs_lib.config.secrets import hide_password
 from jobs_lib.database.schema import fit, version
 from jobs_lib.database.schema import migrate as schema
+from jobs_lib.doctor import Installation, database
 from jobs_lib.engines import spool
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.launch import launch
+from jobs_lib.output.findings import in_full
 from jobs_lib.runner import slots
 from jobs_lib.text import counted
 
@@ -25,23 +27,21 @@ PAUSED = ("\nAll jobs but check_jobs are paused, since your app's tables have ro
 
 
 def arguments(parser) -> None:
-    """Declares --dry-run and --check."""
     parser.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
     parser.add_argument("--check", action="store_true", help="exit 1 if the schema is not up to "
                         "date, or an app's tables are not as the enabled jobs need them")
 
 
 def run(args, make_session, config_path) -> int:
-    """Bring the schema up to date."""
     session = make_session(config_path)
     if args.check:
         return _check(session)
     if args.dry_run:
         return _show(session)
     done, paused, db = install(session)
-    session.console.report(
-        f"{counted(len(done), 'statement')} run in "
-        f"{hide_password(session.config.section('core').database)}: the schema is up to date")
+    where = hide_password(session.config.section("core").database)
+    session.console.report(f"{counted(len(done), 'statement')} run in {where}: the schema is up "
+                           "to date")
     if paused:
         session.console.report(PAUSED)
     launch.end_outages(session)
@@ -98,14 +98,12 @@ def _report_wrong(session, db, planned=()) -> None:
     on = [job.tables for job in catalogue.usable()[0] if session.config.job(job).enabled]
     for each in fit.review(db, on, planned):
         if each.act != fit.NOTE:
-            session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *(
-                f"{statement};" for statement in each.statements)]))
+            sql = (f"{statement};" for statement in each.statements)
+            session.console.answer("\n".join([f"-- {each.what}: {each.fix}", *sql]))
 
 
 def _check(session) -> int:
     """What `doctor` says of the tables."""
-    from jobs_lib.doctor import Installation, database
-    from jobs_lib.output.findings import in_full
     found = [*database.tables(Installation(session, *catalogue.usable()))]
     for finding in found:
         session.console.answer("\n".join(in_full(finding)))

@@ -13,7 +13,6 @@ ALL = "all"
 
 
 def arguments(parser) -> None:
-    """Declares JOB or all."""
     parser.add_argument("what", metavar=f"JOB|{ALL}", help=f"the job's name, or {ALL}")
 
 

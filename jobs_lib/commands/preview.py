@@ -21,13 +21,14 @@ from jobs_lib.ports.mail import Envelope
 from jobs_lib.text.addresses import check
 from jobs_lib.text.mustache import TemplateError
 
+from . import _sending
+
 READER = "jane@home.example"
 FOLDER = "preview"                       # where you are
 EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 
 def arguments(parser) -> None:
-    """Declares KIND and --send."""
     parser.add_argument("kind", metavar="KIND", nargs="?", choices=SAMPLES,
                         help=f"one of {', '.join(SAMPLES)}")
     parser.add_argument("--send", metavar="ADDRESS", type=argparse_type(address),
@@ -35,7 +36,6 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Write, and print the text of a single one; or send it."""
     session = make_session(config_path)
     if args.send:
         return _send(session, args.kind, args.send)
@@ -64,8 +64,6 @@ def _letter(config, kind: str) -> render.Letter:
 
 def _send(session, kind: str | None, address: str) -> int:
     """The notice goes to this address, under the subject that its reader will see."""
-    from . import _sending
-
     if kind is None:
         raise UsageError("preview: --send needs the KIND of the notice, such as `preview "
                          f"{next(iter(SAMPLES))} --send {address}`")
@@ -91,6 +89,6 @@ def _write(session, folder: str, kind: str, letter) -> list[str]:
     content, _ = _composed(session, kind, letter, READER)
     names = [os.path.join(folder, f"{kind}.{suffix}") for suffix in ("eml", "html")]
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    for name, data in zip(names, (content, letter.html.encode("utf-8"))):
+    for name, data in zip(names, (content, letter.html)):
         folders.write(name, data)
     return names

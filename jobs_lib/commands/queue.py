@@ -14,6 +14,10 @@ from __future__ import annotations
 
 from jobs_lib.config.option_types import positive
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
+from jobs_lib.features.items import QUEUES
+from jobs_lib.features.items.story import story
+from jobs_lib.output import queue_text
+from jobs_lib.output.layout import Screen
 from jobs_lib.text import COUNTED, either, one_line
 from jobs_lib.text.masking import text
 
@@ -24,7 +28,6 @@ LIMIT = 20
 
 
 def arguments(parser) -> None:
-    """Declares QUEUE, ID, the filters, --limit and --json."""
     parser.add_argument("queue", nargs="?", metavar="QUEUE", type=_items.plural,
                         choices=NAMES, help=either(NAMES))
     parser.add_argument("id", nargs="?", metavar="ID", help="only this item: its id; a domain also "
@@ -41,8 +44,6 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Print the summary, the items, or the story of one; 1 when nothing is known of it."""
-    from jobs_lib.output.layout import Screen
-
     filtered = args.failed or args.owner or args.since or args.before
     if filtered and (args.id or not args.queue):
         raise UsageError("queue: --failed, --owner, --since and --before are for the items of one "
@@ -63,9 +64,6 @@ def run(args, make_session, config_path) -> int:
 def _found(session, args) -> tuple:
     """(what was asked for, as `--json` prints it, or None; the function that puts it into
     words)."""
-    from jobs_lib.features.items.story import story
-    from jobs_lib.output import queue_text
-
     if not args.queue:
         return [_summary(session, name) for name in NAMES], queue_text.summary
     items = _items.opened(session, args.queue)
@@ -83,8 +81,6 @@ def _found(session, args) -> tuple:
 
 def _summary(session, name: str) -> dict:
     """What is in a queue, or why that cannot be read: others can be shown all the same."""
-    from jobs_lib.features.items import QUEUES
-
     waiting = due = oldest = failed = None
     try:
         items = _items.opened(session, name)

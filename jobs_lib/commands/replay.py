@@ -11,18 +11,17 @@ cancelled by the next run is refused.
 """
 from __future__ import annotations
 
+from jobs_lib.features.items import base
+
 from . import _items
 
 
 def arguments(parser) -> None:
-    """Declares QUEUE, ID..., --all with its filters, and --json."""
     _items.select(parser, "has failed")
 
 
 def run(args, make_session, config_path) -> int:
     """Put them back; 1 if an id was refused."""
-    from jobs_lib.features.items import base
-
     session = make_session(config_path)
     items, pages = _items.chosen(session, "replay", args, "failed")
     done, refused = base.replay(items, pages, args.all)

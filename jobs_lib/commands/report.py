@@ -7,12 +7,10 @@ from __future__ import annotations
 
 
 def arguments(parser) -> None:
-    """Declares --output."""
     parser.add_argument("--output", metavar="FILE", help="replace this file (default, or -: print "
                         "the page)")
 
 
 def run(args, make_session, config_path) -> int:
-    """Write the page to a file or print it."""
     from jobs_lib.monitoring import publish
     return publish.answer(publish.page, args, make_session, config_path)

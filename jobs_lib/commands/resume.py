@@ -76,5 +76,6 @@ def _show_first_run(session, db, name: str, also_nothing: bool) -> None:
     if held := result.get("held"):
         guard.remember(db, name, {}, session.ports.now(), confirmed=held)
         text += "; its first run does what is held, too"
-    if text := text or "nothing" * also_nothing:
-        session.console.report(f"{name} would {'fail' if wrong else 'do'} now: {text}")
+    if text or also_nothing:
+        session.console.report(f"{name} would {'fail' if wrong else 'do'} now: "
+                               f"{text or 'nothing'}")

@@ -28,7 +28,6 @@ PING = 10_000  # bytes of the body
 
 
 def arguments(parser) -> None:
-    """Declares --budget, --json and -v."""
     from jobs_lib.config.option_types import argparse_type, duration
     parser.add_argument("--budget", metavar="DURATION", type=argparse_type(duration),
                         help="how long all runs together may take (default: [core] budget)")

@@ -18,7 +18,6 @@ from jobs_lib.runner import outcome, runner
 
 
 def arguments(parser) -> None:
-    """Declares JOB, --live, and the options of `jobs.py JOB` that change what a run does."""
     parser.add_argument("job", metavar="JOB", help="a job; `jobs.py list` shows them")
     parser.add_argument("--live", action="store_true", help="run for real, and show what was done")
     options(parser)
@@ -37,15 +36,15 @@ def options(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Show the job, then run it as the arguments say."""
     job = catalogue.load(args.job)
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
     config, ports, console = session.config, session.ports, session.console
     refused = unusable(config)      # a dry run would not notice: it takes no lock
     found = overview.collect(config, ports.database(readonly=True), ports.now())
     about = next(each for each in found["jobs"] if each["name"] == job.name)
-    about.update(unusable=refused, options={
-        name: config.written(job.name, name, option).text for name, option in job.options.items()})
+    about["unusable"] = refused
+    about["options"] = {name: config.written(job.name, name, option).text
+                        for name, option in job.options.items()}
     if not args.json:
         options = [line for name, value in about["options"].items()
                    for line in wrapped(f"{name} = {value}", WIDTH, "  ", "      ")]
@@ -56,12 +55,7 @@ def run(args, make_session, config_path) -> int:
     if args.json:
         console.document({**about, **outcome.as_json(result), "samples": console.samples})
     elif args.live:
-        held = guard.reported(ports.database().value(
-            "SELECT last_options FROM {job_state} WHERE job = :job", job=job.name))
-        did = [outcome.outcome_words(result), *(
-            each.why for each in held if each.name in result.get("held", ()))]
-        console.answer("\n".join([paint("bold", "What it did"), *(
-            line for words in did for line in wrapped(words, WIDTH, "  ", "  "))]))
+        console.answer("\n".join([paint("bold", "What it did"), *_done(result, ports)]))
     else:
         console.answer("\n".join([
             paint("bold", "What it would do now (a dry run: nothing is changed or sent)"),
@@ -70,6 +64,17 @@ def run(args, make_session, config_path) -> int:
     for sentence in refused:
         console.fail(f"cron cannot run it so: {sentence}")
     return outcome.exit_code(result) or (FAILED if refused else OK)
+
+
+def _done(result: dict, ports) -> list[str]:
+    """The outcome, and what the guard says of what it has held back."""
+    lines = wrapped(outcome.outcome_words(result), WIDTH, "  ", "  ")
+    stored = ports.database().value(
+        "SELECT last_options FROM {job_state} WHERE job = :job", job=result["job"])
+    for each in guard.reported(stored):
+        if each.name in result.get("held", ()):
+            lines += wrapped(each.why, WIDTH, "  ", "  ")
+    return lines
 
 
 def _for_real(args, config, is_held) -> list[str]:

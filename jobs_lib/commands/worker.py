@@ -13,12 +13,10 @@ from jobs_lib.workers import dispatch
 
 
 def arguments(parser) -> None:
-    """Declares --burst."""
     parser.add_argument("--burst", action="store_true", help="RQ: exit once the queues are empty")
 
 
 def run(args, make_session, config_path) -> int:
-    """Work until the worker is stopped."""
     session = make_session(config_path)
     config = session.config
     jobs = catalogue.usable()[0]
