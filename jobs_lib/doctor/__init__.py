@@ -11,7 +11,7 @@ from typing import Any
 from jobs_lib.errors import Broken, ConfigError, Missing, Stopped, Unfit, UsageError, not_whole
 from jobs_lib.output.findings import Finding, ok, problem, warning
 from jobs_lib.runner.limits import Alarm
-from jobs_lib.text import masking
+from jobs_lib.text import capital, masking
 
 AREAS = ("host", "config", "files", "database", "network", "runs")
 CHECK_SECONDS = 6.0
@@ -96,7 +96,7 @@ def _findings(check, installation: Installation) -> list[Finding]:
     except Broken as error:
         what, _, fix = str(error).rpartition(": ")
         found = [problem(what, "Without its database no job runs.",
-                         f"{fix[:1].upper()}{fix[1:]}. See docs/failures.md, The database.")]
+                         f"{capital(fix)}. See docs/failures.md, The database.")]
         installation.is_away = True     # no other check has to find the same
     except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
         found.append(_unfinished(check, not_whole(error) or f"{type(error).__name__}: {error}"))

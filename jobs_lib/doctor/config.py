@@ -1,7 +1,6 @@
 """The configuration: what is wrong in it, and what it may say and hardly ever means."""
 from __future__ import annotations
 
-import os
 import re
 from contextlib import suppress
 
@@ -9,8 +8,10 @@ from jobs_lib.config import Config, settings, variable_name
 from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.features.webhooks.deliveries import MARGIN
 from jobs_lib.folders import program
 from jobs_lib.output.findings import Finding, note, problem, run, warning
+from jobs_lib.ports.mail import MESSAGE_MINIMUM
 from jobs_lib.text import did_you_mean, setting
 
 LOCAL = ("localhost", "localhost.localdomain")
@@ -81,8 +82,7 @@ def _wrong_database(config: Config):
 def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     """One finding for each value in the sections without a mistake."""
     found: list[Finding] = []
-    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _page,
-                  _nobody):
+    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _nobody):
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
@@ -161,15 +161,6 @@ def _unverified_database(config: Config):
                       "Put ?ssl_ca=/path/to/ca.pem in its place.")
 
 
-def _page(config: Config):
-    """A status page in a folder that nobody makes."""
-    folder = os.path.dirname(config.section("status").page)
-    if folder and not os.path.isdir(folder):
-        yield warning(f"[status] page: there is no folder {folder}",
-                      "Each run of check_jobs fails.",
-                      "Make it, or correct the path.")
-
-
 def _nobody(config: Config):
     """Nobody is alerted."""
     alerts = config.section("alerts")
@@ -202,24 +193,18 @@ def _no_archive(config: Config, job, options):
 
 def _too_short(config: Config, job, options):
     """Runs so short that they begin nothing."""
-    from jobs_lib.features.webhooks import deliveries
-    from jobs_lib.ports import mail
-
     core, least = config.section("core"), 0.0
     if "mail" in job.sections:
-        least = mail.MESSAGE_MINIMUM
+        least = MESSAGE_MINIMUM
     elif "webhooks" in job.sections:
-        timeout = config.section("webhooks").timeout
-        least = timeout.total_seconds() + deliveries.MARGIN
+        least = config.section("webhooks").timeout.total_seconds() + MARGIN
     budget = min(options.budget, core.budget)
     longest = (budget + core.grace).total_seconds()
     if longest <= least:
-        yield warning(
-            f"[{job.name}] or [core] budget, and grace, are "
-            f"{longest:g} seconds together: it sends nothing",
-            "Nothing is begun with less than "
-            f"{least:g} seconds left.",
-            "Set a longer budget, or grace.")
+        yield warning(f"[{job.name}] or [core] budget, and grace, are {longest:g} seconds "
+                      "together: it sends nothing",
+                      f"Nothing is begun with less than {least:g} seconds left.",
+                      "Set a longer budget, or grace.")
 
 
 CHECKS_OF_JOBS = (_both_day_fields, _no_archive, _too_short)

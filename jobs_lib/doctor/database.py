@@ -8,6 +8,7 @@ from jobs_lib.database.schema import app_tables, fit, migrate, version
 from jobs_lib.engines import spool
 from jobs_lib.errors import Broken, DatabaseError, Missing, NotInstalled, Stopped
 from jobs_lib.output.findings import problem, run, warning
+from jobs_lib.text import capital
 
 from . import Reported
 
@@ -65,7 +66,7 @@ def tables(installation):
 
 
 def _fix(words: str, statements=()) -> str:
-    return run(words[0].upper() + words[1:], *(f"{sql};" for sql in statements))
+    return run(capital(words), *(f"{sql};" for sql in statements))
 
 
 def writing(installation):

@@ -11,6 +11,7 @@ import tempfile
 from jobs_lib.database import dialects
 from jobs_lib.folders import HOME, SCRIPT, unusable, user_name
 from jobs_lib.output.findings import note, problem, run
+from jobs_lib.text import capital
 
 from . import Reported
 
@@ -52,7 +53,8 @@ def modes(installation):
         if _is_of_user_alone(status.st_gid, user):
             refused &= stat.S_IRWXO
         least = "go-w" if refused & stat.S_IROTH == 0 else "700" if os.path.isdir(path) else "600"
-        mode, take = status.st_mode & 0o777, run("Take it from them:", f"chmod {least} {path}")
+        mode = status.st_mode & 0o777
+        take = run("Take it from them:", f"chmod {least} {path}")
         if status.st_uid not in (0, user):
             yield problem(f"{name}: {path} belongs to {user_name(status.st_uid)}, and the jobs run "
                           f"as {user_name(user)}", "That user can change what the jobs do or hold.",
@@ -80,8 +82,7 @@ def files_of_others(installation):
     """What one run as another user has left is used by this one, too."""
     for sentence in unusable(installation.config):
         what, _, fix = sentence.rpartition(": ")
-        yield problem(what, "Jobs that need it do not run.",
-                      f"{fix[:1].upper()}{fix[1:]}.")
+        yield problem(what, "Jobs that need it do not run.", f"{capital(fix)}.")
 
 
 def web_root(installation):

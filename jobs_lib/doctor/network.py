@@ -36,8 +36,7 @@ def relay(installation):
                       "docs/failures.md, Mail is not going out, explains the message. "
                       "`jobs.py mail test ADDRESS` shows each step.")
     elif pause := paused(installation.database(), installation.now):
-        yield warning("The relay accepts the connection, but "
-                      f"all mail is paused {pause}",
+        yield warning(f"The relay accepts the connection, but all mail is paused {pause}",
                       fix="`jobs.py mail test ADDRESS` ends the pause if it succeeds.")
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from jobs_lib import crontab
 from jobs_lib.folders import SCRIPT, program
 from jobs_lib.output.findings import of_incident, problem, run, warning
+from jobs_lib.text import capital
 
 RECENT = timedelta(days=2)
 # of monitoring: what other checks find
@@ -28,9 +29,9 @@ def cron(installation):
         start = program(installation.config.path)
         known = ("A line is in this user's crontab" if lines else
                  "This user's crontab has no line for it" if text is not None else
-                 why[:1].upper() + why[1:])
+                 capital(why))
         what, say = (late["subject"], problem) if late else ("cron has not come yet", warning)
-        yield say(f"{what[:1].upper()}{what[1:]}. {known}", "No job runs by itself. Once "
+        yield say(f"{capital(what)}. {known}", "No job runs by itself. Once "
                   "cron comes, it runs what is due.",
                   run("Put the line into this user's crontab, or print it, for your host's cron "
                       "page:", f"{start} crontab --install", f"{start} crontab"))

@@ -12,7 +12,7 @@ import os
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.text import counted, moment, size, span, took, up_to
+from jobs_lib.text import capital, counted, moment, size, span, took, up_to
 from jobs_lib.text.mustache import render
 
 BAD, NONE, WELL, PART = "\u2715", "\u2013", "\u2713", "\u25d0"
@@ -110,7 +110,7 @@ class _View:
         style, badge = ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty")
         if queue["stalled_since"] or queue["holds"]:
             style, badge = ("bad", "! stalled") if queue["stalled_since"] else ("early", "held up")
-        title = queue["what"][:1].upper() + queue["what"][1:]
+        title = capital(queue["what"])
         return {
             "name": queue["name"],
             "what": title,
@@ -160,7 +160,8 @@ class _View:
         the meaning of each colour, and a text for a mouse or a reader. `describe`: a function of a
         day: (its weight, its text)."""
         known = {date: describe(day) for date, day in days.items()}
-        tallest, marks = max([1, *(weight for weight, _ in known.values())]), []
+        tallest = max([1, *(weight for weight, _ in known.values())])
+        marks = []
         for number, date in enumerate(self.found["days"]):
             day, (weight, words) = days.get(date), known.get(date, (0, "nothing"))
             bars = [("hit", 0, HEIGHT), ("none", HEIGHT - 1, 1)]

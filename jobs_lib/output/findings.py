@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib.records import namedtuple
-from jobs_lib.text import counted, span
+from jobs_lib.text import capital, counted, span
 
 from .layout import INDENT, wrapped
 from .terminal import paint, width
@@ -72,8 +72,7 @@ def in_full(finding: Finding) -> list[str]:
     first, *lines = wrapped(f"{finding.level}: {sentence(finding.what)}", room, "", INDENT)
     first = first.replace(finding.level, paint(LEVELS[finding.level], finding.level), 1)
     if finding.why:
-        why = finding.why[:1].upper() + finding.why[1:]
-        lines += wrapped(sentence(why), room, INDENT, INDENT)
+        lines += wrapped(sentence(capital(finding.why)), room, INDENT, INDENT)
     text, *commands = finding.fix.split("\n")
     if text:
         lines += wrapped(text, room, f"{INDENT}-> ", INDENT)

@@ -22,6 +22,11 @@ def one_line(text, limit: int = 150) -> str:
     return text if len(text) <= limit else text[:limit - 1] + "\u2026"
 
 
+def capital(sentence: str) -> str:
+    """With a large first letter."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def took(milliseconds: int | None) -> str:
     """How long a run took: `24 ms`, `1.3 s`, `12 s`, `3 min 20 s`, `1 h 5 min`."""
     if milliseconds is None:
