@@ -37,8 +37,9 @@ class Outages:
     def record(self, error, alert: bool = True) -> tuple[bool, int]:
         """Remember the incident, and alert now, then once each `[alerts] remind`. (whether cron is
         to print it, the exit code: OK while it is none yet, as another writer is for a while)"""
-        now, name = self._now, DATABASE if isinstance(error, DatabaseError) else FILES
-        path, remind = incident_files.path_of(self._core, name), DAY
+        now, remind = self._now, DAY
+        name = DATABASE if isinstance(error, DatabaseError) else FILES
+        path = incident_files.path_of(self._core, name)
         since = incident_files.time_of(path) or now
         incident_files.write(path, since, incidents.short_error(str(error)))
         if isinstance(error, Busy) and now - since < PATIENCE:
@@ -63,9 +64,9 @@ class Outages:
         if not is_due(path + ALERTED, self._now, alerts.remind) or not (
                 is_recorded or self._now.minute < UNRECORDED_ALERTS):
             return
-        sent = alert_messages.send(
-            alert_messages.of_one(self._config, incident), self._config, self._ports,
-            alert_messages.channels(self._config), EMAIL_SECONDS)
+        message = alert_messages.alert([incidents.Notice("new", incident)], self._config)
+        sent = alert_messages.send(message, self._config, self._ports,
+                                   alert_messages.channels(self._config), EMAIL_SECONDS)
         if "" in sent.values():
             incident_files.write(path + ALERTED, self._now)
 

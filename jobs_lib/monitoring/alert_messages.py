@@ -1,7 +1,6 @@
 """The text of an alert, for an operator who is woken by it, and the channels: e-mail and a webhook.
 
-It says what happened, since when, the last error, and what to run next. The operator's own URL is
-trusted: it may lead to an address that is not public.
+The operator's own URL is trusted: it may lead to an address that is not public.
 """
 from __future__ import annotations
 
@@ -18,6 +17,7 @@ from jobs_lib.ports.mail import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.history import host
+from jobs_lib.text import capital
 from jobs_lib.text.addresses import check
 
 from .incidents import Notice, short_error, short_time
@@ -34,17 +34,15 @@ LONGEST_CONTENT = 1900  # characters: Discord accepts 2,000
 
 # Texts
 
-def alert(notices: list[Notice], remind, zone, start: str) -> Alert:
-    """One message of all that is to be reported.
-
-    `remind`: a timedelta, or None; `start`: what a command line of this installation begins with
-    (folders.program).
-    """
+def alert(notices: list[Notice], config) -> Alert:
+    """One message of all that is to be reported."""
     first, more = notices[0], len(notices) - 1
+    remind = config.section("alerts").remind
+    start = program(config.path)
     subject = PREFIXES[first.state] + first.incident.subject
     if more:
         subject += f" (and {more} more)"
-    items = [_item(each, zone, start) for each in notices]
+    items = [_item(each, config.zone(), start) for each in notices]
     if remind and any(each.state in ("new", "still") for each in notices):
         items.append(f"You will be reminded after {remind.total_seconds() / 3600:g} h, and "
                      "notified when this is resolved.")
@@ -55,7 +53,7 @@ def _item(notice: Notice, zone, start: str) -> str:
     state, each = notice.state, notice.incident
     subject = each.subject
     if "_" not in subject.split(" ")[0]:  # the name of a job
-        subject = subject[:1].upper() + subject[1:]
+        subject = capital(subject)
     lines = [*textwrap.wrap(f"{PREFIXES[state].upper()}{subject}.", WIDTH), ""]
     facts = {"since": short_time(each.since, zone), "last error": each.error,
              "more": f"docs/monitoring.md#{each.kind}"}
@@ -78,12 +76,6 @@ def _fields(notice: Notice, start: str) -> dict:
     return {"state": notice.state, "name": each.key, "kind": each.kind, "subject": each.subject,
             "since": clock.text(each.since), "what": each.what, "last_error": each.error,
             "command": each.command and f"{start} {each.command}"}
-
-
-def of_one(config, incident) -> Alert:
-    """The message of one incident, which is new."""
-    return alert([Notice("new", incident)], config.section("alerts").remind,
-                 config.zone(), program(config.path))
 
 
 # Channels

@@ -14,7 +14,6 @@ from jobs_lib import clock
 from jobs_lib.engines import guard, relay
 from jobs_lib.errors import JobsError
 from jobs_lib.features.queues import BY_JOB
-from jobs_lib.folders import program
 from jobs_lib.runner import incident_files
 
 from . import incidents, rules
@@ -32,12 +31,10 @@ def check(ctx) -> None:
     """Look, record, notify; write the page of [status]. JobsError where a channel does not work, or
     the page cannot be written."""
     guard.end_fallen(ctx.db, ctx.options_of, BY_JOB, ctx.now)
-    facts, found, before = _look(ctx)
-    rows = reconcile(before, found, ctx.now)
+    found, before, rows, notices = _look(ctx)
     _store(ctx.db, [row for key, row in rows.items() if row != before.get(key)])
     _log(ctx, before, rows)
-    notices = pending(rows, found, ctx.now, facts.alerts.remind)
-    errors = _notify(ctx, facts, rows, notices) if notices else []
+    errors = _notify(ctx, rows, notices) if notices else []
     old = [key for key, row in rows.items()
            if row["resolved_at"] and ctx.now - row["resolved_at"] >= KEPT]
     if old and ctx.doubt is None:
@@ -57,9 +54,8 @@ def check(ctx) -> None:
 
 def preview(ctx) -> None:
     """A dry run: which alerts would be sent."""
-    facts, found, before = _look(ctx)
-    rows = reconcile(before, found, ctx.now)
-    if notices := pending(rows, found, ctx.now, facts.alerts.remind):
+    *_, notices = _look(ctx)
+    if notices:
         from .alert_messages import channels
         names = channels(ctx.config)
         ctx.count("sent", len(names))
@@ -69,15 +65,18 @@ def preview(ctx) -> None:
 
 
 def _look(ctx) -> tuple:
-    """(Facts, the incidents that this job reports, the rows as they are)."""
-    facts, rows = Facts(ctx.config, ctx.db, ctx.now), _load(ctx.db)
+    """(the incidents that this job reports, the rows as they are, as they are to be, what is to be
+    sent)."""
+    facts, before = Facts(ctx.config, ctx.db, ctx.now), _load(ctx.db)
     # this run shows that the database can be written, and that this job is not late
     known_better = (f"installation:{incident_files.DATABASE}", f"late:{ctx.job.name}")
-    found = [each for each in (*incidents.gap(facts, rows), *rules.find(facts))
+    found = [each for each in (*incidents.gap(facts, before), *rules.find(facts))
              if each.key not in known_better]
     ctx.counts.update(jobs=len(facts.jobs), queues=len(facts.queues),
                       incidents=len([each for each in found if not each.is_over]))
-    return facts, _under_known_keys(rows, found), rows
+    found = _under_known_keys(before, found)
+    rows = reconcile(before, found, ctx.now)
+    return found, before, rows, pending(rows, found, ctx.now, facts.alerts.remind)
 
 
 def store_past(db, incident, now) -> None:
@@ -182,7 +181,7 @@ def _state(row: dict, now, remind) -> str:
     return "still" if remind is not None and now - notified >= remind else ""
 
 
-def _notify(ctx, facts: Facts, rows: dict, notices: list) -> list[str]:
+def _notify(ctx, rows: dict, notices: list) -> list[str]:
     """Send it by each channel, and record that. Which channels did not work, and why."""
     from .alert_messages import CHANNELS, SECONDS, Alert, alert, channels, send
 
@@ -191,12 +190,11 @@ def _notify(ctx, facts: Facts, rows: dict, notices: list) -> list[str]:
         errors = send(message, ctx.config, ctx.ports(), names, left)
         if errors.get("email") == "":
             # an alert counts, and no limit delays it
-            for _ in facts.alerts.email:
+            for _ in ctx.section("alerts").email:
                 relay.count(ctx.db, ctx.clock())
         return errors
 
-    errors = deliver(alert(notices, facts.alerts.remind, facts.zone, program(ctx.config.path)),
-                     channels(ctx.config))
+    errors = deliver(alert(notices, ctx.config), channels(ctx.config))
     working = [name for name, error in errors.items() if not error]
     if working:
         ctx.count("sent", len(working))

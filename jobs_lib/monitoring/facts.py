@@ -1,6 +1,6 @@
 """What is known of jobs, queues and host, from the database, the configuration and the folders;
 nothing is written, and nothing is judged. `check_jobs`, `status`, `report` and `metrics` read it,
-so that all of them report the same. Which of it needs the operator is found by rules.py.
+so that all of them report the same.
 """
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jobs_lib.text import COUNTED
 from jobs_lib.workers import dispatch
 
 from .incidents import Incident, short_error, short_time
-from .job_facts import NO_STATE, WATCHER, Cron, look, states, unknown
+from .job_facts import NO_STATE, WATCHER, Cron, latest, look, states, unknown
 
 TABLES = "your app's tables"
 # {(section, option): what is there, in words}
@@ -127,9 +127,10 @@ def totals(db, since, until) -> list[dict]:
         "AND started_at < :until GROUP BY job, status, counts", since=since, until=until)
 
 
-def results(counts: dict, kind) -> dict[str, int]:
-    """What the counts of a run say of the items of its queue. `kind`: of features/items/. Those
+def results(row: dict, kind) -> dict[str, int]:
+    """What the counts of runs say of the items of their queue. `kind`: of features/items/. Those
     that could not be read have failed where others were tried: else none was ended."""
+    counts = stored.counts(row["counts"])
     done, failed, again, uncertain = (
         sum(counts.get(name, 0) for name in names)
         for names in ((kind.done,), ("failed",), TRIED, ("uncertain",)))
@@ -152,18 +153,21 @@ def _queue(facts: Facts, kind) -> dict:
     holds               sentences: why those that are due wait all the same
     """
     items, job = kind(facts.db, facts.config, facts.now), facts.jobs[kind.queue.job]
-    depth, due, oldest = (items.backlog(max(COUNTED, (facts.alerts.queue_depth or 0) + 1))
-                          if job["interval_seconds"] else  # it cannot run
-                          (sum(map(items.count, items.unfinished)), 0, None))
+    if job["interval_seconds"]:
+        depth, due, oldest = items.backlog(max(COUNTED, (facts.alerts.queue_depth or 0) + 1))
+        holds = items.holds() if due else []
+    else:  # its section or file is wrong
+        depth, due, oldest = sum(map(items.count, items.unfinished)), 0, None
+        holds = [f"{job['name']} does not run."] if depth else []
     since, last_done = stored.time(oldest), None
     numbers = dict.fromkeys(("done", "failed", "uncertain", "tried"), 0)
     for row in facts.day:
         if row["job"] == job["name"]:
-            found = results(stored.counts(row["counts"]), kind)
+            found = results(row, kind)
             for name, number in found.items():
                 numbers[name] += number * row["runs"]
             if found["done"]:
-                last_done = max(filter(None, (last_done, stored.time(row["latest"]))), default=None)
+                last_done = latest(last_done, stored.time(row["latest"]))
     waits = max(0, int((facts.now - since).total_seconds())) if since else 0
     began = stored.time((job["last"] or {}).get("started_at"))
     is_moving = (waits <= STALLED_INTERVALS * job["interval_seconds"]
@@ -171,8 +175,7 @@ def _queue(facts: Facts, kind) -> dict:
     return {"name": kind.queue.name, "job": job["name"], "what": items.what, "depth": depth,
             "due": due, "oldest_due_at": since, "oldest_due_seconds": waits,
             **{f"{name}_last_day": number for name, number in numbers.items()},
-            "stalled_since": None if is_moving else since, "holds": items.holds() if due else
-            [f"{job['name']} does not run."] if depth and not job["interval_seconds"] else []}
+            "stalled_since": None if is_moving else since, "holds": holds}
 
 
 # The host

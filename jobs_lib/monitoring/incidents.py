@@ -1,5 +1,5 @@
 """What an incident is: the nine kinds, what the files of runner/incident_files.py record as one,
-and how its texts are written. Which of the facts are incidents is found by rules.py.
+and how its texts are written.
 """
 from __future__ import annotations
 
@@ -67,8 +67,7 @@ def of_file(name: str, error, since) -> Incident:
 
 def past(config, name: str, begin, end, error: str) -> Incident:
     """What a file has recorded, once it is over."""
-    zone = config.zone()
-    return _ended(f"installation:{name}", OUTAGES[name][-1], begin, end, zone, error)
+    return _ended(f"installation:{name}", OUTAGES[name][-1], begin, end, config.zone(), error)
 
 
 def gap(facts, rows: dict) -> list[Incident]:

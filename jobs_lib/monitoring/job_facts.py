@@ -45,7 +45,8 @@ def _past(value, now):
     return moment if moment and moment <= now else None
 
 
-def _latest(*moments):
+def latest(*moments):
+    """The last of these times, if there is any; None counts as none."""
     return max(filter(None, moments), default=None)
 
 
@@ -82,7 +83,7 @@ class Cron:
                 if later - (begin := max(earlier, after or earlier)) > patience]
         self.gap = gaps[-1] if gaps and now - gaps[-1][1] < DAY else None
         is_on = not state["paused_at"] and state["due_after"] not in (None, slots.OFF)
-        since = _latest(self.last_run, after) or now
+        since = latest(self.last_run, after) or now
         self.stopped = since if is_on and now - since > patience else None
         ended = (began for began, status in rows if status != "running")
         self.looked_at = next(ended, now) if is_on else now
@@ -139,7 +140,7 @@ def look(facts, job) -> dict:
         found["next_at"] = following
         if state is not NO_STATE:
             found.update(_due(facts, job, when, state["due_after"], rows))
-        after = _latest(last_ok, _past(state["due_after"], now))
+        after = latest(last_ok, _past(state["due_after"], now))
         if after and state["due_after"] != slots.OFF:
             found["late_since"] = _late(facts, when, after, every, job.name == WATCHER)
     return {**found, "state": _state(found)}

@@ -26,7 +26,8 @@ ENDS = {"ok": "ok",
 def collect(config, db, now) -> dict:
     """The status now: small reads only."""
     known = facts.Facts(config, db, now)
-    start, found = program(config.path), rules.find(known)
+    found = rules.find(known)
+    start = program(config.path)
     return _plain({
         "verdict": _verdict(known, len(found)),
         "generated_at": now, "version": VERSION, "program": start,
@@ -67,10 +68,11 @@ def _mail(known) -> dict:
         sent = relay.used(known.db, known.config.section("mail"), known.now)
     except ConfigError:  # an incident
         sent = {}
+    pause = known.relay or {"until": None, "reason": None}
     return {"windows": [{"name": name, "sent": int(number), "limit": limit}
                         for name, (number, limit) in sent.items()],
-            "paused_until": known.relay and known.relay["until"],
-            "reason": short_error(known.relay and known.relay["reason"])}
+            "paused_until": pause["until"],
+            "reason": short_error(pause["reason"])}
 
 
 def with_past(document: dict, db, now) -> dict:
@@ -91,7 +93,7 @@ def with_past(document: dict, db, now) -> dict:
             if job in jobs and end:
                 _add(jobs[job], name, runs, end, stored.milliseconds(row["took"]))
             if job in kinds:
-                found = facts.results(stored.counts(row["counts"]), kinds[job])
+                found = facts.results(row, kinds[job])
                 for part, end in (("done", "ok"), ("failed", "bad")):
                     if found[part]:
                         _add(queued[job], name, found[part] * runs, end)

@@ -24,8 +24,7 @@ def page(config, db, now) -> str:
 
 
 def metrics(config, db, now) -> str:
-    """The whole file: `jobs_last_success_timestamp_seconds{job="retry_forwards"} 1795525505`, and
-    so on. Which metrics there are is in metrics.txt; here they get their values.
+    """The whole file. Which metrics there are is in metrics.txt; here they get their values.
 
     All are gauges. A counter of runs or mails would have to be kept for ever: what we know of them
     is purged with the history, and a counter that falls looks like a restart.

@@ -10,7 +10,7 @@ from jobs_lib import folders
 from jobs_lib.engines import guard, relay
 from jobs_lib.errors import JobsError
 from jobs_lib.runner import doubt, incident_files
-from jobs_lib.text import counted, size, up_to
+from jobs_lib.text import capital, counted, size, up_to
 from jobs_lib.workers import dispatch
 
 from .facts import disks
@@ -36,12 +36,13 @@ def _recorded(facts, _):
     """Our files that this user cannot use; what files record, which may be over by now."""
     known = incident_files.recorded(facts.config.section("core"))
     if unusable := folders.unusable(facts.config):
-        yield of_file(incident_files.FILES, f"{'; '.join(unusable)}.",
-                      known.pop(incident_files.FILES, (facts.now, ""))[0])
+        since, _ = known.pop(incident_files.FILES, (facts.now, ""))
+        yield of_file(incident_files.FILES, f"{'; '.join(unusable)}.", since)
     for name, (since, error) in known.items():
         yield of_file(name, error, since)._replace(
-            subject=f"{OUTAGES[name][-1]} since {facts.at(since)}", what="It may be over: all can "
-            "be read now. The next `run-due` makes sure, and ends this.")
+            subject=f"{OUTAGES[name][-1]} since {facts.at(since)}",
+            what="It may be over: all can be read now. The next `run-due` makes sure, and ends "
+                 "this.")
 
 
 def _cannot_start(facts) -> bool:
@@ -67,9 +68,8 @@ def _cron(facts, _):
 
 def _doubt(facts, _):
     if found := doubt.stored_doubt(facts.db):
-        text = doubt.sentence(found, facts.now)
         yield Incident(f"doubt:{found.what}", DOUBTS[found.what], min(found.since, facts.now),
-                       f"{text[:1].upper()}{text[1:]}.", "resume all")
+                       f"{capital(doubt.sentence(found, facts.now))}.", "resume all")
 
 
 # The host and the configuration
@@ -90,8 +90,9 @@ def _disks(facts, _):
 
 
 def _relay(facts, _):
+    pause = facts.relay
     # a first one is nothing to wake anybody for
-    if (pause := facts.relay) and pause["until"] - pause["since"] > relay.FIRST_PAUSE:
+    if pause and pause["until"] - pause["since"] > relay.FIRST_PAUSE:
         yield Incident("relay:mail",
                        f"outgoing mail has been paused since {facts.at(pause['since'])}",
                        pause["since"],
