@@ -87,7 +87,8 @@ def usable(wanted: list[str] | None = None) -> tuple[list[Job], list[str]]:
 
 def _sentence(wrong: dict) -> str:
     """Of {job: (the file that is not whole, why)}."""
-    files, reasons = ([*dict.fromkeys(each)] for each in zip(*wrong.values()))
+    files = [*dict.fromkeys(file for file, _ in wrong.values())]
+    reasons = dict.fromkeys(why for _, why in wrong.values())
     are, file = ("are", "files") if files[1:] else ("is", "file")
     those, do = ("jobs", "do") if len(wrong) > 1 else ("job", "does")
     return (f"{either(files, 'and')} {are} missing or incomplete: "

@@ -112,20 +112,20 @@ def _options(job) -> str:
     """A job's own options with their defaults."""
     if not job.options:
         return ""
-    lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set:", width())
+    lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set:")
     for name, option in job.options.items():
-        lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, width(), "      ")]
+        lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)
     more = f"It reads {shared}, too. " if shared else ""
     return "\n".join([*lines, "", *paragraphs(
-        f"{more}`jobs.py config show {job.name}` shows all options, and what is set.", width())])
+        f"{more}`jobs.py config show {job.name}` shows all options, and what is set.")])
 
 
 def _parser(name: str, about: str, more: str = "") -> Parser:
     def formatter(prog: str) -> argparse.HelpFormatter:
         return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=width())
 
-    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, width())),
+    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about)),
                     epilog=more or None, allow_abbrev=False, formatter_class=formatter)
     # Python 3.14 colours its help by itself; the console lets only our colours pass
     parser.color = False

@@ -35,7 +35,8 @@ class Config:
         sections that make no sense; found: whether there is a config.ini; overrides: what
         `--set` was given, as text for a command line."""
         self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
-        self.layers, self.problems, self.found, self.overrides = layers, problems, found, overrides
+        self.layers, self.problems = layers, problems
+        self.found, self.overrides = found, overrides
         self._sections: dict = {}
         self._secrets: list[str] | None = None
 
@@ -47,8 +48,9 @@ class Config:
 
     def section_or_defaults(self, name: str) -> SimpleNamespace:
         """As if nothing were set in it, where something is wrong: others report that."""
-        return (Config(self.path, {SET: {}}, [], True) if _problems(self.section, name)
-                else self).section(name)
+        if _problems(self.section, name):
+            return Config(self.path, {SET: {}}, [], True).section(name)
+        return self.section(name)
 
     def job(self, job: Job):
         """A job's own options. ConfigError lists what is wrong."""
@@ -222,9 +224,8 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     ini = files.parse_ini(text or "", path, problems, options_of)
     dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
     known = known_sections()
-    problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} "
-                 f"({path})" for section in ini
-                 if section not in known]
+    problems += [f"[{section}]: there is no such section{did_you_mean(section, known)} ({path})"
+                 for section in ini if section not in known]
     layers = {
         SET: {},
         ENVIRONMENT: _by_section(known, {

@@ -24,7 +24,6 @@ SECONDS, FIELDS = 5, 5
 
 # The lines
 
-
 def opening(start: list[str]) -> list[str]:
     """What holds for all lines: where they go, and who gets cron's mail."""
     return [
@@ -108,7 +107,8 @@ def fields_after(when: Schedule, key: int, same_clock: bool = True) -> tuple[str
     gap = min(after - before for before, after in zip(times, [*times[1:], times[0] + DAY]))
     room = min(gap, LATEST, 60 - minutes[-1])
     delay = 1 + key % LATEST * (room - 1) // LATEST if room > 1 else 0
-    late, past_midnight = tuple(minute + delay for minute in minutes), hours == (0,) and gap > 120
+    late = tuple(minute + delay for minute in minutes)
+    past_midnight = hours == (0,) and gap > 120
     fields = [_field(late, 60), "1" if past_midnight else _field(hours, 24), *days]
     return " ".join(fields), delay + 60 * past_midnight
 
@@ -126,7 +126,6 @@ def _key(seed: str) -> int:
 
 
 # What is installed
-
 
 def read() -> tuple[str | None, str]:
     """(the crontab's text, ""), or (None, why it cannot be read). Bytes that are not UTF-8 can be

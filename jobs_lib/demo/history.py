@@ -29,12 +29,14 @@ def fill(db, jobs: list, now, previous) -> None:
 
 def _runs(job, now, previous, chance):
     """The runs of a job, newest first."""
-    slot, (name, most) = previous(job, now), COUNTS.get(job.name, ("deleted", 40))
+    slot = previous(job, now)
+    name, most = COUNTS.get(job.name, ("deleted", 40))
     while step := next((step for age, step in STEPS if slot > now - age), None):
         slot = previous(job, slot - step)
         fails = slot < now - CALM and chance.random() < RARELY
         most_now = 0 if fails else round(most * (step / timedelta(days=1)))
-        took, started = chance.randint(10, 120), slot + timedelta(seconds=chance.randint(1, 9))
+        took = chance.randint(10, 120)
+        started = slot + timedelta(seconds=chance.randint(1, 9))
         yield {"job": job.name, "run_id": f"sample{chance.getrandbits(40):010x}", "slot": slot,
                "trigger_type": "scheduled", "status": "failed" if fails else "ok", "host": HOST,
                "pid": 1, "started_at": started, "duration_ms": took,

@@ -9,12 +9,12 @@ from .terminal import folded, guard, is_terminal
 class Console:
     """Text and failures. `level`: -1 nothing, 0 only failures, 1 everything."""
 
-    def __init__(self, level: int | None = None) -> None:
+    def __init__(self, level: int | None) -> None:
         guard()
         self.level = int(is_terminal(sys.stdout)) if level is None else level
         self.samples: list = []
 
-    def say(self, words: str = "") -> None:
+    def say(self, words: str) -> None:
         """Print a line for someone at a terminal."""
         if self.level > 0:
             self.report(words)

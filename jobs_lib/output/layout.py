@@ -14,7 +14,7 @@ BELOW = "    "  # an indented paragraph
 NARROWEST = 8  # columns, of a table's column that has to give way
 
 
-def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
+def paragraphs(text: str, indent: str = "") -> list[str]:
     """The text's paragraphs, folded, but for those with an indented line."""
     lines: list[str] = []
     for block in text.strip().split("\n\n"):
@@ -23,7 +23,7 @@ def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
         if any(line[:1] in (" ", "\t") for line in block.split("\n")):
             lines += [indent + line for line in block.strip("\n").split("\n")]
         else:
-            lines += wrapped(block, width, indent, indent)
+            lines += wrapped(block, terminal.width(), indent, indent)
     return lines
 
 

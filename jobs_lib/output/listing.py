@@ -10,7 +10,7 @@ from jobs_lib.text import counted, counts_words, one_line, size, span, took, up_
 
 from .findings import in_full, of_incident
 from .layout import BELOW, GAP, UNKNOWN, Screen, table, wrapped
-from .terminal import columns, paint
+from .terminal import columns, is_terminal, paint
 
 WIDTH, SAMPLE_CELL = 80, 36  # columns: of a dry run's tables, of their cells
 TO_THE_MINUTE = 16           # characters of `2026-11-24 13:00:00`
@@ -31,16 +31,14 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     lines = [paint("bold", f"{found['verdict']}.")]
     for each in found["incidents"]:
         lines += ["", *in_full(of_incident(each))]
-    paused, others = (
-        ", ".join(job["name"] for job in found["jobs"]
-                  if job["state"] != "off"
-                  and (job["state"] == "paused") is wanted)
-        for wanted in (True, False))
+    paused = ", ".join(job["name"] for job in found["jobs"] if job["state"] == "paused")
+    others = ", ".join(job["name"] for job in found["jobs"]
+                       if job["state"] not in ("paused", "off"))
     if len(others) < len(paused):
-        paused = (f"all jobs but {others}" if others else
-                  "all jobs (`jobs.py resume all`)")
-    return [*lines, *(wrapped(f"Paused: {paused}.", screen.width, "", "  ")
-                      if paused else ())]
+        paused = f"all jobs but {others}" if others else "all jobs (`jobs.py resume all`)"
+    if paused:
+        lines += wrapped(f"Paused: {paused}.", screen.width, "", "  ")
+    return lines
 
 
 def _queues(found: dict, screen: Screen) -> list[str]:
@@ -73,9 +71,9 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     lines = [paint("bold", head)]
     reported = {name for each in found["incidents"] for name in each["jobs"]}
     for job, row, line in zip(found["jobs"], rows, each_job):
-        lines += [_coloured(row[1], line),
-                  *(BELOW + one_line(note, screen.width - len(BELOW))
-                    for note in _notes(job, screen, reported))]
+        lines.append(_coloured(row[1], line))
+        lines += [BELOW + one_line(note, screen.width - len(BELOW))
+                  for note in _notes(job, screen, reported)]
     return lines
 
 
@@ -144,7 +142,7 @@ def _between(text: str | None, screen: Screen) -> str:
 
 def _room() -> int:
     """The width of a terminal; 0 for whatever else reads it, which gets whole lines."""
-    return columns() if sys.stdout is not None and sys.stdout.isatty() else 0
+    return columns() if is_terminal(sys.stdout) else 0
 
 
 def history(runs: list[dict], screen: Screen) -> str:

@@ -20,8 +20,9 @@ def summary(found: list[dict], screen: Screen) -> str:
          _since(each, screen), each["job"]] for each in found)])
     text = [paint("bold", head)]
     for line, each in zip(lines, found):
-        text += [line, *(below for hold in each["holds"]
-                         for below in screen.below(hold))]
+        text.append(line)
+        for hold in each["holds"]:
+            text += screen.below(hold)
     return "\n".join([*text, "", "`jobs.py queue forwards` lists the items of a queue."])
 
 
@@ -62,8 +63,8 @@ def _tries(each: dict) -> str:
 def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
     kept, next_at = found["kept"], found["next_at"]
-    at, why = _exact(next_at, screen), found["why"] or (
-        "it is tried when its turn comes" if next_at else "nothing: it is finished")
+    otherwise = "it is tried when its turn comes" if next_at else "nothing: it is finished"
+    at, why = _exact(next_at, screen), found["why"] or otherwise
     if next_at and next_at <= clock.text(screen.now):
         at, why = "due", f"since {at}: {why}"
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
@@ -71,8 +72,7 @@ def story(found: dict, screen: Screen) -> str:
     parts = {
         f"{found['kind']} {found['id']}: {found['state']}": facts,
         "What happened": [(_exact(each["at"], screen), _event(each)) for each in found["events"]],
-        "Next": [(at, why),
-                 *(("", hold) for hold in (found["holds"] if next_at else ()))],
+        "Next": [(at, why), *(("", hold) for hold in found["holds"] if next_at)],
         "Kept until": [(_exact(kept["until"], screen), kept["rule"]), ("", kept["option"])],
         "Stored (times in UTC)": [(name, cell(value, 500)) for name, value
                                   in found["stored"].items() if name not in SAID]}
