@@ -173,7 +173,6 @@ def test_no_secret_is_shown(here, url, shows):         # R72
     ("[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s", "seconds together: it sends nothing"),
     ("[core]\ngrace = 10s\n[retry_webhooks]\nbudget = 10s", "less than 20 seconds left"),
     ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value. Values"),
-    ("[status]\npage = none/status.html", "none. Each run of check_jobs fails. -> Make it"),
     (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network in clear"),      # R71
     (ELSEWHERE, None), ("[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off", None)])
 def test_check_warns_of_what_is_rarely_meant(here, change, said):
