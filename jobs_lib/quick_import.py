@@ -67,7 +67,6 @@ class _Loader(SourceFileLoader):
         self._data = data
 
     def get_code(self, fullname: str):
-        """The code of the module."""
         data, self._data = self._data, b""
         try:
             code = marshal.loads(memoryview(data)[HEAD_SIZE:])

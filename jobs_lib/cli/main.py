@@ -107,7 +107,6 @@ def _lacks_memory(error: Exception) -> bool:
 
 
 def _unexpected(error: Exception, config_path: str | None) -> str:
-    """What to say of it."""
     from contextlib import suppress
     if words := not_whole(error):
         return f"jobs.py: {words}"

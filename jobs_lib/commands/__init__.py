@@ -13,5 +13,4 @@ def names() -> list[str]:
 
 
 def load(name: str):
-    """Import and return a command's module."""
     return __import__(f"{__name__}.{name.replace('-', '_')}", fromlist=["run"])

@@ -31,7 +31,6 @@ JOBS = """\
 
 
 def config_ini(jobs: list) -> str:
-    """The text of config.ini.example."""
     lines = INI_HEAD.split("\n")
     for name, meaning in settings.MEANINGS.items():
         lines += [*_comment(meaning), f"[{name}]"]

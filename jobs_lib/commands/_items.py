@@ -30,7 +30,6 @@ def select(parser, which: str) -> None:
 
 
 def filters(parser, where: str = "") -> None:
-    """Declares --owner, --since and --before."""
     parser.add_argument("--owner", metavar="ID|ADDRESS", help=f"{where}only what belongs to this "
                         "account: its id, its address, or that of one of its aliases")
     parser.add_argument("--since", metavar="TIME", type=moment,

@@ -32,13 +32,11 @@ class Steps:
             self.say(name, " ".join(parts))
 
     def failed(self, result: Result) -> None:
-        """Say in which step it ended, and why."""
         reply = " ".join(str(each) for each in (result.code, result.enhanced) if each)
         self.say(self._last, f"FAILED: {result.text}{f' ({reply})' if reply else ''}")
         self._report("-> docs/failures.md, Mail is not going out, explains the message.")
 
     def say(self, name: str, words: str) -> None:
-        """Print a step."""
         self._report(f"{name:<{STEP}}{masking.without_secrets(words, self._hidden)}")
 
 

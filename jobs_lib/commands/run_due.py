@@ -87,7 +87,6 @@ class _Tick:
         self.failures: list[str] = []   # what the ping reports
 
     def run(self) -> tuple[list[dict], int]:
-        """Run what is due; returns (outcomes, exit code)."""
         jobs, self.problems = catalogue.usable()  # no other job is stopped
         found, problems = slots.due_slots(self.config, self.ports, jobs)
         launch.end_outages(self.session, NAME)

@@ -65,7 +65,6 @@ class Config:
         return self.job(job).mode or self.section("core").mode
 
     def job_named(self, name: str):
-        """The options of the job with this name."""
         return self.job(catalogue.load(name))
 
     def zone(self):
@@ -249,7 +248,6 @@ def _by_section(known: list[str], variables: dict) -> dict:
 
 
 def known_sections() -> list[str]:
-    """Every section that config.ini may have."""
     return [*settings.SECTIONS, settings.TABLES, *catalogue.names()]
 
 

@@ -35,7 +35,6 @@ SHORTEST_KEY = 32  # characters of a key that signs: 128 bits, if it is in hex
 
 
 def argparse_type(kind: Kind):
-    """A type for argparse."""
     def parse(word: str):
         try:
             return kind.parse(word)
@@ -186,7 +185,6 @@ timezone = Kind(schedules.zone)
 # Types made of limits, words and other types
 
 def integer(low: int, high: int) -> Kind:
-    """A whole number within both limits."""
     def is_right(value: str) -> bool:
         is_number = value.isascii() and value.isdecimal() and len(value) < 20
         return is_number and low <= int(value) <= high
@@ -198,7 +196,6 @@ positive = argparse_type(integer(1, 1_000_000_000))
 
 
 def choice(*words: str, hint: str = "") -> Kind:
-    """One of these words."""
     return read(lambda value: value.lower() if value.lower() in words else None,
                 either(words) + hint)
 

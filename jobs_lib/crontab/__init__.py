@@ -1,8 +1,4 @@
-"""The lines for cron, in both styles.
-
-And the crontab of the user that asks, with our block in it: between two marks, each installation
-has its own.
-"""
+"""The lines for cron, in both styles, and the crontab of the user that asks, with our block."""
 from __future__ import annotations
 
 import hashlib

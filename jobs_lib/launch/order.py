@@ -24,7 +24,8 @@ def in_order(config, ports, found: list, budget: float) -> list:
     behind all others until it is very late.
     """
     grace, now = config.section("core").grace.total_seconds(), ports.now()
-    full, ranked = min(budget, max(LEAST_SECONDS, WITH_GRACE - grace)), []
+    full = min(budget, max(LEAST_SECONDS, WITH_GRACE - grace))
+    ranked = []
     for due in found:
         job, late = due.job, now - (due.since or now)
         has_died = due.last.get("status") in DIED

@@ -81,7 +81,6 @@ def _fields(notice: Notice, start: str) -> dict:
 # Channels
 
 def channels(config) -> list[str]:
-    """Those that are set in [alerts]."""
     return [name for name in CHANNELS if getattr(config.section("alerts"), name)]
 
 

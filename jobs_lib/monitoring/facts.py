@@ -59,7 +59,6 @@ class Facts:
                        and (self.jobs[kind.queue.job]["enabled"] or kind.queue.name != "domains")]
 
     def at(self, moment) -> str:
-        """A time in an incident's text."""
         return short_time(moment, self.zone)
 
     def _look(self) -> list:
@@ -100,8 +99,9 @@ class Facts:
             found = fit.known(self.db) or []
             missing = {job.name: wrong for job in jobs
                        if (wrong := fit.concerned(job.tables, found))}
-            if on := [name for name in missing if self.jobs[name]["enabled"]
-                      and not self.jobs[name]["paused_at"]]:
+            on = [name for name in missing
+                  if self.jobs[name]["enabled"] and not self.jobs[name]["paused_at"]]
+            if on:
                 lacks = [each for each in found if any(each in wrong for wrong in missing.values())]
                 self._cannot_use(TABLES, fit.in_words(lacks), on, "migrate --dry-run")
         return missing

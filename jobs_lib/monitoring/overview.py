@@ -84,8 +84,7 @@ def with_past(document: dict, db, now) -> dict:
     names = [str(now.date() - DAY * back) for back in reversed(range(DAYS))]
     jobs: dict = {job["name"]: {} for job in document["jobs"]}
     queued: dict = {queue["job"]: {} for queue in document["queues"]}
-    kinds = {QUEUES[queue["name"]].queue.job: QUEUES[queue["name"]]
-             for queue in document["queues"]}
+    kinds = {queue["job"]: QUEUES[queue["name"]] for queue in document["queues"]}
     for name in names:
         start = clock.parse(f"{name} 00:00:00")
         for row in facts.totals(db, start, start + DAY):

@@ -48,7 +48,6 @@ class Console:
         self.samples.append({"step": title, "note": note, "rows": rows})
 
     def show_dry_run(self, result: dict) -> None:
-        """Print what it would do."""
         from .listing import dry_lines
         self.answer("\n".join([f"{result['job']}, dry run: nothing is changed",
                                *dry_lines(result, self.samples)]))

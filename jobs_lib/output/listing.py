@@ -46,10 +46,12 @@ def _queues(found: dict, screen: Screen) -> list[str]:
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
     head, *lines = table([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""], *rows], "lrrrll")
-    return [paint("bold", head), *(
-        part for queue, line in zip(found["queues"], lines) for part in (
-            paint("red" if queue["stalled_since"] else "", line),
-            *(below for words in queue["holds"] for below in screen.below(words))))]
+    shown = [paint("bold", head)]
+    for queue, line in zip(found["queues"], lines):
+        shown.append(paint("red" if queue["stalled_since"] else "", line))
+        for words in queue["holds"]:
+            shown += screen.below(words)
+    return shown
 
 
 def _oldest(queue: dict) -> str:

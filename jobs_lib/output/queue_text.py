@@ -61,7 +61,6 @@ def _tries(each: dict) -> str:
 
 
 def story(found: dict, screen: Screen) -> str:
-    """The whole story, in parts."""
     kept, next_at = found["kept"], found["next_at"]
     otherwise = "it is tried when its turn comes" if next_at else "nothing: it is finished"
     at, why = _exact(next_at, screen), found["why"] or otherwise

@@ -83,7 +83,6 @@ def columns() -> int:
 
 
 def width() -> int:
-    """How wide text is to be."""
     return min(columns(), WIDEST)
 
 
