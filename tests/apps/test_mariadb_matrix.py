@@ -139,7 +139,7 @@ def made(server, variant) -> str:
     databases.migrated(url, tables=variant.tables).close()
     if variant.rights:
         database = url.partition("?")[0].rpartition("/")[2]
-        server.root("CREATE OR REPLACE USER 'clerk'@'%' IDENTIFIED BY 'clerk'")
+        server.root("CREATE USER IF NOT EXISTS 'clerk'@'%' IDENTIFIED BY 'clerk'")
         server.root(f"GRANT {variant.rights} ON `{database}`.* TO 'clerk'@'%'")
         url = re.sub(r"//.*@", "//clerk:clerk@", url)
     return url

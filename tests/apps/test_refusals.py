@@ -15,9 +15,9 @@ from tests.support.product import fit, migrate
 
 SESSIONS = "CREATE TABLE app_sessions (id INTEGER PRIMARY KEY, user_id BIGINT{})"
 # a view in the place of app_aliases, with a domain_id that is always NULL
-NO_DOMAIN = ("RENAME TABLE app_aliases TO stored; CREATE VIEW app_aliases AS SELECT id, user_id, "
+NO_DOMAIN = ("RENAME TABLE app_aliases TO kept; CREATE VIEW app_aliases AS SELECT id, user_id, "
              "NULL AS domain_id, address, active, expires_at, expiry_notified_at, created_at "
-             "FROM stored")
+             "FROM kept")
 ONE = "INSERT INTO {} (user_id, address) VALUES (1, 'a@b')"
 KEY = ("ALTER TABLE app_{} ADD COLUMN box BIGINT; ALTER TABLE app_{} ADD CONSTRAINT of_box FOREIGN "
        "KEY (box) REFERENCES app_{} (id) ON DELETE CASCADE")
@@ -62,9 +62,9 @@ MARIADB = {
         f"{ONE.format('app_aliases')}"), "expire_aliases",
         "when it is written, expires_at changes, too"),
     "a view that cannot be written": (
-        ("RENAME TABLE app_aliases TO stored; CREATE VIEW app_aliases AS SELECT DISTINCT * FROM "
-        "stored"), "expire_aliases", "app_aliases."),
-    "a NULL in a view": (f"{NO_DOMAIN}; {ONE.format('stored')}", "delete_accounts",
+        ("RENAME TABLE app_aliases TO kept; CREATE VIEW app_aliases AS SELECT DISTINCT * FROM "
+        "kept"), "expire_aliases", "app_aliases."),
+    "a NULL in a view": (f"{NO_DOMAIN}; {ONE.format('kept')}", "delete_accounts",
                          "app_aliases.domain_id: ", "expire_aliases"),
     "the same without rows": (NO_DOMAIN, "delete_accounts", "app_aliases.domain_id: "),
     "an audit log that wants more": (

@@ -291,7 +291,7 @@ def test_a_user_who_may_only_read_is_reported(tmp_path, mariadb, relay):
     url = mariadb.database()
     it = Installed(tmp_path, url, relay.port)
     name = url.partition("?")[0].rpartition("/")[2]
-    mariadb.root(f"CREATE OR REPLACE USER 'reader'@'localhost' IDENTIFIED BY '{SECRET}'")
+    mariadb.root(f"CREATE USER IF NOT EXISTS 'reader'@'localhost' IDENTIFIED BY '{SECRET}'")
     mariadb.root(f"GRANT SELECT ON `{name}`.* TO 'reader'@'localhost'")
     it.configure(database=f"mysql://reader:{SECRET}@localhost/{name}?unix_socket={mariadb.socket}")
     assert "SELECT, INSERT" in it.one("A row cannot be written")["fix"]

@@ -53,12 +53,13 @@ def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
 @pytest.mark.parametrize("job", MAIL)
 def test_a_day_that_does_not_exist_keeps_no_row_waiting(bench, job):       # R66 R67
     table, done = QUEUES[job]
-    bad = "0000-00-00 00:00:00", "2026-02-30 10:00:00", "2026-11-00 10:00:00"
-    for id, time in zip(due(bench, table, 5), (*bad, bad[0])):
-        column = "created_at" if id < 4 else "next_attempt_at"
+    bad = ("0000-00-00 00:00:00", "2026-02-30 10:00:00", "2026-11-00 10:00:00",
+           "0000-01-01 00:00:00")
+    for id, time in zip(due(bench, table, 6), (*bad, bad[0])):
+        column = "created_at" if id < 5 else "next_attempt_at"
         lax(bench.url).execute(f"UPDATE {{{table}}} SET {column} = '{time}' WHERE id = {id}")
     bench.run(job)
-    assert [row["status"] for row in bench.rows(table)[:5]] == ["failed"] * 3 + [done] * 2
+    assert [row["status"] for row in bench.rows(table)[:6]] == ["failed"] * 4 + [done] * 2
 
 
 def test_mail_that_cannot_be_loaded_costs_no_message_an_attempt(bench):       # R73
@@ -111,8 +112,8 @@ def test_what_no_living_run_is_sending_is_sent_five_minutes_later(bench, job, ru
     table, done = QUEUES[job]
     due(bench, table, 3)
     if run == "half an emoji":
-        run = {"sqlite": "CAST(x'EDA0BD' AS TEXT)",
-               "mysql": "CONVERT(x'EDA0BD' USING ascii)"}[bench.db.dialect.name]
+        run = {"sqlite": "CAST(x'EDA0BD' AS TEXT)", "mysql": "/*!50708 '?' *//*M!100101 "
+               "CONVERT(x'EDA0BD' USING ascii) */"}[bench.db.dialect.name]
     elif run == "x''" and bench.db.dialect.name == "mysql":
         run = "'x'"                         # there octets without any are the empty text
     bench.db.execute(f"UPDATE {{{table}}} SET status = 'sending', claim_run = {run}, attempts = 1 "

@@ -208,12 +208,7 @@ def stranger(mariadb):
     """What an account without any right on our database is told: the first value."""
     import pymysql
 
-    mariadb.root("CREATE OR REPLACE USER stranger@'%' IDENTIFIED BY 'x'")
-    connection = pymysql.connect(user="stranger", password="x", unix_socket=mariadb.socket)
-
-    def ask(sql: str):
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchone()[0]
-    with contextlib.closing(connection):
-        yield ask
+    mariadb.root("CREATE USER IF NOT EXISTS stranger@'%' IDENTIFIED BY 'x'")
+    with pymysql.connect(user="stranger", password="x", unix_socket=mariadb.socket) as connection:
+        cursor = connection.cursor()
+        yield lambda sql: cursor.execute(sql) and cursor.fetchone()[0]

@@ -17,14 +17,16 @@ from tests.support.require import program
 USER, PASSWORD = "jobs", "test-pass@word/1"
 ENCODED = "test-pass%40word%2F1"
 MEMORY_DISK = "/dev/shm"
+MYSQL = os.environ.get("JOBS_TEST_MYSQLD", "")  # a MySQL server's program, to run in its place
 AS_ROOT = ["--user=root"] if os.geteuid() == 0 else []
 
 HOSTILE = ("--character-set-server=latin1", "--default-time-zone=-05:00", "--sql-mode=",
            "--transaction-isolation=REPEATABLE-READ")
 FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
-        "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=48M", "--innodb-fast-shutdown=2",
-        "--performance-schema=OFF", "--skip-log-bin",
-        "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
+        "--innodb-buffer-pool-size=128M", "--innodb-fast-shutdown=2", "--performance-schema=OFF",
+        "--skip-log-bin", "--skip-name-resolve", "--max-connections=300",
+        *(("--mysqlx=OFF", "--information-schema-stats-expiry=0", "--secure-file-priv=NULL")
+          if MYSQL else ("--innodb-log-file-size=48M", "--skip-slave-start")))
 
 
 class MariaDB(Server):
@@ -53,17 +55,18 @@ class MariaDB(Server):
 
     def _install(self) -> None:
         """Make the system tables."""
-        done = subprocess.run(
-            [program("mariadb-install-db", "mariadb-server"), *self.options,
-             "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"],
-            capture_output=True, text=True)
+        install = [MYSQL, "--initialize-insecure", *self.own] if MYSQL else [
+            program("mariadb-install-db", "mariadb-server"),
+            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+        done = subprocess.run([install[0], *self.options, *install[1:]],
+                              capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{install[0]} failed:\n{done.stdout}{done.stderr}")
 
     def command(self) -> list[str]:
-        return [program("mariadbd", "mariadb-server"), *self.options, f"--socket={self.socket}",
-                f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
-                *FAST, *HOSTILE, *self.own]
+        return [MYSQL or program("mariadbd", "mariadb-server"), *self.options, *FAST, *HOSTILE,
+                f"--socket={self.socket}", f"--pid-file={self.folder}/pid",
+                f"--port={self.port}", "--bind-address=127.0.0.1", *self.own]
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         """End the server; SIGKILL for a crash."""
@@ -91,14 +94,10 @@ class MariaDB(Server):
         import pymysql
 
         # TLS, which it would use on a socket too, costs more than all the rest
-        connection = pymysql.connect(user="root", unix_socket=self.socket, charset="utf8mb4",
-                                     autocommit=True, ssl_disabled=True)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall()
-        finally:
-            connection.close()
+        with pymysql.connect(user="root", unix_socket=self.socket, charset="utf8mb4",
+                             autocommit=True, ssl_disabled=True) as it, it.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
 
     def answers(self) -> bool:
         import pymysql

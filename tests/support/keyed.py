@@ -13,6 +13,9 @@ from collections import namedtuple
 from hashlib import md5
 from uuid import UUID
 
+import pytest
+
+from tests.servers.mariadb import MYSQL
 from tests.support.product import app_tables, connect, ddl, migrate, table
 
 from .databases import NOW
@@ -59,6 +62,8 @@ def columns(name: str) -> set[str]:
 
 def make(url: str, keys: Keys) -> str:
     """Make the app's tables with such keys in a database without tables, then ours; the URL."""
+    if MYSQL and keys is OWN_TYPE and url.startswith("mysql"):
+        pytest.skip("MySQL has no type UUID")
     db = connect(url, create=True)
     before, kind = dict(db.dialect.types), getattr(keys, db.dialect.name)
     db.dialect.types.update(id=f"{kind} NOT NULL PRIMARY KEY", ref=kind)

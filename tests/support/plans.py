@@ -21,8 +21,8 @@ def analyse(database, names) -> None:
 
 def explain(database, sql: str, **values) -> list[dict]:
     """The engine's own plan for a statement."""
-    how = "QUERY PLAN " if database.dialect.name == "sqlite" else ""
-    return database.query(f"EXPLAIN {how}{sql}", **values)
+    how = "QUERY PLAN" if database.dialect.name == "sqlite" else "FORMAT=TRADITIONAL"
+    return database.query(f"EXPLAIN {how} {sql}", **values)
 
 
 def problems(database, sql: str, values: dict, large) -> list[str]:

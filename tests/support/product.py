@@ -131,7 +131,7 @@ def _wait_by(clock) -> None:
     def connected(*given):
         raw = connect(*given)
         with raw.cursor() as cursor:
-            cursor.execute("SET SESSION innodb_lock_wait_timeout = 0")
+            cursor.execute("SET SESSION innodb_lock_wait_timeout = 1/*M! - 1*/")
         return raw
     Database._run, mysql.connect = waited, connected
 

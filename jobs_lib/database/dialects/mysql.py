@@ -40,16 +40,15 @@ types = {
     **{kind: f"{TYPES[kind]} CHARACTER SET ascii COLLATE ascii_bin"
        for kind in ("word", "hash", "label", "path")},
 }
-# The present second in UTC, of a row whose writer does not give it: CURRENT_TIMESTAMP would be in
-# the writer's own time zone.
+# The second in UTC, of a row whose writer gives none: CURRENT_TIMESTAMP would be in the writer's
+# own time zone.
 now_default = "DEFAULT (UTC_TIMESTAMP())"
 
-MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
+# MySQL compares with no date that the mode forbids, even if a row has it.
+MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,"
         "PIPES_AS_CONCAT")  # `||` joins text, as in SQLite
-# What else a server's defaults, or its init_connect, may change. The time limit of a statement has
-# another name on each; a comment hides it from the other. A text of ours with the collation `_bin`
-# can be compared with one of any other.
+# What else a server's defaults, or its init_connect, may change. A statement's time limit has
+# another name on each. A text with the collation `_bin` can be compared with any other.
 MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = "
            "utf8mb4, character_set_results = utf8mb4, character_set_connection = utf8mb4, "
            "collation_connection = utf8mb4_bin, sql_safe_updates = 0, "
@@ -70,7 +69,7 @@ SCHEMA_WAIT_SECONDS = 30  # for an ALTER to end, or to begin; the server's defau
 # The connection
 
 def connect(target: Server, readonly: bool, create: bool, seconds: float | None = None):
-    """A connection in autocommit with our settings, whatever the server's own are; it takes no
+    """A connection in autocommit with our settings, whatever the server's are; it takes no
     longer than so many seconds to sign in."""
     most = CONNECT_SECONDS if seconds is None else max(LEAST_SECONDS, seconds)
     raw = sign_in(target, min(most, CONNECT_SECONDS), _CONVERT)
@@ -116,7 +115,7 @@ def interrupt(raw, target) -> None:
         other.close()
 
 
-# What comes back: times stay text, as SQLite has them; a SUM() of whole numbers is a whole number
+# What comes back: times stay text, as in SQLite; a SUM() of whole numbers is a whole number
 # again.
 
 def _number(text: str):
@@ -192,14 +191,15 @@ def conflict(keys: list, updates: list) -> str:
 mark = "%({})s".format
 quote = "`{}`".format
 excluded_value = "VALUES(`{}`)".format
-# 64 characters, '' for NULL, '?' for characters of several octets. Nothing is converted here: an
-# ASCII column may hold any octet, and converting that is an error.
+# 64 characters, '' for NULL, '?' for characters of several octets. Nothing is converted: an
+# ASCII column may hold any octet.
 word = ("CASE WHEN {0} IS NULL THEN '' WHEN LENGTH({0}) = CHAR_LENGTH({0})"
         " THEN LEFT({0}, 64) ELSE '?' END").format
-# MySQL keeps the 31st of February, or a day 0, for an app that lets it.
-later = "CASE WHEN DATE({0}) <= LAST_DAY({0}) THEN {0} + INTERVAL {1} SECOND END".format
-day = ("COALESCE(LEAST(DATE({0}), LAST_DAY({0})), MAKEDATE(YEAR({0}), 1)"
-       " + INTERVAL GREATEST(MONTH({0}), 1) - 1 MONTH - INTERVAL 1 DAY)").format
+# MySQL keeps the 31st of February, or a day 0, for an app that lets it; to a 0 it adds nothing.
+later = ("CASE WHEN YEAR({0}) * MONTH({0}) * DAY({0}) > 0 AND DATE({0}) <= LAST_DAY({0})"
+         " THEN {0} + INTERVAL {1} SECOND END").format
+day = ("CASE WHEN MONTH({0}) * DAY({0}) > 0 THEN LEAST(DATE({0}), LAST_DAY({0})) ELSE MAKEDATE("
+       "YEAR({0}), 1) + INTERVAL GREATEST(MONTH({0}), 1) - 1 MONTH - INTERVAL 1 DAY END").format
 
 tables = ("SELECT table_name AS name, engine AS engine"
           " FROM information_schema.tables WHERE table_schema = DATABASE()")
@@ -220,7 +220,7 @@ foreign_keys = ("SELECT constraint_name AS name, table_name AS child,"
 views = ("SELECT table_name AS name, view_definition AS text,"
          " is_updatable = 'YES' AS is_updatable FROM information_schema.views"
          " WHERE table_schema = DATABASE()")
-# A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
+# A unique one over the beginning of a text alone (`sub_part`) also refuses what differs after
 # it.
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "
            "AND sub_part IS NULL AS is_unique"

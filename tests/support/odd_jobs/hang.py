@@ -58,8 +58,8 @@ def in_mariadb_write(ctx):
     """A statement that would be committed by itself, long after we are gone, if the server went on
     with it."""
     ctx.db.execute("INSERT INTO {usage_events} (user_id, cycle_start, metric, threshold, "
-                   "created_at)"
-                   " SELECT 1, '2026-01-01', 'emails', 60 + SLEEP(60), '2026-01-01 00:00:00'")
+                   "created_at) SELECT 1, '2026-01-01', 'emails', n + SLEEP(60), '2026-01-01 "
+                   "00:00:00' FROM (SELECT 60 AS n UNION ALL SELECT 70) AS two")
 
 
 def in_swallow(_ctx):
