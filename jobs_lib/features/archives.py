@@ -27,7 +27,8 @@ from jobs_lib.text import counted, words
 TABLE = "audit_logs"
 UNFINISHED = "status IN ('verified', 'writing')"
 OTHERS = "another run archives"                     # why a run stops
-MOST_ROWS, MOST_BYTES = 10_000, 4 * 1024 ** 2       # of one archive, before it is compressed
+MOST_ROWS = 10_000                                  # of one archive
+MOST_BYTES = 4 * 1024 ** 2                          # of it, before it is compressed
 DISCARDED = "discarded"                             # in place of a SHA-256
 PAGE_ROWS = 200                                     # read from the table at once
 
@@ -59,7 +60,8 @@ def archive(ctx, declared) -> dict:
 
 def _preview(ctx, due) -> None:
     """For a dry run: what is known without looking into the store."""
-    place, rows = place_of(ctx.section("archive")), ctx.within_limit(count(ctx.db, due))
+    place = place_of(ctx.section("archive"))
+    rows = ctx.within_limit(count(ctx.db, due))
     files = -(-rows // MOST_ROWS)
     expired = sum(row["place"] == place for row in _old(ctx))
     ctx.show(f"archive {counted(rows, 'row')} in at least {counted(files, 'file')} in {place}, "
@@ -68,8 +70,7 @@ def _preview(ctx, due) -> None:
 
 
 def open_store(section, make: bool = False):
-    """The store that `[archive]` names. `make`: a folder that is not there may be made, since
-    nothing is in it yet."""
+    """The store that `[archive]` names. `make`: a folder that is not there may be made."""
     if "://" not in section.store:
         return FolderStore(section.store, make)
     from jobs_lib.ports.storage.ftps import FtpsStore
@@ -123,10 +124,9 @@ class Archiver:
         for row in _old(self.ctx):
             if self.ctx.should_stop():
                 return
-            if row["place"] != self.store.place and not self.store.has(row["name"]):
+            if not self.store.remove(row["name"]) and row["place"] != self.store.place:
                 self.ctx.log.warning("old archive in another store", location=row["location"])
                 continue
-            self.store.remove(row["name"])
             self._forget(row["id"])
             self.ctx.log.event("archive expired", location=row["location"])
             self.ctx.count("expired")

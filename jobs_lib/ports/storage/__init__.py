@@ -5,8 +5,7 @@ A store has
     place             where it is, in words and without a login
     put(name, data)   write a file under a temporary name, made durable, then rename it
     read(name)        its bytes
-    has(name)         whether it is there
-    remove(name)      delete it, and what a dead run left of it; a missing one is fine
+    remove(name)      delete it, and what a dead run left of it; whether anything was there
 
 All that fails is an ArchiveError, one sentence that names the place. Names are ours: letters,
 digits, dots and dashes, and none is used twice.
@@ -35,8 +34,7 @@ def place_of(section) -> str:
 
 class FolderStore:
     """A folder of private files, which are on the disk for good before anybody relies on them. It
-    is made 0700 where `make` allows it. One that is missing later is not made again: a disk that is
-    not mounted looks like that."""
+    is made 0700 where `make` allows it."""
 
     def __init__(self, folder: str, make: bool = False) -> None:
         self.place = folder
@@ -58,16 +56,14 @@ class FolderStore:
         with self._named(), open(self._path(name), "rb") as file:
             return file.read()
 
-    def has(self, name: str) -> bool:
-        """Whether the store has this file."""
-        return os.path.isfile(self._path(name))
-
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> bool:
         """Delete the file, and drafts of it."""
         with self._named():
-            for each in os.listdir(self.place):
-                if each == name or (each.startswith(f"{name}.") and each.endswith(DRAFT)):
-                    os.unlink(self._path(each))
+            found = [each for each in os.listdir(self.place) if each == name
+                     or (each.startswith(f"{name}.") and each.endswith(DRAFT))]
+            for each in found:
+                os.unlink(self._path(each))
+        return bool(found)
 
     def _path(self, name: str) -> str:
         return f"{self.place}/{name}"

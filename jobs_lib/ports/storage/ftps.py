@@ -46,17 +46,13 @@ class FtpsStore:
             ftp.retrbinary(f"RETR {name}", parts.append)
         return b"".join(parts)
 
-    def has(self, name: str) -> bool:
-        """Whether the server has this file."""
-        with self._connected() as ftp:
-            return ftp.has(name)
-
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> bool:
         """Delete the file in both its names."""
         with self._connected() as ftp:
-            for each in (name + PARTIAL, name):
-                if ftp.has(each):
-                    ftp.delete(each)
+            found = list(filter(ftp.has, (name + PARTIAL, name)))
+            for each in found:
+                ftp.delete(each)
+        return bool(found)
 
     @contextmanager
     def _connected(self):
