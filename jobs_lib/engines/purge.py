@@ -17,20 +17,17 @@ from jobs_lib.records import namedtuple
 SAMPLE_ROWS = 5  # of a dry run
 
 
-class Rule(namedtuple("Rule", "age where option later also",
-                      defaults=("1 = 1", "keep", timedelta(0), None))):
-    """Which rows are deleted, and when. A row exactly at the limit stays.
+Rule = namedtuple("Rule", "age where option later also",
+                  defaults=("1 = 1", "keep", timedelta(0), None))
+Rule.__doc__ = """Which rows are deleted, and when. A row exactly at the limit stays.
 
-    age     the column that the age counts from
-    where   SQL: which rows
-    option  the option that says how long they are kept; None: `age` is when they are deleted
-    later   kept this much longer than the option says
-    also    function of (Context, how long rows are kept) -> (SQL, values): one more condition,
-            judged again in each DELETE
-    """
-
-    __slots__ = ()
-
+age     the column that the age counts from
+where   SQL: which rows
+option  the option that says how long they are kept; None: `age` is when they are deleted
+later   kept this much longer than the option says
+also    function of (Context, how long rows are kept) -> (SQL, values): one more condition, judged
+        again in each DELETE
+"""
 
 Purge = namedtuple("Purge", "table rules files", defaults=(None,))
 Purge.__doc__ = """The rows of a table that are deleted by their age. `files`: the column that names

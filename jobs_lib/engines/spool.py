@@ -5,7 +5,6 @@ another program: absolute paths, `..` and links are refused, whatever they point
 """
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import suppress
@@ -14,6 +13,7 @@ from itertools import chain
 from jobs_lib import clock
 from jobs_lib.database.stored import chunked
 from jobs_lib.errors import JobsError, Missing
+from jobs_lib.ports.outcomes import NOWHERE
 from jobs_lib.text import one_line, words
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
@@ -21,7 +21,6 @@ ASKED_AT_ONCE = 600             # names in one query: few enough for every engin
 # waiting messages without their files that are no accident, and how many are looked at
 SEVERAL, LOOKED_AT = 3, 100
 MARKER = ".jobs-spool"          # holds the id of the database whose rows name the files
-NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)     # no file can be there
 FIX = ("Correct that path, or mount its disk; if it is the right folder, `jobs.py migrate` makes "
        "and marks it")
 
@@ -31,8 +30,7 @@ class SpoolError(ValueError):
 
 
 def locate(folder: str, raw_path: str) -> str:
-    """The absolute path of a row's file. SpoolError for a name that leaves the folder or goes by a
-    link."""
+    """The path of a row's file. SpoolError for a name that leaves the folder or goes by a link."""
     path = folder
     for part in raw_path.split("/") if isinstance(raw_path, str) else [""]:     # octets name none
         path = os.path.join(path, part)

@@ -12,16 +12,9 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.stored import INVALID, chunked
 from jobs_lib.engines import guard
-from jobs_lib.engines.purge import Purge, Rule, begin, delete, run
+from jobs_lib.engines.purge import SAMPLE_ROWS, Purge, Rule, begin, delete, run
 from jobs_lib.features.notifications import notices, render
-from jobs_lib.features.notifications.reminders import (
-    SAMPLE_ROWS,
-    Reminder,
-    alone,
-    owners,
-    remind,
-    remind_owner,
-)
+from jobs_lib.features.notifications.reminders import Reminder, alone, owners, remind, remind_owner
 from jobs_lib.text import counted, one_line, size
 
 AT_ONCE = 500  # ids in one statement, aliases of one owner in one run
@@ -185,7 +178,8 @@ def _due_removals(ctx, after: timedelta) -> tuple[str, dict]:
 
 def _removal_values(ctx, user: dict, rows: list[dict], after: timedelta) -> dict:
     """`removed` is a promise: not before that, however late the mail."""
-    soonest, shown = ctx.clock() + ctx.options.warn_before, _their_values(ctx, user, rows)
+    soonest = ctx.clock() + ctx.options.warn_before
+    shown = _their_values(ctx, user, rows)
     ends = [max(clock.parse(row["created_at"]) + after, soonest) for row in rows]
     for item, end in zip(shown["destinations"], ends):
         item["removed"] = render.minute(end)

@@ -1,7 +1,4 @@
-"""What can become of an item of a queue, and what a name server can say: one list of names each.
-
-A transport gives an outcome for a message, the webhooks for a delivery, and the queue stores it.
-"""
+"""What can become of a message, and what a name server can say: one list of names each."""
 from __future__ import annotations
 
 import errno
@@ -37,6 +34,7 @@ records  TXT: a text each, its strings joined; MX: (preference, host); CNAME: a 
 # This host has no file handle or memory left: no fault of the other side, nor of an item. A look-up
 # has numbers of its own.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)  # no file can be there
 
 
 def is_exhausted(error: BaseException) -> bool:

@@ -126,7 +126,7 @@ def run(ctx, new: list, going: list) -> None:
         return
     # to close is not a matter of age: it is done also while the clock is in doubt
     new = [account for account in new if account.is_timed or ctx.may_expire()]
-    if (_each(ctx, new, Deletion.shut) and _each(ctx, new, Deletion.cancel)
+    if (_each(ctx, new, lambda one: one.take(SHUT)) and _each(ctx, new, Deletion.cancel)
             and ctx.may_expire()):
         _each(ctx, find(ctx)[1], Deletion.erase)
 
@@ -149,13 +149,9 @@ class Deletion:
     def __init__(self, ctx, account) -> None:
         self.ctx, self.db, self.account = ctx, ctx.db, account
 
-    def shut(self) -> bool:
-        """Nobody gets in, nothing comes in."""
-        return self._take(SHUT)
-
     def cancel(self) -> bool:
         """Nothing is sent; then the account counts as closed, and its owner is notified."""
-        if not self._take(CANCELLED):
+        if not self.take(CANCELLED):
             return False
         self.db.batch(self._mark)
         self.ctx.log.event("revoked", user_id=self.account.id)
@@ -170,7 +166,7 @@ class Deletion:
             self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
                             id=deletion["id"], counts=json.dumps(
                                 {**rows_of(ctx, self.account), "users": 1}, sort_keys=True))
-        if not self._take(ORDER):
+        if not self.take(ORDER):
             return False
         if self.db.batch(self._finish):
             ctx.count("erased")
@@ -226,7 +222,7 @@ class Deletion:
 
     # Rows in batches
 
-    def _take(self, steps: tuple) -> bool:
+    def take(self, steps: tuple) -> bool:
         """Delete, or change, what each Step is about. False when the run is to stop."""
         return all(self._in_ranges(step, *rule) for step in steps for rule in self._rules(step))
 
@@ -243,8 +239,8 @@ class Deletion:
 
     def _in_ranges(self, step, rule: str, parents) -> bool:
         """Of the column `by`."""
-        ctx, table, by, now = self.ctx, f"{{{step.table}}}", step.by, self.ctx.clock()
-        bound = {"user": self.account.id, "parents": parents, "now": now}
+        ctx, table, by = self.ctx, f"{{{step.table}}}", step.by
+        bound = {"user": self.account.id, "parents": parents, "now": ctx.clock()}
         is_read = step.table in READ and not step.sets
         sizer = BatchSizer(ctx, FILES_AT_ONCE if is_read else None)
         start = rule
@@ -301,9 +297,9 @@ def write_notice(ctx, account) -> int:
     day = _day(ctx, account)
     if not account.email or day <= ctx.now:
         return 0
-    return int(notices.notify(ctx, account._asdict(), NOTICE, notice_key(account), {
-        "date": render.day(day),
-        "closed": render.day(clock.parse(account.deleted_at))}) is not None)
+    values = {"date": render.day(day), "closed": render.day(clock.parse(account.deleted_at))}
+    written = notices.notify(ctx, account._asdict(), NOTICE, notice_key(account), values)
+    return int(written is not None)
 
 
 def rows_of(ctx, account) -> Counter:

@@ -11,6 +11,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.stored import INVALID, chunked
+from jobs_lib.engines.purge import SAMPLE_ROWS
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted, words
@@ -19,7 +20,6 @@ from . import KINDS, notices
 
 PAGE = 500                # rows looked at together, to find the owners, and marked together
 MOST = 2000               # rows that one notice lists: the others wait for the next
-SAMPLE_ROWS = 5
 
 Reminder = namedtuple("Reminder", "kind table age columns due marks key values lists failing skip",
                       defaults=((), None, None, None, None, None))

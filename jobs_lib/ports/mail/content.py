@@ -6,13 +6,12 @@ they hide smuggled messages.
 """
 from __future__ import annotations
 
-import errno
 import io
 import os
 import stat
 
 from jobs_lib.folders import no_access
-from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, UNREADABLE, is_exhausted
+from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, NOWHERE, RETRY, UNREADABLE, is_exhausted
 from jobs_lib.text.addresses import AddressError, check
 
 from . import IN_MEMORY, Envelope, Message, Result, reasons
@@ -20,7 +19,6 @@ from .replies import plain
 
 CHUNK = 65536
 ENCODING = ("utf-8", "surrogateescape")
-NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)  # no file can be there
 
 
 class Unsendable(Exception):
@@ -87,10 +85,8 @@ def _unreadable(error: OSError) -> Unsendable:
 
 
 class Content:
-    """One message, ready to be offered (`size`, `eight_bit`) and sent (`blocks`).
-
-    size: octets as SIZE counts them (RFC 1870: line ends as CRLF, without the doubled dots).
-    """
+    """One message, ready to be offered (`size`, `eight_bit`) and sent (`blocks`). size: octets as
+    SIZE counts them (RFC 1870: line ends as CRLF, without the doubled dots)."""
 
     def __init__(self, head: bytes, file) -> None:
         # as text, of which each octet comes back: it translates line ends across chunks
