@@ -24,8 +24,7 @@ LOST = "the run was killed in the middle of it"
 
 
 def said(result) -> str:
-    """What the other side said, by the Result of a message. What the relay never saw is UNUSABLE.
-    """
+    """What the other side said, by the Result of a message; UNUSABLE: the relay never saw it."""
     if result.outcome == outcomes.FINAL:
         return REFUSED if result.code else UNUSABLE
     return result.outcome if result.outcome in (SENT, RETRY, UNCERTAIN) else POSTPONED
@@ -33,8 +32,7 @@ def said(result) -> str:
 
 def begin(db, kind: str, row: dict, run_id: str | None) -> int:
     """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id`, `turn`,
-    `began_at`; also `domain` and `recipient` (its keyed hash), where the relay's limits count it.
-    """
+    `began_at`; of mail `domain` and `recipient` (its keyed hash), too."""
     return db.insert("attempts", kind=kind, item_id=_item(db, row["id"]), user_id=row["user_id"],
                      domain=row.get("domain"), recipient=row.get("recipient"),
                      urgent=row["turn"].urgent, run_id=run_id, began_at=row["began_at"],

@@ -27,10 +27,9 @@ AFTER_CONFLICT = 1.0         # seconds before the next try
 FILES_AT_ONCE = 100          # rows with files, which are deleted before the commit
 
 Rows = namedtuple("Rows", "source key values")
-Rows.__doc__ = """The rows that a batch is about to delete, for what keeps something of them.
+Rows.__doc__ = """The rows that a batch is about to delete, as ` FROM table WHERE ...`.
 
-source  ` FROM table WHERE ...`, all of the condition, with its `values`
-key     the part of it about `id`: ` BETWEEN ...`
+values  of all of the condition          key  the part of it about `id`: ` BETWEEN ...`
 """
 
 
@@ -56,7 +55,8 @@ class BatchSizer:
             self.rows = max(FEWEST, self.rows // 2)
             self._ctx.sleep(AFTER_CONFLICT)
             return None
-        seconds, width = self._ctx.monotonic() - began, rows if width is None else width
+        seconds = self._ctx.monotonic() - began
+        width = rows if width is None else width
         aim = width * self._batches.seconds / max(seconds, 1e-6)
         self.rows = int(min(self._most, self.rows * 2, max(self._least, self.rows / 2, aim)))
         # a few rows bar nobody for long
@@ -75,7 +75,8 @@ class BatchDeleter:
     """
 
     def __init__(self, ctx, files: str | None = None, within=None) -> None:
-        self.ctx, self.db, self.files, self.within, self.rows = ctx, ctx.db, files, within, 0
+        self.ctx, self.db, self.rows = ctx, ctx.db, 0
+        self.files, self.within = files, within
         self._sizer = BatchSizer(ctx, FILES_AT_ONCE if files else None)
         # since the last checkpoint; as many pages as that one found
         self._logged, self._pages_per_row = 0, float(PAGES)

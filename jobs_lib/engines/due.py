@@ -7,9 +7,7 @@ impossible one (queue.py); who only looks sees these by the same rules. Rows of 
 deleted owners wait, and are due nowhere.
 
 The app writes these rows, or somebody by hand, and SQLite stores whatever it is given: text where a
-number belongs, an attempt of -100, a time of year 0. Rows are judged once, where they are read, and
-nowhere after that. A bad one ends as `failed` with the reason, and the others go on. Nothing here
-writes.
+number belongs, an attempt of -100, a time of year 0. Rows are judged once, where they are read.
 """
 from __future__ import annotations
 

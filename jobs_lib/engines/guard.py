@@ -30,7 +30,8 @@ DAY = timedelta(days=1)
 NEVER = 10 ** 10                # the retention `off`, in seconds; also what is not known
 STORE = "store"                 # NEVER where rows are archived first, else 0
 LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2  # a changed rule may take so many, or this share
-EXAMPLES, PATIENCE = 3, 7 * DAY
+EXAMPLES = 3
+PATIENCE = 7 * DAY
 
 Kind = namedtuple("Kind", "what now all act fix least share unit", defaults=(0.2, "COUNT(*)"))
 Kind.__doc__ = """What is counted before it is done: `now` out of `all`, both in `unit`, with the
@@ -42,7 +43,7 @@ Held.__doc__ = """What is held back: the kind or the table, and the same in word
 many; since when; and why, in a sentence."""
 
 OWNERS = "COUNT(DISTINCT user_id)"
-# MIN(...) IS NULL, not NOT EXISTS: that MariaDB may answer by reading the whole of the other table.
+# MIN(...), not EXISTS: that MariaDB may answer by reading the whole of the other table
 KINDS = {
     "domains": Kind(
         "owners of verified domains that fail",
@@ -194,20 +195,23 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
         going = count(limits) - count(longer)
         total = ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}") if going > LEAST_ROWS else 0
         if going > max(LEAST_ROWS, SHARE_OF_ROWS * total):
-            changes = ", ".join(
-                f"{name} = {_text(name, seconds)} "
-                f"({f'was {_text(name, last[name])}' if name in last else 'no value known before'})"
-                for name, seconds in asked.items() if most[name] != seconds)
+            changes = ", ".join(_change(name, seconds, last.get(name))
+                                for name, seconds in asked.items() if most[name] != seconds)
+            undo = "leave --set out" if ctx.config.overrides else "correct config.ini"
             _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
                 f"{going:,} of {total:,} rows of {table} would be deleted only because of "
-                f"{changes}. They stay, and others are deleted. If it is a mistake, "
-                f"{'leave --set out' if ctx.config.overrides else 'correct config.ini'}. If it is "
-                f"meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms it"))
+                f"{changes}. They stay, and others are deleted. If it is a mistake, {undo}. If it "
+                f"is meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms it"))
             return longer
     # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
     known = {} if ctx.config.overrides else asked
     _note(ctx, options=known, held={rule: None}, confirmed={rule: None})
     return limits
+
+
+def _change(name: str, seconds: int, before: int | None) -> str:
+    was = "no value known before" if before is None else f"was {_text(name, before)}"
+    return f"{name} = {_text(name, seconds)} ({was})"
 
 
 def _text(name: str, seconds: int) -> str:
@@ -289,5 +293,6 @@ def _hold(ctx, name: str, **found) -> None:
 
 def reported(last_options) -> list[Held]:
     """What is held back by that column of a row of `job_state`."""
+    held = _part(_held_back(last_options), "held")
     return [Held(name, **{**each, "since": clock.parse(each["since"])})
-            for name, each in _part(_held_back(last_options), "held").items()]
+            for name, each in held.items()]

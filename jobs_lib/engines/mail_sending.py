@@ -5,8 +5,7 @@
     send      hand the message to the relay
     store     what came of it, at once
 
-What differs between forwards and notices is their source's. The queue is in queue.py, the limits
-are in relay.py.
+What differs between forwards and notices is their source's.
 """
 from __future__ import annotations
 
@@ -59,8 +58,7 @@ class MailSender:
         self.failure: JobsError | None = None   # why mail could not be sent
 
     def send_due(self) -> JobsError | None:
-        """Try every due row once, owners in turn, until all are done or the run has to stop.
-        Returns why mail could not be sent, if it could not; the messages keep their attempts."""
+        """Try every due row once. Why mail could not be sent, if so: no message lost an attempt."""
         while rows := self.take():
             self.ctx.mail()     # what it cannot load is no message's error
             self.send_rows(rows)

@@ -40,8 +40,7 @@ def message(author: str, recipient: str, subject, when, name: str, domain: str, 
 
 
 def words(value) -> str:
-    """Free words for a header: on one line, as encoded words where they are not ASCII or look like
-    such."""
+    """Free words for a header, on one line, encoded where they are not ASCII or look so."""
     value = one_line(value, LONGEST_SUBJECT)
     if value.isascii() and "=?" not in value:
         return value

@@ -10,7 +10,8 @@ from .due import Queue
 from .queue import EVERY_ONE, Work
 from .turns import Ring
 
-LOOKED_AT, AT_ONCE, SHOWN = 1000, 100, 10   # rows that a dry run judges, reads at once, and shows
+LOOKED_AT = 1000                            # rows that a dry run judges
+AT_ONCE, SHOWN = 100, 10                    # that it reads at once, and shows
 MINUTE_LONG = 61                            # seconds, until a minute's room is there again
 COUNTS = {"cancel": "cancelled", "fail": "failed", "end": "invalid"}
 

@@ -30,7 +30,8 @@ SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated
 SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated
 LIFETIME = timedelta(days=7)            # an attempt at a row that is older is its last
 EVERY_ONE = 2 ** 62
-AT_ONCE, CHANGING = 500, 5.0            # rows that are changed in one commit; seconds for many
+AT_ONCE = 500           # rows that are changed in one commit
+CHANGING = 5.0          # seconds, to change many
 MOST_LOST = 1_000       # rows of dead runs, in one run
 MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is ours
 ERROR_LENGTH = 512
@@ -203,12 +204,9 @@ class Work:
                     f"WHERE id IN (:ids) AND {self.still} AND NOT {stopped(queue)}", ids=ids)}
 
     def begin(self, row: dict, room=None):
-        """Make a row this run's.
-
-        True when it is; False when another had it first, the time for it is up, or the database
-        refuses it, so that it is passed over; else what `room(row)`, asked in the same commit, has
-        against it.
-        """
+        """Make a row this run's: True when it is; False when another had it first, the time for it
+        is up, or the database refuses it; else what `room(row)`, asked in the same commit, has
+        against it."""
         def work():
             # the database may have kept it waiting
             seconds = min(self.ctx.seconds_left(), self.ctx.hard_limit - self.ctx.monotonic()

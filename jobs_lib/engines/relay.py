@@ -42,7 +42,8 @@ LOOKED_AT = 50                          # attempts of others, at most
 OWN = 100                               # attempts of the row itself
 ONE_IN = 4                              # was accepted at least: it is the recipient
 # an incident: so many recipients of so many owners were refused, among the latest of each kind
-RECIPIENTS, OWNERS, LATEST, RECENT = 5, 2, 500, timedelta(days=3)
+RECIPIENTS, OWNERS = 5, 2
+LATEST, RECENT = 500, timedelta(days=3)
 EVERYBODY = "everybody"
 # SQL: answers of a domain, and of all
 OF_DOMAIN = tuple(f"domain = :domain AND outcome = '{outcome}'" for outcome in (SENT, REFUSED))
@@ -199,8 +200,9 @@ def pause_now(db, now) -> dict | None:
     """`until`, `reason` and `since`. One that is too long is by a wrong clock."""
     row = db.row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
     until = row and stored.time(row["paused_until"])         # what is no time is no pause
-    return {**row, "until": until, "since": stored.time(row["since"]) or now} if (
-        until and now < until <= now + LONGEST_PAUSE) else None
+    if not until or not now < until <= now + LONGEST_PAUSE:
+        return None
+    return {"until": until, "reason": row["reason"], "since": stored.time(row["since"]) or now}
 
 
 def paused(db, now) -> str | None:
@@ -233,8 +235,7 @@ def works(db, until) -> None:
 # Refusals
 
 def is_final(db, kind: str, row: dict, now) -> bool:
-    """Whether a refusal ends the row, which has its `recipient` (hash), `domain` and
-    `attempt_id`."""
+    """Whether a refusal ends the row, with its `recipient` (hash), `domain`, `attempt_id`."""
     first = None            # the first refusal of this recipient, before this one, since a replay
     for each in attempts.of_item(db, kind, row["id"], OWN):
         if each["outcome"] == REPLAYED:

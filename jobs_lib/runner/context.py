@@ -25,8 +25,7 @@ class Context:
     stop()    end the run as `partial`, for a reason of the job's own; the next run goes on
     wait()    so many seconds, whatever asks the run to stop: for what has to be stored before
     doubt     about the clock or the database, or None (runner/doubt.py)
-    trusted   `now`; while the clock is behind, the last
-              time that was right: days count from it
+    trusted   `now`; while the clock is in doubt, the last time that was right
     memory    what earlier runs of the job remember (engines/guard.py)
     """
 

@@ -22,7 +22,8 @@ from jobs_lib.database import stored
 from jobs_lib.records import namedtuple
 
 IN_DOUBT = "in doubt: "  # how the stop reason of a run begins
-DOUBT, ACCEPTED = "doubt", "accepted"  # in `meta`; the second: when `resume all` ended it
+DOUBT = "doubt"  # in `meta`
+ACCEPTED = "accepted"  # in `meta`: when `resume all` ended it
 CLOCK, RESTORED = "clock", "restored"
 STEADY = timedelta(hours=72)  # without a further jump, cron was only away
 LONGEST_GAP = timedelta(days=60)  # that cron may have been away for

@@ -86,10 +86,8 @@ class RunLimits:
             signal.signal(number, handler)
 
     def run(self, work) -> BaseException | None:
-        """Call `work` under the hard limit. What it raised, Stopped among it, or None.
-
-        This is the one place that hears an alarm: what follows stores the outcome.
-        """
+        """Call `work` under the hard limit. What it raised, Stopped among it, or None. This is the
+        one place that hears an alarm: what follows stores the outcome."""
         ended: BaseException | None = None
         try:
             try:

@@ -1,6 +1,5 @@
 """The outcome of a run, a dict as in docs/operate.md: as JSON, as an exit code, and in words for a
-terminal, the log and cron's mail; and exceptions that nothing here expects, as text for all of
-these.
+terminal, the log and cron's mail; and exceptions that nothing here expects, as text.
 """
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
 """One run of one job: lock, sweep, row, call, outcome. The same for cron, by hand and for a worker.
-
-What only a failed run needs is imported there: most runs find nothing to do, and end in a moment.
 """
 from __future__ import annotations
 
@@ -57,7 +55,8 @@ class Run:
         self.config, self.ports, self.console = session.config, session.ports, session.console
         self.job, self.request, self.core = job, request, self.config.section("core")
         self.result = outcome.blank(job, request, self.ports.now())
-        budget, grace = self.config.job(job).budget.total_seconds(), self.core.grace.total_seconds()
+        budget = self.config.job(job).budget.total_seconds()
+        grace = self.core.grace.total_seconds()
         if request.budget is not None:
             budget = min(budget, request.budget)
         self.longest = budget + grace

@@ -2,8 +2,7 @@
 be erased on the day that its owner was given; and the addresses that were theirs.
 
 A deletion has one time, `users.deleted_at`. A run gives one to those that have none; who only looks
-sees these by the same rules. No address is given out again: docs/accounts.md has `is_retired` in
-PHP.
+sees these by the same rules.
 """
 from __future__ import annotations
 
@@ -93,8 +92,8 @@ def find(ctx) -> tuple[list, list]:
     if len(timed) < len(found):
         ctx.counts[INVALID] = len(found) - len(timed)
     new = [account for account in timed if not account.is_closed]
-    return (new[:ctx.within_limit(len(new))],
-            [account for account in timed if account.erase_at <= ctx.now])
+    going = [account for account in timed if account.erase_at <= ctx.now]
+    return new[:ctx.within_limit(len(new))], going
 
 
 # Addresses that are never given to anybody else

@@ -1,8 +1,7 @@
 """The files of exports: their names, their folder, the token that opens one, and deleting them.
 
 A request has the name of its file from the commit that begins it, so that another run finds what a
-dead one left; nobody can guess it. While the file is written, its name ends with `.part`. The
-download page of an app in Python asks `find`; docs/accounts.md has it in PHP, too.
+dead one left; nobody can guess it. While the file is written, its name ends with `.part`.
 """
 from __future__ import annotations
 

@@ -243,7 +243,8 @@ class Requests(Work):
             "UPDATE {export_requests} SET token_hash = NULL, expires_at = CASE WHEN expires_at > "
             ":now THEN :now ELSE expires_at END WHERE user_id = :user AND status = 'ready'",
             user=user["id"], now=now)
-        token, expires = secrets.token_urlsafe(), max(now, ctx.trusted) + ctx.section("export").keep
+        token = secrets.token_urlsafe()
+        expires = max(now, ctx.trusted) + ctx.section("export").keep
         self.settle(
             row, SENT, None, f"{written.rows:,} rows", progress=100,
             file_bytes=written.bytes, sha256=written.sha256,

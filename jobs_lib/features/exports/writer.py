@@ -5,11 +5,9 @@ Of each table about the account all columns go in but those of EXCLUDED. Each pa
 goes into two files of the zip: its JSON, exact, and its CSV, harmless. A zip takes one file after
 the other, so the CSV waits in a nameless file beside it, which is deleted with the process.
 
-A spreadsheet takes a cell for a formula if it begins with one of a few signs, no matter who wrote
-it: the subject of a message can be `=HYPERLINK(...)`. Such a cell gets an apostrophe in front,
-which a spreadsheet takes for "this is text" (OWASP, CSV Injection). Who opens the file with another
-separator gets a cell wherever a text has a semicolon, a tab or the end of a line: a sign behind one
-of these gets its apostrophe, too. Numbers stay numbers. All text is in quotes.
+A spreadsheet takes a cell for a formula if it begins with one of a few signs, whoever wrote it. So
+it gets an apostrophe in front (OWASP, CSV Injection). With another separator a cell begins wherever
+a text has a semicolon, a tab or the end of a line: a sign behind these gets its apostrophe, too.
 """
 from __future__ import annotations
 

@@ -33,15 +33,12 @@ _OTHER_FORM = re.compile(_INNER, re.IGNORECASE)
 
 
 class SrsError(ValueError):
-    """An address that cannot be rewritten, or a rewritten one that is not ours or no longer
-    valid."""
+    """An address that cannot be rewritten, or a rewritten one that is not ours or too old."""
 
 
 def forward(sender: str, domain: str, secret: str, now) -> str:
-    """The envelope sender to forward with: `sender` rewritten to `domain`. "" (`<>`) stays "".
-
-    A sender of our own domain stays as it is. now: an aware datetime. Raises SrsError.
-    """
+    """The envelope sender to forward with: `sender` rewritten to `domain`. "" (`<>`) and one of our
+    own domain stay as they are. now: an aware datetime. Raises SrsError."""
     if not sender:
         return ""
     try:
@@ -65,8 +62,7 @@ def _compile(local: str, host: str, secret: str, now) -> str:
 
 
 def reverse(address: str, secret: str, now) -> str:
-    """The sender behind one of our rewritten addresses. Raises SrsError: not SRS, a wrong hash, too
-    old."""
+    """The sender behind one of our rewritten addresses. Raises SrsError."""
     try:
         local, _ = split_local(check(address))
         match = _SRS.match(local)

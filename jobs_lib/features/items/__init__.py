@@ -39,8 +39,8 @@ class Forwards(Mail):
     def lost(self, row: dict) -> str:
         """Its raw message is."""
         from jobs_lib.engines import spool
-        return "" if spool.is_there(self.section("spool").dir, row["raw_path"]) else (
-            "the spool has no raw message at its raw_path")
+        is_there = spool.is_there(self.section("spool").dir, row["raw_path"])
+        return "" if is_there else "the spool has no raw message at its raw_path"
 
 
 class Notices(Mail):
@@ -149,9 +149,10 @@ class Deletions(Items):
         if not account.is_closed:
             why, next_at = "it is closed first", self.now
         if next_at <= self.now and self.held:
-            return "held", None, HELD + (  # an UPDATE of all has changed that time
-                f"; first closed as deleted at {account.deletion['requested_at']}"
-                if account.deletion else "")
+            why = HELD
+            if account.deletion:  # an UPDATE of all has changed that time
+                why += f"; first closed as deleted at {account.deletion['requested_at']}"
+            return "held", None, why
         return "due" if next_at <= self.now else "closed", next_at, why
 
 

@@ -50,8 +50,9 @@ class Items:
     options = property(lambda self: self.options_of(self.queue.job))  # or ConfigError
 
     def __init__(self, db, config, now) -> None:
-        self.db, self.config, self.now, self.section = db, config, now, config.section
-        self.options_of, self.clock = config.job_named, lambda: now
+        self.db, self.config, self.now = db, config, now
+        self.section, self.options_of = config.section, config.job_named
+        self.clock = lambda: now
 
     # What differs
 

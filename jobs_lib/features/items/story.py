@@ -72,7 +72,8 @@ def _kept(items: Items, row: dict) -> dict:
     """Until when a row stays: `until`, where that is known, by this `option`, and the `rule`."""
     until, rule, option = None, "as long as the account", ""
     if items.purge:
-        option, keep = _written(items, items.purge, "keep"), items.options_of(items.purge).keep
+        option = _written(items, items.purge, "keep")
+        keep = items.options_of(items.purge).keep
         column = next((name for name in items.age if row[name] is not None), items.age[-1])
         rule = f"counted from {column}"
         if row["status"] not in (items.queue.done, "failed"):

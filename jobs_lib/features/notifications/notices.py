@@ -107,7 +107,8 @@ def _send_elsewhere(ctx, notice: dict) -> bool:
     if notice["status"] != "failed" or words(notice["last_error"]).startswith("cancelled"):
         return False
     email = ctx.db.value("SELECT email FROM {users} WHERE id = :id", id=notice["user_id"])
-    known, refused = addresses(ctx.db, notice["user_id"], email), words(notice["to_email"]).lower()
+    refused = words(notice["to_email"]).lower()
+    known = addresses(ctx.db, notice["user_id"], email)
     behind = list(known)
     if refused in known:
         behind = behind[behind.index(refused) + 1:]

@@ -28,11 +28,8 @@ Letter = namedtuple("Letter", "subject text html")
 
 
 def write(ctx, kind: str, values: dict) -> Letter:
-    """A notice of this kind.
-
-    A file in `[notifications] templates` takes the place of ours of the same name. One that cannot
-    be used is an error in the log, and the notice is written by ours: its reader waits for it.
-    """
+    """A notice of this kind. Where a file of `[notifications] templates` cannot be used, the log
+    says so, and the notice is written by ours: its reader waits for it."""
     if folder := ctx.section("notifications").templates:
         try:
             return compose(ctx, kind, values, folder)
@@ -81,7 +78,6 @@ def unlinked(text) -> str:
 
 def day(moment) -> str:
     """`25 November 2026`: no reader takes the month for the day. For an aware UTC datetime."""
-    # in English whatever the host speaks: nothing here ever sets a locale
     return f"{moment.day} {moment:%B %Y}"
 
 

@@ -65,7 +65,8 @@ class Deliveries(Work):
 def request(row: dict, endpoint: dict, now) -> Request | Response:
     """What is sent: the same body and id at each attempt, the time and the signature of this one. A
     Response where this delivery, or this endpoint until it is corrected, is given none."""
-    payload, event_id, secrets = row["payload"], row["event_id"], [endpoint["secret"]]
+    payload, event_id = row["payload"], row["event_id"]
+    secrets = [endpoint["secret"]]
     if payload is None or not event_id:
         missing = "payload" if event_id else "event id"
         return Response(UNSENDABLE, text=f"this delivery has no {missing}")
@@ -83,10 +84,8 @@ def request(row: dict, endpoint: dict, now) -> Request | Response:
 
 
 def sign(secrets, message_id: str, timestamp: int, body: bytes) -> str:
-    """The header `webhook-signature` (Standard Webhooks 1.0): a `v1,...` for each of the secrets,
-    parted by spaces, so an endpoint may know either while one is being changed. It is over id, time
-    and body, so nothing can be sent again later. The first secret is the one that counts: "" if it
-    is none. An older one that is none is left out."""
+    """The header `webhook-signature` (Standard Webhooks 1.0): a `v1,...` for each of the secrets:
+    an endpoint may know either. "" if the first is none; an older one that is none is left out."""
     keys = list(map(_key, secrets))
     if not keys[0]:
         return ""
@@ -96,8 +95,7 @@ def sign(secrets, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def _key(secret: str) -> bytes:
-    """The bytes behind `whsec_` and base64, with or without the `=` at its end; b"" if there are
-    none."""
+    """The bytes behind `whsec_` and base64, with or without its `=`; b"" if there are none."""
     encoded = secret[len(PREFIX):] if secret.startswith(PREFIX) else secret
     encoded = encoded.rstrip("=")
     try:

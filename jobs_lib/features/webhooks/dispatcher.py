@@ -10,7 +10,7 @@ the other.
 The rule of picking: an endpoint has one request in flight, a host two. While working endpoints
 wait, failing ones have at most a quarter of the slots. While others wait that may begin by this, an
 owner has at most half. Of what may go the owner with the fewest turns is next, and of its endpoints
-the one that had none for longest. Owners are looked up as far as slots are free.
+the one that had none for longest.
 
 Only this thread touches the database. What is in flight when the run is killed is sent once more.
 """
@@ -48,8 +48,10 @@ class Dispatcher:
     `response` once it is completed."""
 
     def __init__(self, ctx, work: Work) -> None:
-        self.ctx, self.db, self.work, section = ctx, ctx.db, work, ctx.section("webhooks")
-        self.poster, self.seconds = ctx.ports().http(section), section.timeout.total_seconds()
+        self.ctx, self.db, self.work = ctx, ctx.db, work
+        section = ctx.section("webhooks")
+        self.poster = ctx.ports().http(section)
+        self.seconds = section.timeout.total_seconds()
         work.needs = self.seconds + MARGIN
         self.in_flight: list[dict] = []
         self.completed: SimpleQueue = SimpleQueue()
@@ -152,8 +154,7 @@ class Dispatcher:
         return verdict._replace(wait=PAUSE) if is_paused else verdict
 
     def _store(self, row: dict, verdict: Verdict) -> tuple[str, dict]:
-        """(what came of it, as `settle` has it; the endpoint as it is now). It may be called again
-        after a deadlock, so it changes only rows."""
+        """(what came of it, as `settle` has it; the endpoint as it is now). It may run again."""
         response, later = row["response"], None
         if verdict.wait and verdict.outcome == RETRY:       # never earlier than the schedule says
             now = self.ctx.clock()

@@ -1,8 +1,8 @@
 """The endpoints, and what the answers of one mean for it: failing since when, paused, disabled.
 
 A result changes one row of `webhooks`, in the transaction that stores it. Its other deliveries are
-changed after that, in steps, so no commit grows with a backlog; who is warned or
-disabled is decided at the end of a run, when all can be counted.
+changed after that, in steps; who is warned or disabled is decided at the end of a run, when all can
+be counted.
 """
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def current(db, ids) -> dict:
 
 
 def is_paused(endpoint: dict, now) -> bool:
-    """Whether nothing is sent to it for now. A time further ahead than any pause is from a
-    wrong clock."""
+    """Whether nothing is sent to it for now. A time further ahead is of a wrong clock."""
     until = clock.parse_any(endpoint["paused_until"])
     return until is not None and now < until <= now + LONGEST_WAIT
 
@@ -81,9 +80,8 @@ def preview(ctx) -> None:
 
 
 def store_result(ctx, endpoint: dict, verdict) -> dict:
-    """Store what a result changes of its endpoint: since when it fails, until when it is paused.
-    The endpoint as it is now. It may be called again after a deadlock, so it changes only
-    rows."""
+    """Store what a result changes of its endpoint, which is returned as it is now: since when it
+    fails, until when it is paused."""
     changed: dict = {}
     now, id = ctx.clock(), endpoint["id"]
     known = current(ctx.db, [id])[id]
@@ -108,11 +106,8 @@ def store_result(ctx, endpoint: dict, verdict) -> dict:
 
 def conclude(ctx, failed: dict) -> list:
     """Warn the owners of endpoints that have failed for days, and disable those whose time is over
-    or that answered 410. `failed`: {endpoint id: its last Verdict} of these. The ids of those
-    disabled.
-
-    All of a run together, since the guard counts first: where many fail, the fault is ours.
-    """
+    or that answered 410. `failed`: {endpoint id: its last Verdict}, of a whole run, as the guard
+    counts first. The ids of those disabled."""
     if not failed or guard.stops(ctx, "endpoints"):
         return []
     disabled = []

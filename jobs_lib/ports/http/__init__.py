@@ -1,8 +1,7 @@
 """The HTTP port: one POST to an address that somebody else has chosen, and what came of it.
 
 Whatever the other side does is a `Response`, never an exception, and comes within one hard limit in
-time. Neither `ssl` nor `socket` is loaded before the first request. Proxy variables and `.netrc`
-are never looked at, redirects never followed, and nothing but `http` and `https` is spoken.
+time. Proxy variables and `.netrc` are never looked at, redirects never followed.
 """
 from __future__ import annotations
 

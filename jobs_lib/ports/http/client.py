@@ -3,8 +3,7 @@
 nowhere.
 
 The name is resolved once, every answer judged, and the socket is given the address itself: a
-second look-up could give another answer (DNS rebinding). One answer that is not public spoils them
-all: an honest name has no private addresses beside public ones.
+second look-up could give another answer (DNS rebinding). One that is not public spoils them all.
 """
 from __future__ import annotations
 
@@ -58,7 +57,8 @@ class Poster:
     host's too: for URLs of the operator's own."""
 
     def __init__(self, webhooks) -> None:
-        self.seconds, self.allowed = webhooks.timeout.total_seconds(), webhooks.allow_networks
+        self.seconds = webhooks.timeout.total_seconds()
+        self.allowed = webhooks.allow_networks
         self.outbox = webhooks.outbox
         # a file that cannot be read is the operator's to see, not one endpoint's
         self.context = deadline.tls_context("[webhooks] ca_file", webhooks.ca_file, besides=True)

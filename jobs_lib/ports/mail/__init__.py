@@ -1,7 +1,7 @@
 """The mail port: what is handed to a transport, and what came of it.
 
 A transport never raises for what a server or a message does: everything that can happen to one
-message is a `Result`. Neither `smtplib` nor `ssl` is loaded before a transport is opened.
+message is a `Result`.
 """
 from __future__ import annotations
 
