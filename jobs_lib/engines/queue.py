@@ -101,10 +101,12 @@ class Work:
     def recover(self) -> None:
         """Settle what dead runs were sending, each row in the name of its run."""
         queue = self.queue
+        if not queue.works:
+            return
         dead = self.db.query(
             f"SELECT id, user_id, attempts, uncertain, {queue.added}, claim_run FROM "
             f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' AND NOT {IN_HAND} "
-            f"LIMIT {MOST_LOST}", now=self.ctx.clock()) if queue.works else []
+            f"LIMIT {MOST_LOST}", now=self.ctx.clock())
         for row in dead:
             number = row["attempts"]
             # what is no number ends as unusable when it is taken

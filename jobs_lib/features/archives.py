@@ -201,7 +201,9 @@ class Archiver:
 def _old(ctx) -> list[dict]:
     """The archives of all stores that are past `[archive] keep`, oldest first."""
     keep = ctx.section("archive").keep
-    return [] if keep is None else _archives(
+    if keep is None:
+        return []
+    return _archives(
         ctx.db, "status = 'purged' AND created_at >= :first AND created_at < :old",
         first=clock.FIRST, old=ctx.now - keep)
 

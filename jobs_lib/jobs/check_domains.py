@@ -39,7 +39,6 @@ from jobs_lib.config.option_types import Option, choice, duration, several, text
 def job(ctx):
     """Query, judge, store and notify."""
     from jobs_lib.features.domains import check
-
     if ctx.dry_run:
         return check.preview(ctx)
     ctx.counts.update(checked=0, verified=0, warned=0, failed=0, unknown=0)

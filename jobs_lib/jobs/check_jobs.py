@@ -23,6 +23,5 @@ from jobs_lib.catalogue import declare
 def job(ctx):
     """Look at everything, and report what was not reported yet."""
     from jobs_lib.monitoring import alerts
-
     (alerts.preview if ctx.dry_run else alerts.check)(ctx)
     return ctx.counts

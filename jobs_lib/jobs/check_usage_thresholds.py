@@ -57,7 +57,6 @@ _LIST = several(Kind(_threshold))
 def job(ctx):
     """Page after page of users who have a limit."""
     from jobs_lib.features import thresholds
-
     ctx.counts.update(users=0, events=0, notices=0)
     thresholds.check(ctx)
     return ctx.counts

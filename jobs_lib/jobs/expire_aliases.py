@@ -35,7 +35,6 @@ from jobs_lib.config.option_types import Option, duration, optional, switch
 def job(ctx):
     """First what has ended, then what is about to."""
     from jobs_lib.features.expiry import expire_aliases
-
     ctx.counts.update(expired=0, notices=0)
     if ctx.may_expire():
         expire_aliases(ctx)

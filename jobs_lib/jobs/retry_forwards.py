@@ -33,7 +33,6 @@ def job(ctx):
     """Send what is due; notify the owners of what has finally failed."""
     from jobs_lib.engines import spool
     from jobs_lib.features import forwards, queues
-
     spool.need_folder(ctx.db, ctx.section("spool").dir)
     failure = queues.send_mail(ctx, queues.FORWARDS, _source)
     forwards.notify_owners(ctx)

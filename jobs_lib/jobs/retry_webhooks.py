@@ -37,14 +37,11 @@ from jobs_lib.config.option_types import Option, duration, several
 def job(ctx):
     """Send the deliveries that are due."""
     from jobs_lib.features.queues import WEBHOOKS, work_to_do
-
     if ctx.dry_run:
         from jobs_lib.features.webhooks.endpoints import preview
-
         preview(ctx)
     elif work := work_to_do(ctx, WEBHOOKS, _deliveries):
         from jobs_lib.features.webhooks.dispatcher import Dispatcher
-
         Dispatcher(ctx, work).send_due()
         work.finish()
 

@@ -35,5 +35,4 @@ from jobs_lib.config.option_types import Option, day, duration, optional, or_emp
 def job(ctx):
     """Add up the days that are due, and delete what is past its time."""
     from jobs_lib.features import rollup
-
     return rollup.preview(ctx) if ctx.dry_run else rollup.run(ctx)

@@ -32,7 +32,6 @@ from jobs_lib.config.option_types import Option, duration, several
 def job(ctx):
     """Send the notifications that are due."""
     from jobs_lib.features import queues
-
     if failure := queues.send_mail(ctx, queues.NOTICES, _source):
         raise failure
 

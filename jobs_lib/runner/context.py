@@ -126,8 +126,7 @@ class Context:
 
     def keyed(self, text: str) -> str:
         """What stands for a text; without the key nobody learns for which."""
-        # what `hashlib` has it from, which loads OpenSSL besides: 3 ms of a run that sends notices
-        from _blake2 import blake2b
+        from hashlib import blake2b  # loaded with `smtplib` anyway
         key = blake2b(self._secret_key().encode()).digest()
         return blake2b(text.encode("utf-8", "replace"), key=key, digest_size=32).hexdigest()
 
@@ -153,11 +152,8 @@ class Context:
         return self._limits.stop_reason()
 
     def should_stop(self, done: int = 0) -> bool:
-        """Asked between items and batches: budget, SIGTERM, a lost lock, or `stop()`.
-
-        `done`: so many items were handled in this step. Once that is the number of `--limit`, this
-        call stops the run.
-        """
+        """Asked between items and batches: budget, SIGTERM, a lost lock, or `stop()`. Once `done`,
+        how many items this step has handled, is the number of `--limit`, it stops the run."""
         if self.limit is not None and done >= self.limit:
             self.stop("limit")
         return self.stop_reason is not None

@@ -75,12 +75,14 @@ def check_due(ctx) -> None:
 def _named(ctx) -> list:
     """The ids of the domain that is named, if one is: several accounts may have it."""
     name = ctx.options.domain
-    found = [row["id"] for row in ctx.db.query(
+    if not name:
+        return []
+    found = ctx.db.query(
         f"SELECT id FROM {{domains}} WHERE name IN (:names){ACTIVE} ORDER BY id LIMIT :most",
-        names=forms(name), most=AT_ONCE)] if name else []
-    if name and not found:
+        names=forms(name), most=AT_ONCE)
+    if not found:
         raise JobsError(f"--set domain={name}: no active account has such a domain")
-    return found
+    return [row["id"] for row in found]
 
 
 class Looks(Work):

@@ -85,8 +85,7 @@ def loop_reason(path: str, mark: bytes) -> str:
 
 def trace_head(key: bytes, alias: object, recipient: str) -> bytes:
     """Our mark for this way, from an alias (its id) to a recipient: by nothing else, so that each
-    attempt sends the same bytes; and by both, so that it does not tell whose aliases lead to one
-    address."""
+    attempt sends the same bytes; by both, so that nobody sees which aliases lead to one address."""
     way = f"{alias}\0{recipient.lower()}".encode("utf-8", "surrogateescape")
     mark = hmac.digest(key, way, "sha256").hex()[:20]
     return MARK + b": " + mark.encode() + b"\r\n"
