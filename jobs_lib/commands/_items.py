@@ -120,7 +120,7 @@ def report(session, args, done: list, refused: dict, what: str, verb: str) -> in
         console.document({"queue": args.queue, verb: done, "refused": [
             {"id": id, "reason": why} for why, ids in reasons.items() for id in ids]})
     else:
-        console.report(f"{counted(len(done), kind)} {what}")
+        console.report(f"{counted(len(done), kind)} {what}" if done else f"nothing was {verb}")
         for why, ids in reasons.items():
             named = one_line(", ".join(map(str, ids)), LONGEST)
             console.fail(f"{counted(len(ids), kind)} refused, {why}: {named}")

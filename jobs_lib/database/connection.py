@@ -10,6 +10,8 @@ from .schema import Names
 from .statement import Statement
 
 TRIES = 3  # of a batch that met a deadlock, a lock wait or a lost connection
+# how the error ends that there is no connection
+REMEDY = ": correct [core] database in config.ini, or see docs/failures.md, The database"
 PAUSE = 0.1  # seconds before the second try, twice as long before the third
 
 
@@ -236,7 +238,10 @@ class Database:
                 self._raw = self.dialect.connect(self._target, self.readonly, self._create,
                                                  self.left and self.left())
             except self.dialect.Error as error:
-                raise self._translated(error) from None
+                found = self._translated(error)
+                if type(found) in (DatabaseError, Lost):
+                    found.args = (f"{found}{REMEDY}",)
+                raise found from None
             except Missing as error:
                 raise Broken(f"{error}{self.absent()}") from None
 

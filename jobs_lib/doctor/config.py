@@ -137,7 +137,7 @@ def _mail(config: Config):
              "domain", "example.org"),
             (not mail.from_,
              "[mail] from is not set",
-             "Our own notices need an address to come from.",
+             "Notices need an address to come from.",
              "from", "notices@example.org"),
             (is_odd,
              f"[mail] port {mail.port} needs security = {fitting}, not {mail.security}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib.database import stored
+from jobs_lib.database.connection import REMEDY
 from jobs_lib.database.schema import app_tables, fit, migrate, version
 from jobs_lib.engines import spool
 from jobs_lib.errors import Broken, DatabaseError, Missing, NotInstalled, Stopped
@@ -33,9 +34,8 @@ def answers(installation):
         raise
     except (DatabaseError, Stopped) as error:
         what = str(error) if isinstance(error, DatabaseError) else "no database server answers"
-        yield problem(what, "Without its database no job runs.", next(
-            (fix for words, fix in FIXES.items() if words in what),
-            "Correct [core] database, or see docs/failures.md, The database."))
+        yield problem(what.replace(REMEDY, ""), "Without its database no job runs.", next(
+            (fix for words, fix in FIXES.items() if words in what), f"{capital(REMEDY[2:])}."))
 
 
 def tables(installation):

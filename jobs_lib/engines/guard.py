@@ -129,7 +129,7 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
     if count - known > limit:
         some = ctx.db.query(f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)
         examples = ", ".join(str(row["id"]) for row in some)
-        why = (f"{count:,} of {total:,} {kind.what} (such as {examples}): so many at once may be a "
+        why = (f"{count:,} of {total:,} {kind.what}: so many at once (such as {examples}) may be a "
                f"mistake, and nothing is done to any of them. If it is one, {kind.fix}: once at "
                f"most {known + limit:,} are left, the next run {kind.act} without asking. If all "
                f"are meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms this "
@@ -199,7 +199,7 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
                                 for name, seconds in asked.items() if most[name] != seconds)
             undo = "leave --set out" if ctx.config.overrides else "correct config.ini"
             _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
-                f"{going:,} of {total:,} rows of {table} would be deleted only because of "
+                f"{going:,} of {total:,} rows of {table}: they would be deleted only because of "
                 f"{changes}. They stay, and others are deleted. If it is a mistake, {undo}. If it "
                 f"is meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms it"))
             return longer

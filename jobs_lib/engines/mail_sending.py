@@ -185,9 +185,9 @@ class MailSender:
         patterns = self.ctx.section("mail").pause_patterns
         if not any(pattern.lower() in failure.lower() for pattern in patterns):
             self.failure = JobsError(
-                f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; the next try is "
-                f"after {until} UTC, or once `jobs.py mail test ADDRESS` succeeds. Check [mail] in "
-                "config.ini")
+                f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; mail is "
+                "paused (`jobs.py status` says until when), and `jobs.py mail test ADDRESS` ends "
+                "the pause once it succeeds. Check [mail] in config.ini")
 
     def _store(self, row: dict, result: Result) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""

@@ -50,12 +50,15 @@ class Outages:
             remind = alerts.remind
             if alert:
                 self._alert(path, incidents.of_file(name, error, since), alerts)
-        return self._is_to_print(path + PRINTED, remind), FAILED
+        # another error is printed, too
+        return self._is_to_print(incidents.cause(str(error)), remind, path + PRINTED), FAILED
 
-    def _is_to_print(self, path: str, again: timedelta) -> bool:
-        """Whether it is due, or a person looks; that it is printed is recorded."""
-        due = is_due(path, self._now, again)
-        if due:
+    def _is_to_print(self, text: str, again: timedelta, *paths: str) -> bool:
+        """Whether the text, or one of these files, is due, or a person looks; that it is printed
+        is recorded."""
+        paths += (f"{self._core.state_dir}/printed-{crc32(text.encode()):08x}",)
+        due = any(is_due(path, self._now, again) for path in paths)
+        for path in paths if due else ():
             incident_files.write(path, self._now)
         return due or self._console.level > 0
 
@@ -80,8 +83,7 @@ class Outages:
     def print_daily(self, sentences: list[str]) -> None:
         """Print each when it is met first, then once a day."""
         for each in sentences:
-            path = f"{self._core.state_dir}/printed-{crc32(each.encode()):08x}"
-            if self._is_to_print(path, DAY):
+            if self._is_to_print(each, DAY):
                 self._print(each)
 
     def hand_over_jobs(self, jobs: list) -> tuple[list, list[str]]:

@@ -203,5 +203,6 @@ def _notify(ctx, rows: dict, notices: list) -> list[str]:
     sentences = [f"alerts by {CHANNELS[name]} do not arrive: {error}"
                  for name, error in errors.items() if error]
     if sentences and working:
-        deliver(Alert("alerts do not arrive", f"{'; '.join(sentences)}."), working[:1])
+        text = f"{'; '.join(sentences)}. Next: `jobs.py alerts test`."
+        deliver(Alert("alerts do not arrive", text), working[:1])
     return sentences

@@ -83,10 +83,9 @@ def gap(facts, rows: dict) -> list[Incident]:
 
 
 def _ended(key: str, subject: str, begin, end, zone, error: str = "") -> Incident:
-    is_one_day = begin.astimezone(zone).date() == end.astimezone(zone).date()
-    start = f"{begin.astimezone(zone):%H:%M}" if is_one_day else short_time(begin, zone)
-    return Incident(f"{key} {clock.text(begin)}",
-                    f"{subject} from {start} to {short_time(end, zone)}", begin,
+    start, to = short_time(begin, zone), short_time(end, zone)
+    when = f"from {start.replace(to[5:], '')} to {to}" if start != to else f"at {to}"
+    return Incident(f"{key} {clock.text(begin)}", f"{subject} {when}", begin,
                     "Jobs that were missed run now, once each.", "history", short_error(error),
                     is_over=True)
 

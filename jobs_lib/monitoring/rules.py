@@ -41,8 +41,8 @@ def _recorded(facts, _):
     for name, (since, error) in known.items():
         yield of_file(name, error, since)._replace(
             subject=f"{OUTAGES[name][-1]} since {facts.at(since)}",
-            what="It may be over: all can be read now. The next `run-due` makes sure, and ends "
-                 "this.")
+            what="This command can read all again. The next `run-due` "
+                 "tries to write, too, and ends this.")
 
 
 def _cannot_start(facts) -> bool:
@@ -68,8 +68,11 @@ def _cron(facts, _):
 
 def _doubt(facts, _):
     if found := doubt.stored_doubt(facts.db):
+        command, jobs = "resume all", []
+        if found.what == doubt.RESTORED:
+            command, jobs = "queue", [queue["job"] for queue in facts.queues]
         yield Incident(f"doubt:{found.what}", DOUBTS[found.what], min(found.since, facts.now),
-                       f"{capital(doubt.sentence(found, facts.now))}.", "resume all")
+                       f"{capital(doubt.sentence(found, facts.now))}.", command, jobs=tuple(jobs))
 
 
 # The host and the configuration
@@ -112,8 +115,7 @@ def _refusals(facts, _):
                        f"{each.recipients} recipients were refused since {facts.at(each.since)}: "
                        "their addresses are not the cause. Each message is tried again on its "
                        "schedule. Your host may be on a blocklist.", "queue forwards",
-                       short_error(each.answer),
-                       MAIL_JOBS if is_relay else ())
+                       short_error(each.answer), MAIL_JOBS if is_relay else ())
 
 
 def _unusable(facts, _):
@@ -137,9 +139,11 @@ def _held(facts, _):
     for name, state in facts.states.items():
         if facts.jobs.get(name, {}).get("enabled"):
             for each in guard.reported(state["last_options"]):
+                number = f"{each.count:,} of {each.of:,} {each.what}"
+                why = capital(each.why.replace(f"{number}: ", ""))
                 yield Incident(f"guard:{name}:{each.name}",
-                               f"{name} holds back {each.count:,} of {each.of:,} {each.what}",
-                               each.since, f"{each.why}.", f"test {name}")
+                               f"{name} holds back {number}",
+                               each.since, f"{why}.", f"test {name}")
 
 
 # Jobs
@@ -198,11 +202,13 @@ def _waiting(facts, explained):
         # too many may be due, with no time that can be read
         since = queue["oldest_due_at"] or facts.now
         at, is_mail = facts.at(since), name in MAIL_JOBS
+        problem = _last_problem(job)
         # behind a relay that is paused, or was at the last run
-        is_paused = is_mail and (facts.relay or "the relay" in _last_problem(job))
+        is_paused = is_mail and (facts.relay or "the relay" in problem)
+        is_held = is_paused or doubt.IN_DATABASE in problem
         reasons = [reason for reason, applies in (
             (f"none has been finished since {at}",
-             queue["stalled_since"] and not is_paused),
+             queue["stalled_since"] and not is_held),
             (f"the oldest has been due since {at}, longer than [alerts] queue_age",
              alerts.queue_age is not None and facts.now - since > alerts.queue_age),
             (f"more are due than [alerts] queue_depth = {alerts.queue_depth}",
@@ -214,7 +220,7 @@ def _waiting(facts, explained):
             likely = " Your host may be on a blocklist, or a limit of [mail] too low."
             yield Incident(f"waiting:{queue['name']}", f"{queue['what']}: {reasons[0]}", since,
                            f"{more}.{likely if tried and is_mail else ''}",
-                           f"history {name}", _last_problem(job), (name,))
+                           f"history {name}", problem, (name,))
 
 
 RULES = (_recorded, _cron, _doubt, _disks, _relay, _refusals, _unusable, _workers, _held, _failing,

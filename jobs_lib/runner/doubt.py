@@ -17,11 +17,15 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from jobs_lib import clock, folders, schedule
+from jobs_lib import clock, schedule
 from jobs_lib.database import stored
 from jobs_lib.records import namedtuple
 
+from . import incident_files
+
 IN_DOUBT = "in doubt: "  # how the stop reason of a run begins
+IN_DATABASE = f"{IN_DOUBT}the database"
+PAGE = "docs/failures.md, The clock or the database is in doubt"
 DOUBT = "doubt"  # in `meta`
 ACCEPTED = "accepted"  # in `meta`: when `resume all` ended it
 CLOCK, RESTORED = "clock", "restored"
@@ -29,7 +33,7 @@ STEADY = timedelta(hours=72)  # without a further jump, cron was only away
 LONGEST_GAP = timedelta(days=60)  # that cron may have been away for
 APART = timedelta(minutes=15)   # what a clock may be set by
 AHEAD = timedelta(days=1)       # where [core] max_clock_jump is off
-WITNESS, REFRESH = "witness", timedelta(minutes=15)
+WITNESS = "witness"
 
 Doubt = namedtuple("Doubt", "what trusted since")
 Doubt.__doc__ = """`what`: CLOCK or RESTORED. `trusted`: the last time that was right. `since`: by
@@ -81,7 +85,9 @@ def look(db, config, job, result: dict, store: bool) -> Known:
             # a clock that was ahead took slots: nothing would run when they come
             db.execute("UPDATE {job_runs} SET slot = NULL WHERE slot > :ahead", ahead=now + APART)
         if newest and (found is None or found.what == CLOCK):
-            _write_witness(path, seen, row, now)
+            # not synced to the disk: nor may be what it names
+            incident_files.write(path, now, "|".join(
+                str(row[name]) for name in ("newest_run", "newest", "database_id")))
     return Known(found, stored.document(row["memory"]))
 
 
@@ -99,8 +105,12 @@ def accept(db, now) -> None:
 def sentence(found: Doubt, now) -> str:
     """The doubt, as the stop reason of a run."""
     if found.what == RESTORED:
-        return (f"{IN_DOUBT}the database lacks a run of which this host knows, as after a restored "
-                "backup: nothing is sent, closed or deleted until `jobs.py resume all`")
+        since = f"{found.trusted:%Y-%m-%d %H:%M} UTC"
+        return (f"{IN_DATABASE} lacks a run of which this host knows, "
+                "as after a restored backup. What was sent since "
+                f"{since} would be sent again: cancel that first, "
+                "then `jobs.py resume all`; until then nothing is "
+                f"sent, closed or deleted ({PAGE})")
     until = ""
     if _may_be_cron(found):
         until = f" until {found.since + STEADY:%Y-%m-%d %H:%M} UTC,"
@@ -179,16 +189,6 @@ def _read_witness(path: str) -> Seen | None:
         return None  # the first run; or of no use, and written again
     moment = clock.parse_any(at)
     return Seen(run_id, moment, database) if moment else None
-
-
-def _write_witness(path: str, seen: Seen | None, row: dict, now) -> None:
-    if seen and row["is_there"] and abs(now - seen.at) < REFRESH:
-        return
-    line = f"{row['newest_run']}|{row['newest']}|{row['database_id']}\n"
-    try:  # noqa: SIM105  few come here: no contextlib for it
-        folders.write(path, line)
-    except OSError:
-        pass  # the next run writes it
 
 
 def _store(db, found: Doubt | None) -> None:

@@ -53,7 +53,7 @@ def test_the_others_go_and_an_incident_names_both_values_until_the_old_one_is_ba
     incident, = incidents(known)
     assert incident["key"] == "guard:purge_message_logs:rule:message_logs"
     for part in ("20 of 23 rows", "keep = 9d (was 90d)", "`jobs.py purge_message_logs --yes`"):
-        assert part in incident["what"]
+        assert part in incident["subject"] + incident["what"]
     set_keep(known, "90d")
     assert known.run(JOB) == {"deleted": 0}
     assert incidents(known) == []

@@ -28,7 +28,8 @@ def few(bench, **sections) -> None:
     """All jobs are off but these: it goes for each of them."""
     off = {name: {"enabled": "no"} for name in catalogue.names()
            if name not in (JOB, "check_jobs", "send_notifications")}
-    bench.config(mail={"from": "jobs@example.org", "domain": "example.org"}, **{**off, **sections})
+    bench.config(mail={"from": "jobs@example.org", "domain": "example.org"},
+                 alerts={"queue_age": "off"}, **{**off, **sections})
 
 
 def session(bench) -> None:
@@ -38,9 +39,9 @@ def session(bench) -> None:
 
 
 def incidents(bench) -> list[str]:
-    """The keys of what `status` says needs somebody, as far as it is about a doubt."""
+    """The keys of what `status` says needs somebody, but of jobs that are late."""
     printed = json.loads(bench.command("status", "--json", code=None))
-    return [each["key"] for each in printed["incidents"] if each["kind"] == "doubt"]
+    return [each["key"] for each in printed["incidents"] if each["kind"] != "late"]
 
 
 @pytest.fixture
@@ -162,7 +163,9 @@ def restore(bench, *before: list[dict]) -> None:
 
 @pytest.fixture
 def restored(known):
-    """A service whose database is an hour old again: it has sent a notice since."""
+    """A service whose database was restored as it was before the last tick, which sent a notice."""
+    known.tick()
+    pass_time(known, minutes=5)
     known.db.insert("notifications", user_id=None, kind="x", to_email="ann@home.example",
                     created_at=known.now)
     before = [*map(known.rows, TABLES)]
@@ -178,7 +181,10 @@ def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):           
     restored.tick()
     assert (len(restored.outbox), restored.ids("sessions")) == (0, [1])
     assert incidents(restored) == ["doubt:restored"]
+    look = json.loads(restored.command("status", "--json", code=1))["incidents"][0]
+    assert (look["command"].split()[-1], "cancel that first" in look["what"]) == ("queue", True)
     assert "1 waiting" in restored.command("resume", "all")
+    assert incidents(restored) == []
     ticks(restored, 26)
     assert (len(restored.outbox), restored.ids("sessions")) == (1, [])
     assert incidents(restored) == []

@@ -78,8 +78,7 @@ CAUSES = {
         sql("UPDATE users SET id = id - 1000000"), "{failed_emails} WHERE status <> 'pending'"),
     "log_retention_days of all": Cause(
         ["purge_message_logs"], sql("UPDATE users SET log_retention_days = 1"),
-        sql("UPDATE users SET log_retention_days = NULL"), NO_LOGS),
-}
+        sql("UPDATE users SET log_retention_days = NULL"), NO_LOGS)}
 
 
 @pytest.mark.slow
@@ -129,8 +128,7 @@ LIMITS = {          # {kind: (job, what it does, (owners, most) twice, what make
     "queued rows": ("retry_forwards", "{failed_emails} WHERE status = 'failed'", (10, 5), (40, 8),
                     "UPDATE failed_emails SET alias_id = 1000000"),
     "own log retentions": ("purge_message_logs", NO_LOGS, (10, 3), (40, 8),
-                           "UPDATE users SET log_retention_days = 1"),
-}
+                           "UPDATE users SET log_retention_days = 1")}
 
 
 @pytest.mark.parametrize("kind, owners, most", [(kind, *pair) for kind, (*_, small, large, _) in

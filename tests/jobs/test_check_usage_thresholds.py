@@ -51,8 +51,7 @@ CASES: dict = {
     "deleted": ({"emails": 100, "status": "deleted"}, [used(70)], [], []),
     # the queue fails it, and the app shows it
     "an address that cannot be used": ({"emails": 100, "email": "nowhere"}, [used(70)], [60, 70],
-                                       []),
-}
+                                       [])}
 
 
 def test_thresholds_that_are_reached_are_recorded_and_active_users_notified(bench):
@@ -108,8 +107,7 @@ STORIES: dict = {
     "an early share counts only early": ({"emails": 1000, "anchor": "2026-01-01"}, [
         ({"used": used(1000, day="2026-11-02"), "now": "2026-11-30 23:59:59"}, [80, 100], [100]),
         ({"now": "2026-11-22 00:00:00"}, [], []), ({"now": "2026-11-21 23:59:59"}, [70], None),
-        ({"now": "2026-11-16 00:00:00"}, [], []), ({"now": "2026-11-15 23:59:59"}, [60], None)]),
-}
+        ({"now": "2026-11-16 00:00:00"}, [], []), ({"now": "2026-11-15 23:59:59"}, [60], None)])}
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -103,8 +103,7 @@ CASES = {
     "purge_job_history": Case("attempts", "keep_attempts", [
         ({"began_at": 30 + SECOND}, True),
         ({"began_at": 30}, False),
-    ], {"began_at": OLD}, {"began_at": 0}, False),
-}
+    ], {"began_at": OLD}, {"began_at": 0}, False)}
 
 by_job = pytest.mark.parametrize("name", CASES)
 

@@ -110,7 +110,7 @@ def test_a_relay_that_cannot_be_used_pauses_and_costs_no_attempt(bench, forward)
     always(bench, AWAY)
     error = bench.fails("retry_forwards")
     for part in ("connection refused", "No message has lost an attempt", "jobs.py mail test"):
-        assert part in error
+        assert (part in error, "UTC" in error) == (True, False)     # a pause may be ended
     assert bench.rows("failed_emails") == before
     bench.now = bench.ahead(minutes=4)
     assert bench.attempt("retry_forwards")["status"] == "partial"

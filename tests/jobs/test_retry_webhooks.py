@@ -509,8 +509,7 @@ SLOTS: dict = {
         {"served": 40, "silent": 8}, 40, {"silent": 2}),
     "the other owner has what failing ones may not have": (
         [(8, 10, 2, SILENT, "failing"), (9, 16, 10, GOOD)],
-        {"watched": 100, "o9": 6, "silent": 2}, 160, {"silent": 2}),
-}
+        {"watched": 100, "o9": 6, "silent": 2}, 160, {"silent": 2})}
 
 
 @pytest.mark.slow                   # it waits

@@ -57,8 +57,7 @@ VALUES = {
         "archive.store = ftp://me:hunter2@host", "archive.store = ftps://host/a",
         "archive.store = ftps://hunter2@host/a", "archive.store = ftps://me:hunter2/Zq8=@host/a",
         "archive.store = ftps://me:hunter2?@host", "archive.store = ftps://me:hunter2@host:0/a",
-    ], "expected ftps://user:password@host:21/folder; in user and password write % as %25, @ as"),
-}
+    ], "expected ftps://user:password@host:21/folder; in user and password write % as %25, @ as")}
 # (the whole text, what is said of it)
 FILES = {
     "port = 25\n\nhunter2": "line 1, 3: expected [section], or option = value below one",
@@ -68,8 +67,7 @@ FILES = {
     "[mail]\nport: hunter2\npassword hunter2\nhunter2 x\nPort:hunter2":
         "line 2 (port without =), 3 (password without =), 4, 5 (port without =): expected [sect",
     "[mail]\nport = 25\nPORT = 26": "[mail] port is set twice (",
-    "[retry_forward]": "there is no such section; did you mean 'retry_forwards'?",
-}
+    "[retry_forward]": "there is no such section; did you mean 'retry_forwards'?"}
 WORDS = {
     "xyzzy 1": "there is no job or command 'xyzzy'", "cancel export 1": "'exports': expected forw",
     "retry_forward": "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?",
@@ -108,8 +106,7 @@ WORDS = {
        for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},
     "replay forwrads 1": "did you mean 'forwards'?", "replay forward 1 --all": "say which rows",
     "replay forward --since 2026-11-24": "--all with --owner, --since",
-    "cancel forward": "say which rows", "cancel forward 1 --before 24h": "say which rows",
-}
+    "cancel forward": "say which rows", "cancel forward 1 --before 24h": "say which rows"}
 
 
 @pytest.mark.parametrize("line", VALUES, ids=lambda line: ascii(line[:60]))

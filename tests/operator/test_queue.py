@@ -95,7 +95,7 @@ def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):  
                                                              "the owner is suspended or deleted")
     story = asked(service, "forwards", "1")
     assert (story["next_at"], story["why"]) == (found[1]["next_at"], "")
-    assert story["kept"]["rule"] == "as long as its status does not change"
+    assert story["kept"]["rule"] == "it is finished, and then as long as this says:"
     # all queues have a line
     queues = {each["queue"]: each for each in asked(service)}
     assert set(queues) == set(QUEUES)

@@ -165,7 +165,7 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     story = json.loads(service.command("queue", "forwards", str(waits), "--json"))
     assert (story["state"], story["events"][1]["outcome"]) == ("cancelled", "cancelled")
     assert service.command("cancel", "forward", str(waits), code=1) == (
-        "0 forwards cancelled, nothing is sent\n"
+        "nothing was cancelled\n"
         f"1 forward refused, already finished (failed): {waits}\n")
     service.db.execute("DELETE FROM {failed_emails} WHERE status = 'sending'")
     assert service.run("retry_forwards")["sent"] == 0
@@ -183,7 +183,7 @@ def test_cancel_all_ends_what_waits_of_an_owner_and_of_a_time(service):     # R7
     rows(service, "forward", 2, status="pending", user_id=BEN)
     for words, said in ((("--before", at), "3 forwards"),
                         (("--owner", "ben@home.example", "--since", at), "2 forwards"),
-                        ((), "1 forward"), ((), "0 forwards")):
+                        ((), "1 forward")):
         assert service.command("cancel", "forwards", "--all", *words) == (
             f"{said} cancelled, nothing is sent\n")
 

@@ -34,8 +34,7 @@ CASES: dict = {
         {"sent": 6}, None),
     "a limit of items": (FORWARDS, {"per_hour": "80"}, None, [(1, 1, LOST), (1, 3, OLD)],
                          {"limit": 2}, {"sent": 1, "failed": 1}, None),
-    **{f"a paused relay: {job}": (job, {}, "paused", [THREE], {}, {}, PAUSED) for job in BOTH},
-}
+    **{f"a paused relay: {job}": (job, {}, "paused", [THREE], {}, {}, PAUSED) for job in BOTH}}
 
 
 @pytest.fixture

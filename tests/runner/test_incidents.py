@@ -96,20 +96,25 @@ def test_an_outage_of_the_database_is_one_line_one_alert_and_one_line_when_over(
     code, said, heard = hours.tick()
     assert (code, len(said), heard) == (1, 1, ["new installation:database", "fail"])
     assert "away.db" in said[0]
-    for _ in range(9):
+    for _ in range(8):
         assert hours.tick() == (1, [], ["fail"])
+    away = hours.site.folder / "away.db"
+    away.write_text("no database\n" * 99)
+    code, said, heard = hours.tick()
+    assert (code, "not a database" in said[0], heard) == (1, True, ["fail"])
+    away.unlink()       # this was printed today
+    assert hours.tick() == (1, [], ["fail"])
     told = hours.site.folder / "state" / "incident-database.told"
     os.utime(told, (told.stat().st_atime, told.stat().st_mtime - 86_400))
-    # a reminder a day
     assert hours.tick() == (1, [], ["new installation:database", "fail"])
     logged = hours.site.events("run-due")
-    assert len(logged) == 11
+    assert len(logged) == 12
     assert "away.db" in logged[-1]["error"]
     hours.site.configure(database=url)
     code, said, heard = hours.tick()
     assert code == 0
     assert "\n".join(said) == ("jobs.py run-due: it is over: no job could use "
-                               "the database from 14:35 to 15:30 UTC on 24 Nov")
+                               "the database from 14:35 to 15:35 UTC on 24 Nov")
     assert heard == ["once installation:database", "ping"]
     assert hours.tick() == (0, [], ["ping"])
     assert list((hours.site.folder / "state").glob("incident-*")) == []
@@ -118,7 +123,7 @@ def test_an_outage_of_the_database_is_one_line_one_alert_and_one_line_when_over(
 def test_an_outage_that_migrate_ends_is_over_at_once(site):                    # R60
     site.configure(database=f"sqlite:///{site.folder}/new.db")
     assert tick(site, 31).code == 1
-    assert "it is over: " in site("migrate").err
+    assert "database at 14:31 UTC" in site("migrate", now="2026-11-24 14:31:50").err
     assert list((site.folder / "state").glob("incident-*")) == []
 
 
@@ -168,7 +173,7 @@ def test_a_database_held_by_another_for_long_is_an_incident(request, outside, mo
             assert [(each["key"], each["seconds"], each["subject"]) for each in shown] == [(
                 "installation:database", 90 * 60,
                 "no job could use the database since 14:35 UTC on 24 Nov")]
-            assert "next `run-due` makes sure, and ends this" in shown[0]["what"]
+            assert "next `run-due` tries to write, too" in shown[0]["what"]
     finally:
         release()
     # another one for some minutes is no incident

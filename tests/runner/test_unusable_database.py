@@ -24,7 +24,7 @@ def elsewhere(url: str):
     (newer, "schema 99, newer than this bundle knows"), (older, "run `jobs.py migrate`"),
     (elsewhere("sqlite:///empty.db"), "run `jobs.py migrate`"),
     (elsewhere("sqlite:///mistyped.db"), "mistyped.db"),
-    (elsewhere("mysql://jobs:secret-word@127.0.0.1:1/test_1"), "127.0.0.1:1")])
+    (elsewhere("mysql://jobs:secret-word@127.0.0.1:1/test_1"), ": correct [core] database in")])
 def test_a_database_that_cannot_be_used_is_one_line(site, words, break_, said):      # R20
     site.enable("dig")
     (site.folder / "empty.db").touch()

@@ -122,5 +122,5 @@ def _refuse_strangers(db, there: dict) -> None:
         lacks = [column for column in columns if column not in there.get(name, columns)]
         if len(lacks) * share > len(columns):
             raise DatabaseError(
-                f"the table {db.name(name)} is there already and is not ours (it has no "
+                f"the table {db.name(name)} is there already and is not the jobs' own (it has no "
                 f"{lacks[0]}): set [core] prefix, or correct [tables] {name}")

@@ -95,7 +95,7 @@ def _parts(text: str, number: int, secret: str) -> list[str]:
     if len(parts) < number or not all(parts):
         raise SrsError("not a complete SRS address")
     if not hmac.compare_digest(given.lower().encode(), _hash(secret, *parts).lower().encode()):
-        raise SrsError("the hash of the SRS address is wrong: not ours, or forged")
+        raise SrsError("the hash of the SRS address is wrong: of another secret, or forged")
     return parts
 
 

@@ -31,7 +31,7 @@ class Forwards(Mail):
     queue, what, to = queues.FORWARDS, "forwarded mail", "{envelope_to}"
     reads = ", envelope_to, raw_path"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
-               ("notified_at", "its owner was notified, or did not need to be"),
+               ("notified_at", "its owner was notified, if that was due"),
                ("finished_at", "ended"))
     purge, age = "purge_failed_emails", ("finished_at", "created_at")
     reset = ("notified_at", "notice_id")

@@ -15,7 +15,7 @@ OUTCOMES = {
     attempts.SENDING: "an attempt began", attempts.SENT: "an attempt succeeded",
     attempts.REFUSED: "refused", attempts.RETRY: "an attempt failed",
     attempts.UNCERTAIN: "an attempt whose result was lost: it may have arrived",
-    attempts.POSTPONED: "not sent, for a reason of ours or of the relay's (no attempt is used up)",
+    attempts.POSTPONED: "not sent, because of this host or the relay (no attempt is used up)",
     attempts.UNUSABLE: "could not be sent",
     attempts.REPLAYED: "put back into the queue by the operator",
     attempts.CANCELLED: "cancelled by the operator",
@@ -77,7 +77,7 @@ def _kept(items: Items, row: dict) -> dict:
         column = next((name for name in items.age if row[name] is not None), items.age[-1])
         rule = f"counted from {column}"
         if row["status"] not in (items.queue.done, "failed"):
-            rule = "as long as its status does not change"
+            rule = "it is finished, and then as long as this says:"
         elif keep is not None and (start := clock.parse_any(row[column])):
             until = clock.text(clock.plus(start, keep))
     return {"until": until, "option": option, "rule": rule}
