@@ -23,6 +23,7 @@ PREFIX = "JOBS_"  # of the variables that are read
 CONFIG_VARIABLE = "JOBS_CONFIG"
 STRAY = ""  # the section of what names none
 LONGEST_SHOWN = 60
+NONE, QUOTES = "there is no such option", "the quotes are part of the value: remove them"
 TABLE_NAME = Option(option_types.identifier, "", "")  # each option of [tables]
 
 
@@ -159,11 +160,7 @@ class Config:
     def _typed(self, section: str, known: dict) -> SimpleNamespace:
         """A section's values by what is `known` of its options."""
         typed = SimpleNamespace()
-        problems = [*self.problems, *(
-            f"[{section}] {shown_name(name)}: there is no such option"
-            f"{did_you_mean(name, known)} ({written.place})"
-            for layer in self.layers.values()
-            for name, written in layer.get(section, {}).items() if name not in known)]
+        problems = [*self.problems, *self._unknown(section, known)]
         for name, option in known.items():
             try:
                 # `from` is a word of the language
@@ -174,6 +171,17 @@ class Config:
         if problems:
             raise ConfigError(*problems)
         return typed
+
+    def _unknown(self, section: str, known: dict) -> list[str]:
+        """What is said of options that it does not have; once, if another section has all."""
+        found = {name: written.place for layer in self.layers.values()
+                 for name, written in layer.get(section, {}).items() if name not in known}
+        for other, options in settings.SECTIONS.items():
+            if found and found.keys() <= options.keys():
+                first, names = next(iter(found.values())), ", ".join(found)
+                return [f"[{section}] {names}: {NONE}; is the line [{other}] missing? ({first})"]
+        return [f"[{section}] {shown_name(name)}: {NONE}{did_you_mean(name, known)} ({place})"
+                for name, place in found.items()]
 
     def value(self, section: str, name: str, option: Option):
         """What is set for the option; ConfigError when that makes no sense."""
@@ -187,8 +195,9 @@ class Config:
                                  "expected one line")
             return self.resolved(option.kind.parse(text), option)
         except ValueError as error:
+            why = error if text.strip("\"'") == text else QUOTES
             raise ConfigError(f"[{section}] {name} = {_shown(text, option)}: "
-                              f"{error} ({place})") from None
+                              f"{why} ({place})") from None
 
 
 class _Defaults:

@@ -234,8 +234,7 @@ TABLES = "tables"
 JOB_ALERTS = {
     "alert_after_failures": Option(
         kind.or_empty(kind.integer(1, 1000)), "", "This job's own [alerts] after_failures."),
-    "mode": Option(
-        kind.or_empty(kind.choice(*MODES)), "", "Who runs it. Empty: [core] mode."),
+    "mode": Option(kind.or_empty(kind.choice(*MODES)), "", "Who runs it. Empty: [core] mode."),
 }
 # the first three are the job's own declaration
 JOB_OPTIONS = {

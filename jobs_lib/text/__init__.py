@@ -119,7 +119,7 @@ def did_you_mean(word: str, known) -> str:
     wrong = word.strip().lower().replace("-", "_")[:LONGEST]
     # `purge` begins several
     near = sorted(name for name in plain if name.startswith(wrong) and len(wrong) >= 3)
-    near = near[:MOST_SUGGESTED] or get_close_matches(wrong, plain, n=1, cutoff=0.65)
+    near = near[:MOST_SUGGESTED] or get_close_matches(wrong, plain, n=1, cutoff=0.7)
     words = [f"'{plain[name]}'" for name in near]
     return f"; did you mean {either(words)}?" if words else ""
 

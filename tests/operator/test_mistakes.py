@@ -14,7 +14,6 @@ DATABASE = "mysql://user:password@host:3306/name"
 WRAPPED = "goes on in the next line, since that begins with a space; expected one line"
 NOT_ONE_OF_OURS = "there is no such option"
 VALUES = {
-    "core.state_dir =": "expected a path",
     "core.log_dir = a\x00b": "expected a path", "mail.username = a\x00b": "expected printable",
     "mail.srs_secret = hunter2": "expected at least 32 characters; or leave it empty",   # R71
     "core.prefix = my-": "expected letters, digits and _",
@@ -26,7 +25,7 @@ VALUES = {
     "mail.port = 99999": "expected a whole number, 1-65535",
     "mail.port = 25 # tls": "'25 # tls': expected a whole number, 1-65535",
     "mail.per_hour = many": "expected a whole number, 1-10000000, or off",
-    "purge_sessions.enabled = maybe": "expected yes or no",
+    "purge_sessions.enabled = maybe": "expected yes or no", "core.state_dir =": "expected a path",
     "core.lock = fiel": "expected file or database",
     "mail.security = ssl": "expected none, starttls or tls; for ssl, tls with port 465",
     "core.lock = database": "this database has no locks of that kind; expected file",
@@ -46,6 +45,7 @@ VALUES = {
     "worker.broker = http://localhost": "expected amqp:// or amqps:// or redis:// or rediss://host",
     "core.database = postgres://me:hunter2@host/name": "expected sqlite:///file.db or mysql://",
     "core.database = mysql://me:hunter2@host": f"expected {DATABASE}, the name without a slash",
+    "core.database = 'mysql://me:hunter2@h/n'": "the quotes are part of the value: remove them",
     "core.database = mysql://me:hunter2@host/name?ssl=1": f"expected nothing after {DATABASE} but ",
     "core.database = mysql://me:hunter2@host/name?tls=ca": "expected ?ssl_ca=/path, the file",
     "core.database = mysql://me:hunter2@h/n?tls=off&ssl_ca=/x": "with &tls=ca, and not",
@@ -67,6 +67,7 @@ FILES = {
     "[mail]\nport: hunter2\npassword hunter2\nhunter2 x\nPort:hunter2":
         "line 2 (port without =), 3 (password without =), 4, 5 (port without =): expected [sect",
     "[mail]\nport = 25\nPORT = 26": "[mail] port is set twice (",
+    "[core]\nHost = a\nport = 25": f"[core] host, port: {NOT_ONE_OF_OURS}; is the line [mail] mis",
     "[retry_forward]": "there is no such section; did you mean 'retry_forwards'?"}
 WORDS = {
     "xyzzy 1": "there is no job or command 'xyzzy'", "cancel export 1": "'exports': expected forw",
@@ -98,7 +99,7 @@ WORDS = {
     "config set mail.prot 25": "[mail] has no option prot; did you mean 'port'?",
     "mail test nobody": "expected an address", "mail tset a@b.example": "'tset': expected test",
     "preview --send a@b.example": "--send needs the KIND",
-    "queue letters 1": "'letters': expected forwards, notifications, webhooks, d",
+    "queue mails": "webhooks, domains, exports or deletions (`jobs.py",       # none is near
     "queue --failed": "of one queue, such as", "queue forwards 1 --failed": "of one queue, such as",
     "queue forwards --owner x@y.example": "no account has this address",
     "queue forwards x": "ID 'x': there is no such row, and an id is a number",
