@@ -19,7 +19,9 @@ from jobs_lib import catalogue, folders
 from jobs_lib.config import option_named, options_of, settings
 from jobs_lib.config.files import DOTENV, ENVIRONMENT, FILE, parse_ini
 from jobs_lib.config.secrets import hide_password
+from jobs_lib.doctor import Installation
 from jobs_lib.doctor.config import mistakes, rarely_meant
+from jobs_lib.doctor.files import modes
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
 from jobs_lib.output.findings import in_full
 from jobs_lib.output.layout import wrapped
@@ -65,6 +67,8 @@ def check(session, jobs: list, broken: list[str], as_json: bool) -> int:
     config = session.config
     wrong = [*broken, *(finding.what for finding in mistakes(config, jobs))]
     warned = rarely_meant(config, jobs)
+    with suppress(ConfigError):  # a mistake
+        warned += modes(Installation(session, jobs, broken))
     if as_json:
         session.console.document({"path": config.path, "errors": wrong,
                                   "warnings": [finding._asdict() for finding in warned]})

@@ -1,21 +1,20 @@
 """The configuration: what is wrong in it, and what it may say and hardly ever means."""
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 
-from jobs_lib.config import Config, settings, variable_name
+from jobs_lib.config import QUOTES, Config, settings, variable_name
 from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.features.webhooks.deliveries import MARGIN
-from jobs_lib.folders import program
 from jobs_lib.output.findings import Finding, note, problem, run, warning
 from jobs_lib.ports.mail import MESSAGE_MINIMUM
 from jobs_lib.text import did_you_mean, setting
 
 LOCAL = ("localhost", "localhost.localdomain")
 LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
+VARIABLE = "Correct that variable, or remove it, where the jobs are started."
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 
 
@@ -25,16 +24,12 @@ def values(installation):
     yield from rarely_meant(installation.config, installation.jobs)
 
 
-def links(installation):
-    """Something outside expects cron, and links in mails lead somewhere."""
+def pings(installation):
+    """Something outside expects cron."""
     if not installation.section("alerts").ping_url:
         yield note("[alerts] ping_url is not set",
                    "Only something outside can notice that cron itself has stopped.",
                    "Let a service such as Healthchecks expect a ping from each `run-due`.")
-    if not installation.section("core").app_url:
-        yield note("[core] app_url is not set",
-                   "Mails to users cannot lead to a page of your app.",
-                   _set(installation.config, "core.app_url", "https://mail.example.org"))
 
 
 # What keeps something from running
@@ -49,18 +44,8 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
     with suppress(ConfigError):  # a section that cannot be read: reported above
         found += _wrong_database(config)
     return [problem(text, "Jobs that use it do not run; without [core], none runs.",
-                    _fix(config, text)) for text in found]
-
-
-def _fix(config: Config, text: str) -> str:
-    """Where it is corrected, by the sentence's own option and place."""
-    if "environment variable " in text:
-        return "Correct that variable, or remove it, where the jobs are started."
-    named = re.match(r"\[(\w+)\] ([\w.]+) =", text)
-    if not named:  # a line, a missing package: it says itself what to do
-        return ""
-    return run("Correct it there, or by this, which checks the value:",
-               f"{program(config.path)} config set {named[1]}.{named[2]} VALUE")
+                    VARIABLE if "environment variable " in text else "")
+            for text in found]
 
 
 def _wrong_database(config: Config):
@@ -82,7 +67,8 @@ def _wrong_database(config: Config):
 def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     """One finding for each value in the sections without a mistake."""
     found: list[Finding] = []
-    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _nobody):
+    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _no_app,
+                  _nobody):
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
@@ -93,9 +79,9 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     return found
 
 
-def _set(config: Config, option: str, value: str) -> str:
-    """A fix that is one command."""
-    return run("Set it, for example:", f"{program(config.path)} config set {option} {value}")
+def _set(section: str, line: str) -> str:
+    """A fix that is one line, for those who have no shell, too."""
+    return run("Set it in config.ini, for example:", f"[{section}]", line)
 
 
 def _no_file(config: Config):
@@ -119,9 +105,10 @@ def _quoted(config: Config):
     for section, name, option in settings.SHARED:
         text, _, place = config.written(section, name, option)
         if text[1:] and text[0] == text[-1] and text[0] in "\"'":
-            yield warning(f"[{section}] {name}: the quotes are part of the value",
-                          "Values need no quotes here.",
-                          f"Remove them ({place}).")
+            with suppress(ConfigError):  # which says the same
+                config.value(section, name, option)
+                yield warning(f"[{section}] {name}: {QUOTES} ({place})",
+                              "Values need none here.")
 
 
 def _mail(config: Config):
@@ -148,7 +135,7 @@ def _mail(config: Config):
              "Anyone in between can read it, and the password.",
              "security", "starttls")):
         if applies and mail.transport == "smtp":
-            yield warning(what, why, _set(config, f"mail.{option}", value))
+            yield warning(what, why, _set("mail", f"{option} = {value}"))
 
 
 def _unverified_database(config: Config):
@@ -161,6 +148,15 @@ def _unverified_database(config: Config):
                       "Put ?ssl_ca=/path/to/ca.pem in its place.")
 
 
+def _no_app(config: Config):
+    """Links in mails lead nowhere."""
+    if not config.section("core").app_url:
+        yield warning("[core] app_url is not set",
+                      "Mails to users cannot lead to a page of your app, "
+                      "and exports wait unless [export] url is set.",
+                      _set("core", "app_url = https://mail.example.org"))
+
+
 def _nobody(config: Config):
     """Nobody is alerted."""
     alerts = config.section("alerts")
@@ -168,7 +164,7 @@ def _nobody(config: Config):
         yield warning("[alerts] email and webhook are not set: "
                       "nobody is alerted when a job fails or mail is stuck",
                       "Nobody reads logs, and cron's mail is easily lost.",
-                      _set(config, "alerts.email", "you@example.org"))
+                      _set("alerts", "email = you@example.org"))
 
 
 # Each job that is enabled
@@ -188,7 +184,8 @@ def _no_archive(config: Config, job, options):
     if is_purge and options.keep and not config.section("archive").store:
         yield warning(f"[{job.name}] keep = {setting(options.keep)}, and [archive] store is "
                       "empty: audit rows are deleted then, without an archive",
-                      "They cannot be restored.", _set(config, "archive.store", "var/archives"))
+                      "They cannot be restored.",
+                      _set("archive", "store = var/archives"))
 
 
 def _too_short(config: Config, job, options):
@@ -208,4 +205,4 @@ def _too_short(config: Config, job, options):
 
 
 CHECKS_OF_JOBS = (_both_day_fields, _no_archive, _too_short)
-CHECKS = (values, links)
+CHECKS = (values, pings)

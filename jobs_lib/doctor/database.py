@@ -48,12 +48,14 @@ def tables(installation):
     except Broken:
         raise
     except DatabaseError as error:
-        yield problem(str(error), "Until then no job runs.", "Make a backup, then run `jobs.py "
-                      "migrate`; or, where it is newer, install the newer bundle again.")
+        yield problem(str(error), "Until then no job runs.",
+                      "Make a backup, then run `jobs.py migrate`; or, where it is newer, "
+                      "install the newer bundle again.")
         return
     if planned:
-        yield problem("The database lacks tables, columns or indexes", "Jobs that use them fail, "
-                      "or are slow.", _fix("Run `jobs.py migrate`, which does this:", planned))
+        yield problem("The database lacks tables, columns or indexes",
+                      "Jobs that use them fail, or are slow.",
+                      _fix("Run `jobs.py migrate`, which does this:", planned))
     on = [job.tables for job in installation.jobs if installation.config.job(job).enabled]
     for each in fit.review(db, on, planned):
         if each.act == fit.NOTE:

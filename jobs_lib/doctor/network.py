@@ -23,16 +23,18 @@ GUEST = ("", "guest")    # passwords of a broker that everybody knows
 
 
 def relay(installation):
-    """The relay accepts the connection, TLS verified by name, and the login."""
+    """The relay accepts the connection, with the TLS and the login that [mail] has."""
     mail = installation.section("mail")
     if mail.transport != "smtp":
         yield note(f"[mail] transport = maildir: mail is not sent, but written into {mail.maildir}",
-                   "That is for trying things out.", "Set transport = smtp, and the relay.")
+                   "That is for trying things out.",
+                   "Set transport = smtp, and the relay.")
         return
     # it ends before a message begins
     if wrong := probe(mail, time.monotonic() + RELAY_SECONDS):
         yield problem(f"The relay did not accept the connection: {wrong}",
-                      "All mail waits, and the queues grow.", "Look at [mail] in config.ini. "
+                      "All mail waits, and the queues grow.",
+                      "Look at [mail] in config.ini. "
                       "docs/failures.md, Mail is not going out, explains the message. "
                       "`jobs.py mail test ADDRESS` shows each step.")
     elif pause := paused(installation.database(), installation.now):
@@ -48,13 +50,15 @@ def limits(installation):
     has_cpanel = any(os.path.isdir(os.path.expanduser(path)) for path in CPANEL)
     if mail.per_hour is None and mail.per_day is None:
         say = warning if has_cpanel else note
-        yield say("[mail] per_hour and per_day are off", "Most shared hosts discard what is over "
-                  "their limit, sometimes after having taken it.",
+        yield say("[mail] per_hour and per_day are off",
+                  "Most shared hosts discard what is over their limit, "
+                  "sometimes after having taken it.",
                   "Ask your host, and set 80 % of it (docs/mail.md, How many an hour).")
     if has_cpanel and mail.failures_per_hour is None:
         yield warning("[mail] failures_per_hour = off, and this host has cPanel",
                       "cPanel can block a domain once a number of its messages, often 5, has "
-                      "failed within an hour.", run("Set it:", "[mail]", "failures_per_hour = 4"))
+                      "failed within an hour.",
+                      run("Set it:", "[mail]", "failures_per_hour = 4"))
 
 
 def name_servers(installation):
@@ -81,8 +85,9 @@ def name_servers(installation):
                       "Users' domains stay as they are, whatever they set up.",
                       "Set [dns] nameservers to those of your host.")
     elif answer.outcome == NXDOMAIN and name != ".":
-        yield warning(f"DNS has no name {name}", "Domains are asked to have it as their mail "
-                      "server.", "Correct [dns] mx_hosts, or add the name.")
+        yield warning(f"DNS has no name {name}",
+                      "Domains are asked to have it as their mail server.",
+                      "Correct [dns] mx_hosts, or add the name.")
 
 
 def broker(installation):

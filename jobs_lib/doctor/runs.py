@@ -53,7 +53,8 @@ def two_installations(installation):
     if len({row["installation"] for row in rows}) > 1:
         hosts = ", ".join(sorted({str(row["host"]) for row in rows}))
         yield problem("More than one installation has worked on this database in the last two "
-                      f"days (on {hosts})", "With lock files of their own, two runs of a job can "
+                      f"days (on {hosts})",
+                      "With lock files of their own, two runs of a job can "
                       "be at work at the same time.",
                       "Remove the cron line of one of them, or set [core] lock = database in both.")
 

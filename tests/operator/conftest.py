@@ -15,6 +15,7 @@ def here(tmp_path, monkeypatch, capsys):
     Its configuration is config.ini in tmp_path, with the text `ini` if that is given."""
     config = tmp_path / "config.ini"
     if not config.exists():
+        config.touch(0o600)
         config.write_text("[core]\ndatabase = sqlite:///jobs.db\n")
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("JOBS_")]:

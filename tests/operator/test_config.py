@@ -13,6 +13,8 @@ from tests.support.product import clock
 
 pytestmark = pytest.mark.quick
 FINE = """\
+[core]
+app_url = https://mail.alias.example
 [mail]
 domain = alias.example
 from = notices@alias.example
@@ -166,18 +168,21 @@ def test_no_secret_is_shown(here, url, shows):         # R72
 
 @pytest.mark.parametrize("change, said", [
     ("", None), (FINE, "[mail] from is not set"), (FINE, "nobody is alerted when a job fails"),
+    (FINE, "lead to a page of your app, and exports wait unless"), ("chmod 644", "mode 644"),
     (FINE, "[mail] domain = localhost. Forwards leave with a sender that no other host can reply"),
     ("[mail]\nhost = relay.example.org\nsecurity = none", "goes to relay.example.org in clear"),
     ("[mail]\nport = 465", "[mail] port 465 needs security = tls, not starttls"),
     ("[mail]\nport = 465\nsecurity = tls", None), ("[mail]\ntransport = maildir", None),
     ("[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s", "seconds together: it sends nothing"),
     ("[core]\ngrace = 10s\n[retry_webhooks]\nbudget = 10s", "less than 20 seconds left"),
-    ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value. Values"),
+    ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value: remove"),
     (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network in clear"),      # R71
     (ELSEWHERE, None), ("[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off", None)])
-def test_check_warns_of_what_is_rarely_meant(here, change, said):
+def test_check_warns_of_what_is_rarely_meant(here, tmp_path, change, said):
+    if change.startswith("chmod"):                                                           # R72
+        change = (tmp_path / "config.ini").chmod(0o644) or ""
     answer = here("config", "check", ini="[mail]\n" if change == FINE else f"{FINE}{change}\n")
-    warnings = " ".join(answer.out.split()).split("warning: ")[1:]
+    warnings = re.split("warning: |problem: ", " ".join(answer.out.split()))[1:]
     if said is None:
         assert (answer.code, warnings) == (0, [])
     else:

@@ -144,13 +144,13 @@ SITUATIONS = {
     # the configuration
     "both day fields": (option("purge_sessions", schedule="0 3 1 * 1"), "warning",
                         "either one is enough", "Set one of the two to *"),  # R8
-    "a wrong value": (option("purge_sessions", idle="0"), "problem", "[purge_sessions] idle",
-                      "config set purge_sessions.idle"),
+    "a wrong value": (option("purge_sessions", idle="0"), "problem", "[purge_sessions] idle", ""),
     "nobody is alerted": (option("alerts", email=None), "warning", "nobody is alerted",
-                          "config set alerts.email"),
+                          "email = you@example.org"),
+    "no app": (option("core", app_url=None), "warning", "exports wait", "app_url = https://mail."),
     "no ping": (option("alerts", ping_url=None), "note", "ping_url is not set", "Healthchecks"),
     "no archive": (option("archive", store="off"), "warning", "without an archive",
-                   "config set archive.store"),
+                   "store = var/archives"),
     "into a folder": (option("mail", transport="maildir"), "note", "mail is not sent",
                       "transport = smtp"),
     # files
@@ -224,8 +224,7 @@ SITUATIONS = {
     "an installation that has moved": (lambda it: (
         it.ran(timedelta(days=3), installation="f00"), it.ran(timedelta(minutes=2))), None, "", ""),
     "a group for the database": (mode("jobs.db", 0o660), None, "", ""),
-    "a line by hand": (crontab("*/5 * * * * cd / && python3 {} run-due\n"), None, "", ""),
-}
+    "a line by hand": (crontab("*/5 * * * * cd / && python3 {} run-due\n"), None, "", "")}
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
