@@ -34,7 +34,8 @@ def service(bench):
                    if column.type in ("now", "time") and not column.null}
             bench.table(table.name, [old])
     bench.was_looked_at()
-    bench.config(core=ELSEWHERE, mail={"host": "127.0.0.1", "port": 9, "security": "none"})
+    bench.config(core=ELSEWHERE, dns={"mx_hosts": "mx.alias.example"},
+                 mail={"host": "127.0.0.1", "port": 9, "security": "none"})
     return bench
 
 

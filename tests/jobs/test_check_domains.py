@@ -244,12 +244,14 @@ def test_a_pending_domain_that_never_answers_fails_after_30_days(owned):     # R
     assert "SERVFAIL" in notice(owned)[1]
 
 
-def test_while_a_required_record_is_not_configured_domains_wait_and_the_log_says_why(owned):
+def test_while_a_required_record_is_not_configured_domains_wait_and_all_say_why(owned):
     owned.config(dns={"mx_hosts": ""})
     domain(owned)
     missing = "[check_domains] require names mx: set [dns] mx_hosts, or leave it out of require"
-    assert owned.run(JOB) == {**NOTHING, "not_checked": 1}
-    assert missing in [event.get("reason") for event in owned.events(JOB)]
+    for dry_run in (True, False):
+        result = owned.attempt(JOB, dry_run=dry_run)
+        assert (result["stop_reason"], result["counts"]["not_checked"]) == (missing, 1)
+    assert owned.command("queue", "domains").startswith(missing[:60])
     assert (row(owned)["checked_at"], owned.dns.asked) == (None, [])
     assert owned.fails(JOB, domain=NAME) == missing
 

@@ -214,12 +214,13 @@ def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    
 
 def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   # R77
     service.table("domains", [{"id": 5, "user_id": ANN, "name": "club.example", "dns_results":
-                               '{"mx": {"state": "fail", "problem": "no MX record"}}'}])
+        '{"mx": {"state": "fail", "problem": "No MX.", "required": true}, "spf": {"state": "fail"},'
+        ' "ownership": {"state": "unknown", "problem": "No answer.", "required": true}}'}])
     service.table("users", [{"id": 3, "email": "eve@home.example", "status": "deleted",
                              "deleted_at": service.ago(days=1)}])
     service.run("delete_accounts"), service.run("send_notifications")
     domain = asked(service, "domains", "Club.example")
-    assert (domain["id"], domain["answer"]) == (5, "mx: no MX record")
+    assert (domain["id"], domain["answer"]) == (5, "mx: No MX; ownership: No answer")
     service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")
     assert "the account is missing" in service.command("queue", "domains", "club.example")
     assert asked(service, "deletions", "3")["next_at"] == clock.text(service.ahead(days=6))

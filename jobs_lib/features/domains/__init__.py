@@ -128,7 +128,7 @@ def failing_since(row: dict, now):
 
 
 def in_words(results: dict) -> str:
-    """What a check found wrong, or who gave no answer. An app may have written anything there."""
-    return "; ".join(f"{check}: {one_line(result.get('problem'), 200)}"
+    """What is wrong of what the status depends on. An app may have written anything there."""
+    return "; ".join(f"{check}: {one_line(result.get('problem'), 200).rstrip('.')}"
                      for check, result in results.items() if isinstance(result, dict)
-                     and result.get("state") not in (PASS, None))
+                     and result.get("required") and result.get("state") not in (PASS, None))

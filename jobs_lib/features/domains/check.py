@@ -38,11 +38,14 @@ def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
     work, named = Looks(ctx, DOMAINS), _named(ctx)
     number = ctx.within_limit(len(named) or work.due.backlog(EVERY_ONE)[0])
-    if number:
+    missing = number and records.unset(ctx.options.require, ctx.section("dns"))
+    if missing:
+        ctx.stop(missing)
+    elif number:
         rows = [*work.read(named or work.due.ids(SHOWN)).values()]  # by an index, not in turns
         ctx.show(f"look at the records of {counted(number, 'domain')}", rows[:min(number, SHOWN)])
     guard.stops(ctx, "domains")
-    return {**ctx.counts, "checked": number}
+    return {**ctx.counts, "not_checked" if missing else "checked": number}
 
 
 def check_due(ctx) -> None:
@@ -59,8 +62,7 @@ def check_due(ctx) -> None:
     if missing := records.unset(ctx.options.require, ctx.section("dns")):
         if named:
             raise JobsError(missing)
-        # once is enough, which `doctor` says
-        ctx.log.warning("domains not checked", reason=missing)
+        ctx.stop(missing)
         ctx.count("not_checked", work.due.backlog(EVERY_ONE)[0])
         return
     ring, work.resolver, done = Ring(work), ctx.ports().dns(ctx.section("dns")), 0

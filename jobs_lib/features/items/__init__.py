@@ -6,7 +6,7 @@ from jobs_lib import clock
 from jobs_lib.database.stored import document
 from jobs_lib.engines import relay
 from jobs_lib.engines.due import Due
-from jobs_lib.features import queues
+from jobs_lib.features import domains, queues
 from jobs_lib.text import one_line
 
 from .base import HELD, STOPPED, Items
@@ -79,19 +79,24 @@ class Domains(Items):
     unfinished, done, tries = ("pending", "verified"), "checked", "failures"
     reads = ", name, dns_results, failures"
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
-               ("failing_since", "has been found wrong since then"),
+               ("failing_since", "no check has passed since then"),
                ("warned_at", "its owner was warned"), ("verified_at", "was verified"),
                ("checked_at", "was last checked"))
 
     def due(self) -> Due:
         """Those that were asked for, and those whose time has come."""
-        from jobs_lib.features.domains import due
-        return due(self)
+        return domains.due(self)
 
     def backlog(self, most: int) -> tuple:
         """Those that are due: there is no end to checks."""
         number, since = self.due().backlog(most)
         return number, number, since
+
+    def holds(self) -> list[str]:
+        """What `[dns]` lacks, too, once one is due."""
+        from jobs_lib.features.domains.records import unset
+        missing = self.due().any() and unset(self.options.require, self.section("dns"))
+        return super().holds() + ([f"{missing}."] if missing else [])
 
     def named(self, word: str):
         """Of several accounts that have this domain, a verified one comes first."""
@@ -101,8 +106,7 @@ class Domains(Items):
 
     def answer(self, row: dict) -> str:
         """What the last check found wrong."""
-        from jobs_lib.features.domains import in_words
-        return in_words(document(row["dns_results"]))
+        return domains.in_words(document(row["dns_results"]))
 
     def judge(self, row: dict, wrong) -> tuple:
         """By the status that the last check left. A time that is none is due."""
