@@ -32,16 +32,16 @@ def run(args, make_session, config_path) -> int:
     if name is not None:
         catalogue.load(name)            # says so where there is none
     runs = [{**{name: row[name] for name in SHOWN}, "dry_run": False}
-            for row in last_runs(session, name, args.limit)]
+            for row in last_runs(session, name, args.limit + 1)]
     if args.json:
-        session.console.document(runs)
+        session.console.document(runs[:args.limit])
         return OK
     if not runs:
         session.console.report(f"No run {f'of {name} ' if name else ''}yet. "
                                + (f"`jobs.py {name}` makes one." if name else
                                   "`jobs.py list` shows when each job is due."))
         return OK
-    session.console.answer(listing.history(runs, Screen(session)))
+    session.console.answer(listing.history(runs, args.limit, Screen(session)))
     return OK
 
 

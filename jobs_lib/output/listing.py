@@ -147,12 +147,13 @@ def _room() -> int:
     return columns() if is_terminal(sys.stdout) else 0
 
 
-def history(runs: list[dict], screen: Screen) -> str:
-    """A line a run, newest first; what does not fit beside it is below."""
+def history(runs: list[dict], most: int, screen: Screen) -> str:
+    """A line a run, newest first, `most` at most; what does not fit beside it is below."""
+    more = f"There are more: --limit {2 * most} shows more of them. " if runs[most:] else ""
     rows = [["STARTED", "JOB", "BY", "OUTCOME", "TOOK"], *([
         screen.at(run["started_at"] or ""), run["job"],
         STARTED_BY.get(run["trigger_type"], run["trigger_type"] or UNKNOWN),
-        run["status"], took(run["duration_ms"])] for run in runs)]
+        run["status"], took(run["duration_ms"])] for run in runs[:most])]
     head, *each_run = table(rows)
     full = max(map(len, (head, *each_run)))
     width = _room()
@@ -164,7 +165,7 @@ def history(runs: list[dict], screen: Screen) -> str:
             lines.append(f"{line}{GAP}{what}".rstrip())
         else:
             lines += [line.rstrip(), BELOW + one_line(what, width - len(BELOW))]
-    return "\n".join([*lines, "", screen.clock()])
+    return "\n".join([*lines, "", more + screen.clock()])
 
 
 def _what(run: dict) -> str:

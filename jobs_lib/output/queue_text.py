@@ -23,7 +23,8 @@ def summary(found: list[dict], screen: Screen) -> str:
         text.append(line)
         for hold in each["holds"]:
             text += screen.below(hold)
-    return "\n".join([*text, "", "`jobs.py queue forwards` lists the items of a queue."])
+    text += ["", "`jobs.py queue forwards` lists its items. FAILED has cancelled ones, too."]
+    return "\n".join(text)
 
 
 def _since(each: dict, screen: Screen) -> str | None:

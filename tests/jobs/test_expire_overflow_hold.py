@@ -47,6 +47,8 @@ def test_a_day_before_their_time_an_owner_is_warned_of_all_once_a_day(hold):
         message(hold, 3, timedelta(days=29, hours=3)),
         message(hold, 4, OLD, released_at=hold.ago(days=1)),
         message(hold, 5, timedelta(days=29, hours=2), user_id=2)])
+    hold.attempt(JOB, dry_run=True)
+    assert [row["id"] for row in hold.samples[0]["rows"]] == [3, 1, 5]      # of both owners
     for hours, notices, marked in ((0, 2, [1, 3, 5]), (2, 0, [1, 3, 5]), (8, 1, [1, 2, 3, 5])):
         hold.now += timedelta(hours=hours)
         assert hold.run(JOB) == {**NONE, "notices": notices}    # the second waits for tomorrow

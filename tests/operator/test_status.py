@@ -102,8 +102,8 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
         f"{date} 16:30 send_pigeons cron failed 20 ms " + " ".join(error.split()),
         f"{date} 15:30 retry_forwards cron vanished - it ended without a word",
         f"{date} 14:30 retry_forwards hand ok 3 min 20 s 5 sent, 1,200 retried"]
-    assert [run["run_id"] for run in service.json("history", JOB, "--limit", "2")] == [
-        "run10", "run9"]
+    assert [run["run_id"] for run in service.json("history", "--limit", "2")] == ["run11", "run10"]
+    assert ["--limit 4 shows" in service.run("history", "--limit", n) for n in "23"] == [1, 0]
     seen = line.on_terminal("history")
     assert max(map(len, seen)) <= 80
     assert any(each.startswith("    the relay cannot be used: no route") and each.endswith("\u2026")

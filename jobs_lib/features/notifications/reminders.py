@@ -61,7 +61,7 @@ def remind(ctx, reminder: Reminder, *given) -> None:
             break
         with alone(ctx, user_id):
             listed = ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id, given))
-            sample = sample or listed[:SAMPLE_ROWS]
+            sample += listed[:SAMPLE_ROWS - len(sample)]
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)  # others write too
     number = ctx.counts["notices"] - before
