@@ -16,7 +16,7 @@ usage() {
                           for the few values that matter; nothing that is there is overwritten
 ./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (separated by commas)
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
-./install.sh test         run the quick tests in an environment of their own, which need no server
+./install.sh test         run the quick tests in an environment of their own; hardly any needs a server
 ./install.sh test --all   all of them, as far as this machine has the servers that they talk to
 ./install.sh test ARGS    those that pytest finds by ARGS
 ./install.sh test-env     only make that environment, and print the path of its Python
@@ -100,6 +100,7 @@ bundle() {
         # no link leads to a page that is not here
         sed -i -E 's/\[([^]]*)\]\((docs\/)?(dev\/[a-z]+|CONTRIBUTING)\.md(#[^)]*)?\)/\1/g' \
             README.md CHANGELOG.md docs/*.md
+        sed -i -e '3,/^$/d' -e '/^On two processors/,/^$/d' README.md # of install.sh, which is not here either
         find . -name __pycache__ -prune -exec rm -rf {} +
         find . -type d -exec chmod 755 {} + -o -exec chmod 644 {} +
         "$python" -c 'import glob, hashlib

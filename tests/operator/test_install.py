@@ -225,6 +225,7 @@ def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host): 
                    "jobs/config.ini.example", "jobs/docs/install.md", "jobs/vendor/pymysql.py",
                    "jobs/vendor/dnspython.py", "jobs/vendor/python_dotenv.py"} <= names
     assert bundle.read("jobs/config.ini.short").decode() == short(host)
+    assert b"install.sh" not in bundle.read("jobs/README.md").partition(b"## What it is")[0]
     listed = dict(line.split("  ")[::-1] for line in
                   bundle.read("jobs/jobs_lib/modules.txt").decode().splitlines())
     assert listed == {name[5:]: hashlib.sha256(bundle.read(name)).hexdigest()
