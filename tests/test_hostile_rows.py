@@ -101,8 +101,7 @@ def due(bench, owner: int) -> dict:
         "notifications": [
             own(**told, body_text="hello", created_at=ago(hours=1)),
             own(1, **told, status="sent", created_at=ago(days=100), finished_at=ago(days=100))],
-        "notification_optouts": [{"user_id": owner, "kind": "domain_verified"}],
-    }
+        "notification_optouts": [{"user_id": owner, "kind": "domain_verified"}]}
 
 
 def healthy(bench) -> None:

@@ -56,8 +56,7 @@ CASES = {
         ("INSERT INTO {message_stats} (user_id, alias_id, day, direction, status, email_count, "
          f"bytes_used) SELECT {TOTALS}, COUNT(*), SUM(bytes_used) FROM {{message_logs}} WHERE "
          f"created_at < :cutoff GROUP BY {TOTALS}"),
-        "DELETE FROM {message_logs} WHERE created_at < :cutoff"), {}),
-}
+        "DELETE FROM {message_logs} WHERE created_at < :cutoff"), {})}
 
 
 def fill(db: Client, table: str, row, number: int = ROWS) -> None:

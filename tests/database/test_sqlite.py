@@ -84,8 +84,7 @@ def test_wal_where_memory_can_be_shared_else_the_classic_journal(url, tmp_path, 
         db.close()
 
 
-def test_only_migrate_changes_the_journal_and_never_that_of_a_database_in_use(url, opened,
-                                                                              holder):
+def test_only_migrate_changes_the_journal_and_never_that_of_a_database_in_use(url, opened, holder):
     holder.execute("CREATE TABLE theirs (a)")
     assert mode(opened(url)) == ("delete", 2)
     holder.execute("BEGIN IMMEDIATE")

@@ -25,8 +25,7 @@ QUESTIONS = {
     "sha256-switch": (NATIVE, b"\xfesha256_password\x00" + b"".join(SALT) + b"\x00"),
     "caching": (b"caching_sha2_password", b"\x01\x04"),
     "sha256": (b"sha256_password", KEY),
-    "file": (NATIVE, b"\xfb" + os.path.abspath(__file__).encode()),
-}
+    "file": (NATIVE, b"\xfb" + os.path.abspath(__file__).encode())}
 
 
 class RogueMySQL(Listener):

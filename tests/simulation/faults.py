@@ -109,8 +109,7 @@ OTHERS = {
                  lambda how, lasts: f"the database is {how} {_hours(lasts)}"),
     "catastrophe": (0.15, lambda chosen: (chosen.choice([*CATASTROPHES]),
                                           chosen.choice((30, 60, 5 * 24)) * HOUR),
-                    lambda which, lasts: f"{which}, {_hours(lasts)}"),
-}
+                    lambda which, lasts: f"{which}, {_hours(lasts)}")}
 KINDS = ("strike", "aim", *OTHERS)
 
 

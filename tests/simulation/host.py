@@ -43,8 +43,7 @@ class Host:
             "archive_audit_logs": {"keep": "25d", "keep_critical": "40d"},
             "purge_message_logs": {"keep": "35d"}, "purge_notifications": {"keep": "20d"},
             "purge_webhook_deliveries": {"keep": "10d"}, "purge_job_history": {"keep": "3d"},
-            "rollup_usage": {"keep": "45d"}, "check_jobs": {"schedule": "*/30 * * * *"},
-        }
+            "rollup_usage": {"keep": "45d"}, "check_jobs": {"schedule": "*/30 * * * *"}}
         if simulation.redis:
             self.options["worker"] = {"redis": simulation.redis}
         self.stopped: list[int] = []            # processes that were stopped

@@ -73,8 +73,7 @@ MUTANTS = {
     "retried-an-hour-early": early("failed_emails", "now", 1),
     "totals-in-a-commit-of-their-own": lambda acted: product.split_transactions(
         lambda sql: "INTO {message_stats}" in sql and acted()),
-    "usage-of-the-day-before": in_statements("usage_events", r":used\b", "(:used - 1)"),
-}
+    "usage-of-the-day-before": in_statements("usage_events", r":used\b", "(:used - 1)")}
 
 
 # Kills of a job in the middle of its first runs of each day.

@@ -84,16 +84,14 @@ ANSWERS = {
     "over quota": Result("relay", 452, "4.3.2", "Domain alias.example has exceeded the max emails "
                                               "per hour (125/100 (125%)) allowed"),
     "blocking": Result("final", 554, "5.7.1", "blocked using a list of bad senders"),
-    "denied": Result("relay", 535, "5.7.8", "authentication failed"),
-}
+    "denied": Result("relay", 535, "5.7.8", "authentication failed")}
 
 
 # What else it says of a mailbox, by the nature of that, which its name tells.
 OF_MAILBOXES = {
     "gone": Result("final", 550, "5.1.1", "no such user here"),
     "full": Result("retry", 452, "4.2.2", "mailbox full"),
-    "flaky": Result("retry", 451, "4.7.1", "greylisted, try again later"),
-}
+    "flaky": Result("retry", 451, "4.7.1", "greylisted, try again later")}
 SENT = Result("sent", 250, "2.0.0", "queued")
 
 

@@ -66,8 +66,7 @@ def test_each_kind_of_fault_is_met_and_survived(alone):    # R76
         Fault(13 * HOUR, "database", ("busy", 2 * HOUR)): "was writing for more than",
         Fault(16 * HOUR, "database", ("gone", 2 * HOUR)): "ends with 1",
         Fault(18 * HOUR, "cron", (2 * HOUR,)): "cron is away",
-        Fault(20 * HOUR, "clock", (-2 * HOUR, 3 * HOUR)): "the clock is right again",
-    }
+        Fault(20 * HOUR, "clock", (-2 * HOUR, 3 * HOUR)): "the clock is right again"}
     played = alone(play, 2, 1, faults=[*planned])
     assert not played.wrong
     assert played.seconds >= DAY

@@ -55,8 +55,7 @@ QUEUES = {
     "send_notifications": Queue("notifications", "notice", "notification", 7,
                                 accounts.notice_of_app, (*BOTH, "message")),
     "retry_webhooks": Queue("webhook_deliveries", "webhook", "webhook", 5, add_delivery,
-                            (*BOTH, "request")),
-}
+                            (*BOTH, "request"))}
 
 
 class Storm:

@@ -44,8 +44,7 @@ INSIDE = {
     "ports.outcomes": "Answer FINAL FOUND LOST NODATA NXDOMAIN RELAY RETRY SENT UNCERTAIN "
                       "UNKNOWN UNREADABLE",
     "runner.locks": "", "runner.log": "Log", "runner.runner": "",
-    "runner.resources": "Ports Session",
-}
+    "runner.resources": "Ports Session"}
 
 
 LOCK_SECONDS = 5.0          # that a run waits for another's lock

@@ -36,8 +36,7 @@ CHANGES = {
     "domains": {"status", "dns_results", "checked_at", "next_check_at", "recheck_requested_at",
                 "failing_since", "failures", "warned_at", "verified_at"},
     "webhooks": {"active", "disabled_at", "disabled_reason", "failing_since", "paused_until"},
-    "webhook_deliveries": QUEUED | {"response_status", "response_excerpt"},
-}
+    "webhook_deliveries": QUEUED | {"response_status", "response_excerpt"}}
 FOR_EVER = ("users", "aliases", "alias_destinations", "domains", "webhooks", "export_requests",
             "notification_optouts", "usage_events", "message_stats")
 JOBS_ADD = ("audit_logs", "notifications")      # of those that the app writes too
