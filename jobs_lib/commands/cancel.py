@@ -1,9 +1,10 @@
 """End items that wait in a queue: nothing is sent, and no owner is notified.
 
-Name items by their ids, or use --all for all that wait, with --before for those that came in before
-then. What is being sent, or has ended already, is refused. A cancelled item is kept as long as a
-failed one; until it is deleted, `jobs.py replay` puts it back, by its id. `jobs.py queue QUEUE ID`
-says that it was cancelled.
+Name items by their ids, or use --all for all that wait, with --before for those
+that came in before then. What is being sent, or has ended already, is refused.
+A cancelled item is kept as long as a failed one; until it is deleted, `jobs.py
+replay` puts it back, by its id. `jobs.py queue QUEUE ID` says that it was
+cancelled.
 """
 from __future__ import annotations
 

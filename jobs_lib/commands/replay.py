@@ -1,13 +1,15 @@
 """Put failed items back into their queue, to be sent again.
 
-They are due now, with all attempts ahead, as if they had never been tried; one that came in more
-than 7 days ago has one attempt. Name items by their ids, or use --all for what has failed, except
-what you cancelled.
+They are due now, with all attempts ahead, as if they had never been tried; one
+that came in more than 7 days ago has one attempt. Name items by their ids, or
+use --all for what has failed, except what you cancelled.
 
-Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
-spool, a webhook under the same id, by which its endpoint recognizes it; the text of a sent notice
-is not kept. An item that waits, has lost its content, belongs to a suspended account, or would be
-cancelled by the next run is refused.
+By its id an item that waits for its next attempt is due now, too, and a sent
+one is sent again: a forward as long as its raw message is still in the spool, a
+webhook under the same id, by which its endpoint recognizes it; the text of a
+sent notice is not kept. An item that is being sent, has lost its content,
+belongs to a suspended account, or would be cancelled by the next run is
+refused.
 """
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
-"""Resume a paused job, from the next time of its schedule on. `resume all` resumes every one.
+"""Resume a paused job, from the next time of its schedule on. `resume all` resumes
+every one.
 
-The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`. If
-the job has never run, as beside the tables of an app, it first prints what the job would do; that
-also confirms what the guard would stop (docs/failures.md).
+The job is not run for the times that passed while it was paused. To run it now:
+`jobs.py JOB`. If the job has never run, as beside the tables of an app, it
+first prints what the job would do; that also confirms what the guard would stop
+(docs/failures.md).
 
-While the clock is in doubt, or the database looks like a restored backup, `resume all` ends that
-and prints what will be sent; call it again to resume paused jobs.
+While the clock is in doubt, or the database looks like a restored backup,
+`resume all` ends that and prints what will be sent; call it again to resume
+paused jobs.
 """
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Show what needs you, the queues and the jobs.
 
-The exit code is 1 when something needs you. First what needs you, each with since when and what to
-run next; then what waits in the queues; then every job with its last run and its next. It reads
-little: run it as often as you like. Times are in `[core] timezone`, in the JSON in UTC.
+The exit code is 1 when something needs you. First what needs you, each with
+since when and what to run next; then what waits in the queues; then every job
+with its last run and its next. It reads little: run it as often as you like.
+Times are in `[core] timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 

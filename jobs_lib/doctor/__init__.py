@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs_lib.errors import Broken, ConfigError, Missing, Stopped, Unfit, UsageError, not_whole
-from jobs_lib.output.findings import Finding, ok, problem, warning
+from jobs_lib.output.findings import Finding, note, ok, problem, warning
 from jobs_lib.runner.limits import Alarm
 from jobs_lib.text import capital, masking
 
@@ -91,8 +91,11 @@ def _findings(check, installation: Installation) -> list[Finding]:
         installation.interrupted()
         found.append(_unfinished(check, f"no answer within {CHECK_SECONDS:.0f} s")._replace(
             level="problem"))
-    except (Reported, ConfigError, UsageError, Missing, Unfit):
-        pass                         # a section, a job, a table: its own check reports it
+    except ConfigError as error:     # one finding for all checks of an area
+        found.append(note(
+            f"Not all was checked here: {error.problems[0].partition(': ')[0]}"))
+    except (Reported, UsageError, Missing, Unfit):
+        pass                         # a job, a table: its own check reports it
     except Broken as error:
         what, _, fix = str(error).rpartition(": ")
         found = [problem(what, "Without its database no job runs.",

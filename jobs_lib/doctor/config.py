@@ -89,7 +89,8 @@ def _no_file(config: Config):
     if not config.found:
         yield warning(f"There is no {config.path}: the defaults apply, except for the environment",
                       "[mail] and [core] database have no default that fits you.",
-                      "Rename yours, or config.ini.short, to that; or run `./install.sh`.")
+                      "Rename yours to that, or config.ini.short of a bundle; else run "
+                      "`./install.sh`.")
 
 
 def _unknown_variables(config: Config):

@@ -101,8 +101,8 @@ def broker(installation):
         except JobsError as error:
             yield problem(f"The workers' broker cannot be used: {error}",
                           "Jobs of that mode wait, or `run-due` runs them itself.",
-                          run("Start it, or correct [worker]. Or do without:", "[core]",
-                              "mode = cron"))
+                          "Start it, or correct [worker]. Or do without: mode = cron, in "
+                          "[core] or the section that has it.")
 
 
 def _open(url: str):

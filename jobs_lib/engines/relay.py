@@ -173,9 +173,9 @@ def not_failed(delays: tuple) -> str:
     return " AND 0 = 1" if delays[0] else " AND COALESCE(attempts, 0) = 0"
 
 
-def holds(ctx, kind: str, others_wait) -> list[str]:
-    """Sentences: why no message of a kind, but an urgent one, goes now."""
-    found, mail = [], ctx.section("mail")
+def holds(ctx, mail, kind: str, others_wait) -> list[str]:
+    """Sentences: why no message of a kind, but an urgent one, goes now. `mail`: the section."""
+    found = []
     if pause := paused(ctx.db, ctx.now):
         found.append(f"The relay is paused {pause}. Once it works, "
                      "`jobs.py mail test ADDRESS` ends the pause.")
@@ -183,7 +183,7 @@ def holds(ctx, kind: str, others_wait) -> list[str]:
     limits.limits.pop(MINUTE, None)         # its room is waited for
     limits.count()
     if refusal := limits.refusal(urgent=False):
-        found.append(f"{refusal.words}.")
+        found.append(f"{refusal.words}. There is room again within the {refusal.limit}.")
     if reason := failures(ctx.db, mail, ctx.now):
         found.append(f"{reason}: what has failed before waits.")
     return found

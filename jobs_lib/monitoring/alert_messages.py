@@ -51,10 +51,8 @@ def alert(notices: list[Notice], config) -> Alert:
 
 def _item(notice: Notice, zone, start: str) -> str:
     state, each = notice.state, notice.incident
-    subject = each.subject
-    if "_" not in subject.split(" ")[0]:  # the name of a job
-        subject = capital(subject)
-    lines = [*textwrap.wrap(f"{PREFIXES[state].upper()}{subject}.", WIDTH), ""]
+    subject = f"{PREFIXES[state].upper()}{capital(each.subject)}."
+    lines = [*textwrap.wrap(subject, WIDTH), ""]
     facts = {"since": short_time(each.since, zone), "last error": each.error,
              "more": f"docs/monitoring.md#{each.kind}"}
     if state == "over":

@@ -17,7 +17,7 @@ from jobs_lib.features.queues import BY_JOB
 from jobs_lib.runner import incident_files
 
 from . import incidents, rules
-from .facts import TABLES, Facts
+from .facts import DAY, TABLES, Facts
 from .incidents import Notice
 
 STATES = ("new", "once", "still", "over")
@@ -42,12 +42,12 @@ def check(ctx) -> None:
     if f"configuration:{TABLES}" in [each.key for each in found]:
         from jobs_lib.database.schema import fit
         fit.note(ctx.db)  # what jobs lack may be there by now
-    if path := ctx.section("status").page:
-        from . import publish
-        try:
+    try:
+        if path := ctx.section("status").page:
+            from . import publish
             publish.replace(path, publish.page(ctx.config, ctx.db, ctx.now))
-        except JobsError as error:
-            errors.append(str(error))
+    except JobsError as error:
+        errors.append(str(error))
     if errors:
         raise JobsError("; ".join(errors))
 
@@ -202,7 +202,11 @@ def _notify(ctx, rows: dict, notices: list) -> list[str]:
                         for each in notices])
     sentences = [f"alerts by {CHANNELS[name]} do not arrive: {error}"
                  for name, error in errors.items() if error]
-    if sentences and working:
-        text = f"{'; '.join(sentences)}. Next: `jobs.py alerts test`."
-        deliver(Alert("alerts do not arrive", text), working[:1])
+    if sentences and working and not ctx.db.row(  # once a day
+            "SELECT id FROM {job_runs} WHERE job = :job "
+            "AND started_at > :since AND error LIKE :said LIMIT 1",
+            job=ctx.job.name, since=ctx.now - DAY,
+            said=f"{sentences[0].partition(': ')[0]}: %"):
+        deliver(Alert("alerts do not arrive",
+                      f"{'; '.join(sentences)}. Next: `jobs.py alerts test`."), working[:1])
     return sentences

@@ -68,14 +68,17 @@ class Facts:
         self.jobs = {name: unknown(name) for name in catalogue.names()}
         for job in loaded:
             self.jobs[job.name] = unknown(job.name, job)
+        for needing, sections in [*(([job], job.sections) for job in loaded), ([], ("status",))]:
             try:
-                self.jobs[job.name] = look(self, job)
-                self.config.check([], job.sections)
+                for job in needing:
+                    self.jobs[job.name] = look(self, job)
+                self.config.check([], sections)
             except ConfigError as error:
                 for problem in error.problems:
                     section = problem.partition("]")[0].strip("[")
-                    mistakes, jobs = wrong.setdefault(section, ({}, {}))
-                    mistakes[problem] = jobs[job.name] = True
+                    mistakes, stopped = wrong.setdefault(section, ({}, {}))
+                    mistakes[problem] = True
+                    stopped.update((job.name, True) for job in needing)
         for each in broken:
             subject, _, what = each.partition(". ")
             jobs = sorted(self.jobs.keys() - {job.name for job in loaded})
@@ -112,8 +115,8 @@ class Facts:
             self.jobs[job].update(state="misconfigured", next_at=None)
         self.problems.append(Incident(
             f"configuration:{name}", f"{name} cannot be used", self.now,
-            f"Jobs that do not run: {', '.join(jobs)}. Correct it, or disable what you "
-            "do not need.", command, short_error(why), tuple(jobs)))
+            f"Jobs that do not run: {', '.join(jobs) or 'none'}. Correct it, or disable "
+            "what you do not need.", command, short_error(why), tuple(jobs)))
 
 
 # The past

@@ -35,9 +35,11 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     others = ", ".join(job["name"] for job in found["jobs"]
                        if job["state"] not in ("paused", "off"))
     if len(others) < len(paused):
-        paused = f"all jobs but {others}" if others else "all jobs (`jobs.py resume all`)"
+        paused = f"all jobs but {others}" if others else "all jobs"
     if paused:
-        lines += wrapped(f"Paused: {paused}.", screen.width, "", "  ")
+        lines += wrapped(
+            f"Paused: {paused} (`jobs.py resume {'all' if 'all jobs' in paused else 'JOB'}`).",
+            screen.width, "", "  ")
     return lines
 
 
@@ -49,7 +51,8 @@ def _queues(found: dict, screen: Screen) -> list[str]:
     shown = [paint("bold", head)]
     for queue, line in zip(found["queues"], lines):
         shown.append(paint("red" if queue["stalled_since"] else "", line))
-        for words in queue["holds"]:
+        # how to resume a job is said above
+        for words in [each for each in queue["holds"] if "jobs.py resume" not in each]:
             shown += screen.below(words)
     return shown
 

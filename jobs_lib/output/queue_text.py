@@ -63,7 +63,7 @@ def _tries(each: dict) -> str:
 
 def story(found: dict, screen: Screen) -> str:
     kept, next_at = found["kept"], found["next_at"]
-    otherwise = "it is tried when its turn comes" if next_at else "nothing: it is finished"
+    otherwise = "it waits for its turn" if next_at else "nothing: it is finished"
     at, why = _exact(next_at, screen), found["why"] or otherwise
     if next_at and next_at <= clock.text(screen.now):
         at, why = "due", f"since {at}: {why}"

@@ -60,7 +60,7 @@ class Ports:
 
     def trusted_http(self):
         """The same for the operator's URLs, which may lead to any address."""
-        webhooks, alerts = map(self._config.section, ("webhooks", "alerts"))
+        webhooks, alerts = map(self._config.section_or_defaults, ("webhooks", "alerts"))
         return self.http(type(webhooks)(**{**vars(webhooks), "timeout": alerts.timeout,
                                            "allow_networks": None}))
 

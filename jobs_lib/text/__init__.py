@@ -23,8 +23,9 @@ def one_line(text, limit: int = 150) -> str:
 
 
 def capital(sentence: str) -> str:
-    """With a large first letter."""
-    return sentence[:1].upper() + sentence[1:]
+    """With a large first letter, but for the name of a job or a host."""
+    return (sentence if {"_", "."} & {*sentence.partition(" ")[0]}
+            else sentence[:1].upper() + sentence[1:])
 
 
 def took(milliseconds: int | None) -> str:

@@ -31,9 +31,10 @@ def engine(mode: str):
     try:
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
-        way = way_to_packages(f"run `./install.sh --with {mode}`")
-        raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): {way}, "
-                        "or set [core] mode = cron") from error
+        way = way_to_packages(f"run `./install.sh --with {mode}` (in a bundle: `python3 -m pip "
+                              f"install --target vendor {mode} redis`)")
+        raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): {way}; or "
+                        "set mode = cron, in [core] or the section that has it") from error
 
 
 def engines(config, jobs: list) -> list[str]:

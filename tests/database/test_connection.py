@@ -161,12 +161,6 @@ def test_a_snapshot_sees_one_moment_while_others_write(db, other, engine_url, op
     assert addresses(reader) == ["after@example.org"]
 
 
-def test_a_connection_thrown_away_within_a_transaction_stores_nothing_of_it(db, other):
-    with pytest.raises(Lost, match="nothing of it is stored"):
-        transact(db, lambda: alias(db, "a@example.org"), db.invalidate)
-    assert addresses(db) == addresses(other) == []
-
-
 def test_a_trial_takes_back_all_of_itself_and_ends_well(db):
     with db.trial():
         alias(db, "a@example.org")
@@ -176,7 +170,11 @@ def test_a_trial_takes_back_all_of_itself_and_ends_well(db):
     assert addresses(db) == []
 
 
-def test_a_closed_database_opens_no_other_connection(db, other):
+def test_a_connection_thrown_away_or_closed_within_a_transaction_stores_nothing_of_it(db, other):
+    with pytest.raises(Lost, match="nothing of it is stored"):
+        transact(db, lambda: alias(db, "a@example.org"), db.invalidate)
+    assert addresses(db) == addresses(other) == []
+    # a closed database opens no other one
     with pytest.raises(DatabaseError):
         transact(db, lambda: alias(db, "a@example.org"), db.close)
     with pytest.raises(DatabaseError, match="closed"):

@@ -66,7 +66,9 @@ def test_a_server_to_be_verified_is_sent_nothing_without_tls_or_by_a_stranger(tm
         assert "see ?ssl_ca= and ?tls= in docs/security.md" in words
 
 
-def test_tls_is_asked_for_off_this_machine_unless_switched_off_by_name():       # R71
+def test_tls_is_asked_for_off_this_machine_and_no_socket_in_a_folder_for_all_is_tried():     # R71
+    open_to_all = ("/tmp", "/var/tmp", "/dev/shm")
+    assert not [path for path in dialects.SOCKETS if path.startswith(open_to_all)]
     for rest, expected in {
             "db.example.org/mail": "verify", "db.example.org/mail?tls=off": "off",
             "db.example.org/mail?ssl_ca=/ca&tls=ca": "ca", "127.0.0.1/mail": "off",
@@ -80,11 +82,6 @@ def test_a_file_of_this_machine_is_never_given():                            # R
         url = f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail"
         assert refused(url) == "the connection to the database server was lost"
         assert rogue.answers() == []
-
-
-def test_no_socket_of_a_folder_for_all_is_taken_by_itself():                 # R71
-    open_to_all = ("/tmp", "/var/tmp", "/dev/shm")
-    assert not [path for path in dialects.SOCKETS if path.startswith(open_to_all)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")

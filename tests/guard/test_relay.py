@@ -112,7 +112,7 @@ def test_what_is_replayed_or_sent_elsewhere_is_asked_for_twice_again(service):
 
 @both
 @pytest.mark.parametrize("domains, subject", [
-    ((), "the mail server refuses every message"),
+    ((), "The mail server refuses every message"),
     (("large.example",), "large.example refuses every message")])
 def test_who_refuses_everybody_is_one_incident(service, job, domains, subject):
     service.config(mail={"per_hour": "off"}, alerts={"email": "op@example.org", "webhook": HOOK,
@@ -127,7 +127,7 @@ def test_who_refuses_everybody_is_one_incident(service, job, domains, subject):
     refuse(service, *domains)
     service.attempt(job)
     service.attempt("check_jobs")
-    assert json.loads(service.web[0].body)["title"].startswith(f"[jobs] {subject}")
+    assert json.loads(service.web[0].body)["message"].startswith(subject)
     assert [row["kind"] for row in service.rows("alerts")] == ["relay"]
     service.outbox.answer = None
     pass_hours(service, job, 7)

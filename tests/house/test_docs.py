@@ -159,11 +159,8 @@ def wrong_span(text: str):
         yield "" if column[2] in names else f"{column[1]} has no column {column[2]}"
 
 
-def test_every_command_line_is_one_that_the_program_takes():
+def test_every_command_option_setting_variable_and_column_exists():
     assert wrong_in(wrong_commands) == []
-
-
-def test_every_option_setting_variable_and_column_exists():
     assert wrong_in(wrong_span, spans_only=True) == []
     wrong = []
     for page, text in PAGES.items():

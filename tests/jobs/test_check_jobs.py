@@ -101,13 +101,10 @@ def test_a_success_ends_the_row_and_a_run_that_gave_way_is_none(bench):
     ended(bench, "purge_sessions", "partial", ago=timedelta(minutes=1))
     ended(bench, "purge_sessions", ago=timedelta(seconds=30))
     assert check(bench) == []
-
-
-@pytest.mark.parametrize("times, alerts", [(3, 0), (4, 1)])
-def test_a_job_may_have_a_threshold_of_its_own(bench, times, alerts):       # BJ-26
-    setup(bench, retry_forwards={"alert_after_failures": "4"})
-    fails(bench, "retry_forwards", times=times)
-    assert len(check(bench)) == alerts
+    setup(bench, rollup_usage={"alert_after_failures": "4"})        # BJ-26
+    for minutes, alerts in ((15, 0), (10, 0), (5, 0), (0, 1)):
+        ended(bench, "rollup_usage", ago=timedelta(minutes=minutes), error="it is slow")
+        assert len(check(bench)) == alerts
 
 
 def test_an_incident_that_returns_within_half_an_hour_is_the_same_one(bench):     # R60
@@ -184,12 +181,27 @@ def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(ben
         assert check(bench) == []
 
 
-def test_a_mistake_in_config_ini_is_one_incident(bench):
+def test_a_mistake_in_config_ini_is_one_incident_whatever_waits(bench):     # R59 R60
     setup(bench, mail={"port": "abc"}, purge_sessions={"idle": "for ever"})
     fails(bench, "retry_forwards", error="[mail] port = 'abc': expected a whole number, 1-65535")
     assert bench.fails(JOB).startswith("alerts by e-mail do not arrive: [mail] port = 'abc'")
     assert [each["name"] for each in json.loads(bench.web[0].body)["incidents"]] == [
         "configuration:mail", "configuration:purge_sessions"]
+    for waits in (False, True):
+        if waits:
+            forward(bench, bench.ago(hours=1))
+        for section, wrong in [("mail", {"port": "none"}), ("status", {"page": "a\n b"}), *(
+                (section, {"prt": "1"}) for section in (
+                    "mail", "spool", "personas", "archive", "dns", "export", "webhooks",
+                    "status", "notifications"))]:
+            setup(bench, **{section: wrong})
+            bench.db.execute("DELETE FROM {alerts}")
+            bench.web.clear()
+            bench.attempt(JOB)
+            found = [each["name"] for each in json.loads(bench.web[0].body)["incidents"]]
+            assert f"configuration:{section}" in found
+            assert f"{section} cannot be used" in bench.command("status", code=1)
+            bench.command("queue", "forwards"), bench.command("report")
 
 
 def test_several_addresses_share_the_time_of_their_channel(bench):           # R60
@@ -332,6 +344,8 @@ def test_a_broken_channel_makes_the_run_fail_and_the_other_one_says_so_once(benc
         later(bench, minutes=5)
         bench.run(JOB)
     assert (len(bench.web), bench.outbox) == (2, [])
+    fails(bench, "purge_sessions", error="another")
+    assert (bench.fails(JOB), len(bench.web)) == (error, 3)         # once a day
     later(bench, hours=24)
     bench.outbox.answer, bench.web.answer = None, lambda request: Response(ANSWERED, 500, "", "no")
     assert bench.fails(JOB).startswith("alerts by the webhook do not arrive: it answered 500")

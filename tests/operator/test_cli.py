@@ -107,7 +107,7 @@ def test_a_package_that_is_missing_has_a_way_to_it_that_is_there(upload):       
     def fixes(way: str) -> None:
         """`doctor` says that way, where a package is missing."""
         found = upload.json("doctor", code=1, options=("-S",))
-        lacking, = [each for each in found if "which is not installed" in each["what"]]
+        lacking, = [each for each in found if each["why"] and "is not installed" in each["what"]]
         assert (f"not installed: {way}" in lacking["what"], lacking["fix"]) == (True, ""), lacking
     upload.ini("[core]\ndatabase = mysql://me@127.0.0.1/x\n")
     (upload.folder / ".env").write_text("APP_KEY=x\nbroken line\n")        # the web app's own

@@ -164,8 +164,3 @@ def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, here, sqlite_ur
         answer = ask(*words, odd, *(["list"] if words == ["--config"] else []))
         assert (answer.code in (1, 2, 78), answer.out) == (True, ""), words
         assert (answer.err.count("\n"), len(answer.err) < 1000) == (1, True)
-
-
-def test_a_missing_configuration_is_reported(here):
-    assert here("--config", "none.ini", "run-due")[::2] == (
-        78, "jobs.py: there is no file none.ini: name your config.ini by --config or JOBS_CONFIG\n")

@@ -125,19 +125,21 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
     forward(service, 20, user_id=77)        # came in late, for an account that is deleted
     forward(service, 30, alias_id=99)
     forward(service, 31, status="held")
+    forward(service, 32, next_attempt_at=service.ahead(hours=6))
     assert asked(service, "forwards")["holds"] == [
         ("retry_forwards has been paused since 2026-11-24 14:30:05 UTC: "
          "`jobs.py resume retry_forwards`."),
         ("The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>. "
          "Once it works, `jobs.py mail test ADDRESS` ends the pause."),
-        "[mail] per_hour = 80 is reached."]
+        "[mail] per_hour = 80 is reached. There is room again within the hour."]
     assert service.command("queue", "forwards").startswith("retry_forwards has been paused since")
+    assert len(asked(service, "forwards", "32")["holds"]) == 1      # the others end sooner
     assert listed(service, "forwards", "--owner", "77") == [20]
     assert "  due  since 2026-11-24 13:30:05: " in service.command("queue", "forwards", "30")
     assert {item["id"]: item["why"] for item in asked(service, "forwards", "--owner", "1")[
         "items"]} == {
         30: "the next run of retry_forwards cancels it: the alias is missing",
-        31: "unknown status: no run sends or deletes it"}
+        31: "unknown status: no run sends or deletes it", 32: ""}
     assert service.command("queue", "webhooks") == (
         "There is nothing to list in webhooks.\n"
         "`jobs.py queue webhooks --failed` lists what has failed for good.\n")
@@ -218,7 +220,10 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
         ' "ownership": {"state": "unknown", "problem": "No answer.", "required": true}}'}])
     service.table("users", [{"id": 3, "email": "eve@home.example", "status": "deleted",
                              "deleted_at": service.ago(days=1)}])
-    service.run("delete_accounts"), service.run("send_notifications")
+    service.run("delete_accounts")
+    assert asked(service, "deletions", "3")["why"].startswith(
+        "closed at 2026-11-24 14:30:05 UTC; it waits for [delete_accounts] grace and")
+    service.run("send_notifications")
     domain = asked(service, "domains", "Club.example")
     assert (domain["id"], domain["answer"]) == (5, "mx: No MX; ownership: No answer")
     service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")

@@ -113,9 +113,11 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
 def test_a_paused_job_is_named_beside_the_verdict(service):        # R59
     service.run("purge_sessions")
     for words, said in (
-            ("pause purge_magic_links", "Nothing needs you.\nPaused: purge_magic_links.\n"),
+            ("pause purge_magic_links",
+             "Nothing needs you.\nPaused: purge_magic_links (`jobs.py resume JOB`).\n"),
             ("pause all", "Every job is paused.\nPaused: all jobs (`jobs.py resume all`).\n"),
-            ("resume check_jobs", "Nothing needs you.\nPaused: all jobs but check_jobs.\n")):
+            ("resume check_jobs",
+             "Nothing needs you.\nPaused: all jobs but check_jobs (`jobs.py resume all`).\n")):
         service.run(*words.split())
         assert service.run("status").startswith(said)
 

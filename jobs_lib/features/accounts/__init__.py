@@ -54,7 +54,8 @@ def deleted(ctx, also: str = "", **values):
     for some in chunked(rows, PAGE):
         refs = [hashed(ctx.secret(LABEL), str(row["id"])) for row in some]
         known = {row["user_ref"]: row for row in ctx.db.query(
-            "SELECT id, user_ref, requested_at, erase_after, counts FROM {account_deletions} "
+            "SELECT id, user_ref, requested_at, revoked_at, erase_after, counts "
+            "FROM {account_deletions} "
             "WHERE user_ref IN (:refs) AND completed_at IS NULL AND revoked_at IS NOT NULL "
             "ORDER BY id", refs=refs)}
         for row, ref in zip(some, refs):

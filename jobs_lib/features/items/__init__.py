@@ -22,7 +22,10 @@ class Mail(Items):
         """The relay, too, by the room that a run has."""
         from jobs_lib.text import masking  # a relay's answer may quote an address
         return super().holds() + [masking.text(each) for each in relay.holds(
-            self, self.queue.kind, queues.other_mail(self, self.queue))]
+            self,
+            self.config.section_or_defaults("mail"),
+            self.queue.kind,
+            queues.other_mail(self, self.queue))]
 
 
 class Forwards(Mail):
@@ -157,6 +160,9 @@ class Deletions(Items):
             if account.deletion:  # an UPDATE of all has changed that time
                 why += f"; first closed as deleted at {account.deletion['requested_at']}"
             return "held", None, why
+        if account.is_closed and next_at > self.now:
+            why = (f"closed at {account.deletion['revoked_at']} UTC; it waits for "
+                   "[delete_accounts] grace and, up to 28 days, for its notice to be sent")
         return "due" if next_at <= self.now else "closed", next_at, why
 
 

@@ -194,8 +194,8 @@ class Items:
 # By hand
 
 def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
-    """Put rows back as if they had never been tried, also sent ones, unless `failed_only`. (The ids
-    of those that were, {id: why it was not})."""
+    """Put rows back as if they had never been tried, also those that wait or were sent, unless
+    `failed_only`. (The ids of those that were, {id: why it was not})."""
     queue = items.queue
     emptied = (queue.error, queue.code, "claim_run", "last_attempt_at", *items.reset)
     values = {"attempts": 0, "uncertain": 0, "next_attempt_at": items.now, "finished_at": None,
@@ -209,7 +209,9 @@ def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
 
 
 def _why_not(items: Items, row: dict, failed_only: bool) -> str:
-    if row["status"] != "failed" and (failed_only or row["status"] != items.queue.done):
+    if row["status"] != "failed" and (
+            failed_only
+            or row["status"] not in (items.queue.done, items.queue.waits)):
         return f"not failed, the status is {row['status']}"
     if failed_only and row[items.queue.error] == BY_HAND:
         return "cancelled by you: name its id to replay it"

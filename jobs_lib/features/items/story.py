@@ -30,7 +30,9 @@ def story(items: Items, id) -> dict | None:
     happened = _events(items, id, row)
     if row:
         item, = items.describe([row])
-        kept, holds = _kept(items, row), items.holds()
+        # relay and limits hold what is due; the job's own pause holds all
+        kept, holds = _kept(items, row), (
+            items.holds() if item["state"] == "due" else Items.holds(items))
     elif happened:  # its row was deleted: the attempts are still known
         item = {"id": id, "state": "purged", "to": "", "owner": None, "attempts": None,
                 "most": None, "next_at": None, "why": "its row was deleted", "answer": ""}
