@@ -435,6 +435,7 @@ def test_an_owner_is_notified_when_the_notice_was_sent_and_another_address_if_it
     bench.now = bench.ahead(minutes=5)
     assert bench.run("retry_forwards")["notices"] == 0
     assert (notice(bench)["status"], notice(bench)["to_email"]) == ("pending", WORK)
+    assert notice(bench)["next_attempt_at"] == clock.text(bench.now)    # not since it was written
     assert bench.rows("failed_emails")[0]["notified_at"] is None
     assert bench.run("send_notifications")["sent"] == 1
     assert bench.rows("failed_emails")[0]["notified_at"] == clock.text(bench.now)

@@ -115,8 +115,8 @@ def _send_elsewhere(ctx, notice: dict) -> bool:
     if behind and not ctx.dry_run:
         ctx.db.execute(
             "UPDATE {notifications} SET status = 'pending', to_email = :to, attempts = 0, "
-            "uncertain = 0, next_attempt_at = NULL, finished_at = NULL "
-            "WHERE id = :id AND status = 'failed'", id=notice["id"], to=known[behind[0]])
+            "uncertain = 0, next_attempt_at = :now, finished_at = NULL WHERE id = :id "
+            "AND status = 'failed'", now=ctx.clock(), id=notice["id"], to=known[behind[0]])
     return bool(behind)
 
 

@@ -126,11 +126,7 @@ class GivenUp(Rule):
 class InTime(Rule):
     """No attempt before its time; none much after it, when all is quiet."""
 
-    def __init__(self) -> None:
-        self.put_back: dict[str, float] = {}
-
     def check(self, step):
-        self.put_back.update(dict.fromkeys(_replayed(step, TABLES), step.ended))
         for entry, name, id in step.sent(*TABLES):
             row = step.before[QUEUES[name]].get(id)     # None: it was queued in this very tick
             if row is None or entry["outcome"] in ("relay", "lost"):
@@ -147,8 +143,7 @@ class InTime(Rule):
             if not (step.is_calm and step.quiet > 12 * HOUR and step.ran_well(JOBS[name])):
                 continue
             for id, row in step.after[table].items():
-                due = max(seconds(row["next_attempt_at"] or row["created_at"]),
-                          self.put_back.get(f"{name}-{id}", 0))
+                due = seconds(row["next_attempt_at"] or row["created_at"])
                 if row["next_attempt_at"] is None:
                     due += DELAYS[name][0]
                 if (row["status"] == "pending" and step.ended - due > SLACK
