@@ -80,7 +80,7 @@ def test_tls_is_asked_for_off_this_machine_and_no_socket_in_a_folder_for_all_is_
 def test_a_file_of_this_machine_is_never_given():                            # R71
     with RogueMySQL("file") as rogue:
         url = f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail"
-        assert refused(url) == "the connection to the database server was lost"
+        assert refused(url).startswith("the connection to the database server was lost: ")
         assert rogue.answers() == []
 
 

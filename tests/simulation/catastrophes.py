@@ -126,9 +126,13 @@ class Restored(Catastrophe):
                 yield f"{table} {[*lost]} were deleted from a restored database"
 
     def mend(self) -> None:
-        self.is_restored = False
-        self.simulation.command(self.simulation.hosts[0], "resume", "all")
-        self.simulation.judge.ages.away_until = 0.0     # with it the operator trusts the clock
+        """As the alert says, and again where the database was busy or the command killed."""
+        simulation, self.is_restored = self.simulation, False
+        simulation.judge.ages.away_until = 0.0          # with it the operator trusts the clock
+        simulation.world.open()
+        if simulation.world.db.row("SELECT name FROM {meta} WHERE value LIKE 'restored%'"):
+            simulation.command(simulation.hosts[0], "resume", "all")
+            simulation.at(HOUR, self.mend, "the operator looks whether the doubt is over")
 
 
 KINDS = {"the relay refuses everybody": Refusals, "the resolver denies all domains": NoDomains,
