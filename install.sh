@@ -100,7 +100,9 @@ bundle() {
         # no link leads to a page that is not here
         sed -i -E 's/\[([^]]*)\]\((docs\/)?(dev\/[a-z]+|CONTRIBUTING)\.md(#[^)]*)?\)/\1/g' \
             README.md CHANGELOG.md docs/*.md
-        sed -i -e '3,/^$/d' -e '/^On two processors/,/^$/d' README.md # of install.sh, which is not here either
+        # of install.sh, which is not here either
+        sed -i -e 's|^./install.sh demo  |python3 jobs.py demo|; /^.\/install.sh /d' \
+            -e '/^On two processors/,/^$/d' README.md
         find . -name __pycache__ -prune -exec rm -rf {} +
         find . -type d -exec chmod 755 {} + -o -exec chmod 644 {} +
         "$python" -c 'import glob, hashlib

@@ -59,9 +59,8 @@ def _end_doubt(session, db, screen: Screen, found) -> None:
         f"The doubt is over that began at {screen.at(clock.text(found.since))} "
         f"({screen.zone}): {found.what}. Jobs send and delete again from their next run on; "
         f"due now: {', '.join(waiting) or 'nothing'}. Before that run, "
-        "cancel what must not go out: `jobs.py cancel QUEUE --all "
-        f"--before TIME` ({doubt.PAGE}). To resume paused jobs, call "
-        "this again.")
+        f"cancel what must not go out: `jobs.py cancel QUEUE ID ...` ({doubt.PAGE}). "
+        "To resume paused jobs, call this again.")
 
 
 def _show_first_run(session, db, name: str, also_nothing: bool) -> None:

@@ -3,10 +3,12 @@ right again finds all as it was."""
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import timedelta
 
 import pytest
 
+from tests.house.source import ROOT
 from tests.support import databases
 from tests.support.product import catalogue, clock
 
@@ -183,7 +185,15 @@ def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):           
     assert incidents(restored) == ["doubt:restored"]
     look = json.loads(restored.command("status", "--json", code=1))["incidents"][0]
     assert (look["command"].split()[-1], "cancel that first" in look["what"]) == ("queue", True)
-    assert "1 waiting" in restored.command("resume", "all")
+    # the page finds in the log what was sent
+    page = (ROOT / "docs" / "failures.md").read_text(encoding="utf-8")
+    line = "awk" + page.partition("\nawk")[2].partition("\n")[0].replace(
+        "var/log/retry_forwards", "log/send_notifications").replace(
+        "2026-11-24 14:30", look["what"].partition("sent since ")[2][:16])
+    ids = subprocess.check_output(line, shell=True, text=True, cwd=restored.folder).split()
+    assert [*map(int, ids)] == restored.ids("notifications")
+    said = restored.command("resume", "all")
+    assert ("1 waiting" in said, "`jobs.py cancel QUEUE ID" in said) == (True, True)
     assert incidents(restored) == []
     ticks(restored, 26)
     assert (len(restored.outbox), restored.ids("sessions")) == (1, [])

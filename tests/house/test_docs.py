@@ -272,7 +272,7 @@ def test_every_message_that_is_explained_is_one_that_the_program_says():
         words = message.replace("...", "").split()
         triples = [" ".join(words[at:at + 3]) for at in range(len(words) - 2)]
         if len(triples) > 2 and not NOT_SAID_BY_US.search(message) and (
-                words[0] not in ("SELECT", "UPDATE")):
+                words[0] not in ("SELECT", "UPDATE", "awk")):
             assert sum(each in our_messages() for each in triples) >= max(
                 1, len(triples) // 8), message
 

@@ -1,5 +1,4 @@
-"""Domains are looked at when they are due; their states follow what is there, and their owners are
-notified once."""
+"""Domains are looked at when they are due; states follow what is there, owners are told once."""
 from __future__ import annotations
 
 import json

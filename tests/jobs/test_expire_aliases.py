@@ -1,5 +1,4 @@
-"""Aliases end when they should, each with one audit row, and their owners are told before and
-after, once."""
+"""Aliases end when they should, each with one audit row; owners are told once before and after."""
 from __future__ import annotations
 
 import json

@@ -1,5 +1,4 @@
-"""Held mail is deleted after its time, but never before the warning that lists it was sent, 24
-hours ago."""
+"""Held mail is deleted after its time, but never within 24 hours of the warning that lists it."""
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,5 +1,4 @@
-"""Old log rows go and their totals stay, with each user's own retention; their headers go with
-them."""
+"""Old log rows go and their totals stay, by each user's own retention; headers go with them."""
 from __future__ import annotations
 
 import contextlib

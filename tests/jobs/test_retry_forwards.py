@@ -1,5 +1,4 @@
-"""Forwards are tried again on their schedule, end in `sent` or `failed`, and their owner is told of
-the latter."""
+"""Forwards are tried again on their schedule, end in `sent` or `failed`: that the owner is told."""
 from __future__ import annotations
 
 import re

@@ -1,5 +1,4 @@
-"""Webhooks arrive signed, on their schedule; an endpoint that fails is paused, and disabled in the
-end."""
+"""Webhooks arrive signed, on their schedule; an endpoint that fails is paused, then disabled."""
 from __future__ import annotations
 
 import base64

@@ -1,5 +1,4 @@
-"""Usage by day and week is what log rows and kept totals add up to, whatever was purged, came late
-or went."""
+"""Usage by day and week is what rows and kept totals make, whatever was purged or came late."""
 from __future__ import annotations
 
 import contextlib

@@ -24,8 +24,7 @@ HEALTHY = {"core": {"app_url": "https://mail.alias.example", "secret_key": "k" *
 
 
 class Installed(Shell):
-    """An installation with a relay, a crontab of its own in `crontab`, and a cron that has just
-    come."""
+    """An installation with a relay, its own crontab in `crontab`, and a cron that has just come."""
 
     def __init__(self, folder, url: str, relay_port: int) -> None:
         os.chmod(folder, 0o700)

@@ -33,8 +33,7 @@ def host(tmp_path):
 
 @pytest.fixture
 def install(host, tmp_path):
-    """`sh install.sh ...` with an empty environment; packages come from `tmp_path/wheels` or from
-    nowhere."""
+    """`sh install.sh ...` with an empty environment; packages come from `tmp_path/wheels` only."""
     def run(*words: str, blocked: tuple[str, ...] = (),
             **environment: str) -> subprocess.CompletedProcess[str]:
         shadow = tmp_path / "shadow"
@@ -51,8 +50,7 @@ def install(host, tmp_path):
 
 
 def wheel(folder: Path, name: str, version: str) -> str:
-    """A package of one module that only says that it was found, as pip takes it. The file's
-    SHA-256."""
+    """A package of one module that says that it was found, as pip takes it. Its SHA-256."""
     folder.mkdir(exist_ok=True)
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
@@ -225,7 +223,8 @@ def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host): 
                    "jobs/config.ini.example", "jobs/docs/install.md", "jobs/vendor/pymysql.py",
                    "jobs/vendor/dnspython.py", "jobs/vendor/python_dotenv.py"} <= names
     assert bundle.read("jobs/config.ini.short").decode() == short(host)
-    assert b"install.sh" not in bundle.read("jobs/README.md").partition(b"## What it is")[0]
+    top = bundle.read("jobs/README.md").partition(b"## What it is")[0]
+    assert (b"install.sh" in top, top.split(b"\n")[3][:21]) == (False, b"python3 jobs.py demo ")
     listed = dict(line.split("  ")[::-1] for line in
                   bundle.read("jobs/jobs_lib/modules.txt").decode().splitlines())
     assert listed == {name[5:]: hashlib.sha256(bundle.read(name)).hexdigest()

@@ -139,8 +139,7 @@ def transact(database: Database, *steps) -> None:
 
 
 def rows(database: Database) -> dict:
-    """Every row of every table of ours: `{table: [row, ...]}`, sorted, for a comparison before and
-    after."""
+    """Every row of every table of ours: `{table: [row, ...]}`, sorted, to be compared."""
     return {name: sorted(map(str, database.query(f"SELECT * FROM {{{name}}}"))) for name in NAMES}
 
 
