@@ -35,6 +35,7 @@ def service(bench):
             bench.table(table.name, [old])
     bench.was_looked_at()
     bench.config(core=ELSEWHERE, dns={"mx_hosts": "mx.alias.example"},
+                 alerts={"disk_free": "900000GB", "email": "op@example.org"},    # to be alerted to
                  mail={"host": "127.0.0.1", "port": 9, "security": "none"})
     return bench
 

@@ -36,7 +36,7 @@ TO_TRY = (
     ("status", "what needs you, what waits, the state of every job"),
     ("queue forwards 10", "the story of one forward that failed"),
     ("replay forwards 10", "and put it into the queue again"),
-    ("test purge_message_logs --set keep=14d", "what a shorter retention would do: a dry run"),
+    ("test purge_message_logs --set keep=60d", "what a shorter retention would do: a dry run"),
 )
 
 

@@ -44,8 +44,9 @@ def run(args, make_session, config_path) -> int:
         session.console.report(f"{counted(len(paused), 'job')} resumed: cron starts each at the "
                                "next time of its schedule.")
     if not paused:
-        who = "No job is" if args.what == ALL else f"{args.what} is not"
-        session.console.report(f"{who} paused; nothing was changed.")
+        session.console.report(
+            ("No job is" if args.what == ALL else f"{args.what} is not")
+            + " paused; nothing was changed.")
     return OK
 
 
@@ -64,8 +65,8 @@ def _end_doubt(session, db, screen: Screen, found) -> None:
 
 
 def _show_first_run(session, db, name: str, also_nothing: bool) -> None:
-    """Print what a job that has never run would do now, if it is anything; what the guard would
-    hold back of it is confirmed by that."""
+    """Print what a job that has never run would do, if it is anything; what the guard would hold
+    back of it is confirmed by that."""
     if db.row("SELECT id FROM {job_runs} WHERE job = :job AND status <> 'skipped' LIMIT 1",
               job=name):
         return
@@ -79,7 +80,7 @@ def _show_first_run(session, db, name: str, also_nothing: bool) -> None:
     text = wrong or counts_words(result["counts"])
     if held := result.get("held"):
         guard.remember(db, name, {}, session.ports.now(), confirmed=held)
-        text += "; its first run does what is held, too"
+        text += "; that run does what is held, too"
     if text or also_nothing:
-        session.console.report(f"{name} would {'fail' if wrong else 'do'} now: "
-                               f"{text or 'nothing'}")
+        session.console.report(f"{name} would {'fail' if wrong else 'do'} at its first "
+                               f"run: {text or 'nothing'}")

@@ -53,14 +53,23 @@ def tick(session, budget=None, repeat: bool = False) -> tuple[list[dict], int]:
     What keeps every job from running is raised at the first tick that meets it, and then once a
     day: cron mails what is printed. `repeat`: raise it each time, for a person who asks.
     """
-    core = session.config.section("core")
-    ticking = _Tick(session, (budget or core.budget).total_seconds())
+    ticking = _Tick(session)
+    try:
+        return _tick(ticking, budget, repeat)
+    except ConfigError as error:        # such as of [core]: no job can run
+        ticking.failures = error.problems
+        ticking.ping()
+        raise
+
+
+def _tick(ticking: _Tick, budget, repeat: bool) -> tuple:
+    core = ticking.config.section("core")
     try:
         lock = locks.FileLock(folders.own(core.state_dir), "run-due")
         lock.acquire()
     except LockHeld:
         # the tick before this one still works; what it leaves is due next time
-        session.console.say("another run-due is still at work")
+        ticking.console.say("another run-due is still at work")
         return [], OK
     except locks.NoLocks as error:
         # an NFS home without them; the lock of each job is in the database
@@ -69,7 +78,7 @@ def tick(session, budget=None, repeat: bool = False) -> tuple[list[dict], int]:
     except (NoAccess, OSError) as error:
         return ticking.outage(folders.no_access(error), repeat)
     try:
-        return ticking.run()
+        return ticking.run((budget or core.budget).total_seconds())
     except DatabaseError as error:
         return ticking.outage(error, repeat)
     finally:
@@ -79,14 +88,15 @@ def tick(session, budget=None, repeat: bool = False) -> tuple[list[dict], int]:
 class _Tick:
     """What a tick does under its lock."""
 
-    def __init__(self, session, budget: float) -> None:
-        self.session, self.budget = session, budget
+    def __init__(self, session) -> None:
+        self.session = session
         self.config, self.ports, self.console = session.config, session.ports, session.console
+        self._outages = lambda: launch.outages(session, NAME)
         self.results: list[dict] = []
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the ping reports
 
-    def run(self) -> tuple[list[dict], int]:
+    def run(self, budget: float) -> tuple[list[dict], int]:
         jobs, self.problems = catalogue.usable()  # no other job is stopped
         found, problems = slots.due_slots(self.config, self.ports, jobs)
         launch.end_outages(self.session, NAME)
@@ -95,18 +105,17 @@ class _Tick:
             self.console.say("no job is due: `jobs.py list` shows when each is, "
                              "and what is paused")
         if mine := self._without_workers(found):
-            self._run_all(mine)
+            self._run_all(mine, budget)
         if self.problems:
             self._outages().print_daily(self.problems)
-            self.failures += self.problems
+            # check_jobs may have said it
+            self.failures += [each for each in self.problems
+                              if not any(each in said for said in self.failures)]
         self.codes += [CONFIG] if problems else [FAILED] if self.failures else []
         code = next(filter(None, self.codes), OK)
         if code != TERMINATED:
-            self._ping()
+            self.ping()
         return self.results, code
-
-    def _outages(self):
-        return launch.outages(self.session, NAME)
 
     def outage(self, error, repeat: bool) -> tuple[list[dict], int]:
         """No job can be run: raised when it is to be printed."""
@@ -117,12 +126,12 @@ class _Tick:
         log.error("no job can run", error=str(error))
         log.close()
         self.failures = [str(error)] if code else []
-        self._ping()
+        self.ping()
         if is_to_print or repeat:
             raise error
         return self.results, code
 
-    def _ping(self) -> None:
+    def ping(self) -> None:
         """Call a service such as healthchecks, which alerts the operator when nobody calls: `URL`,
         or `URL/fail` with what only the tick can report; a job that fails is reported by the last
         one. What becomes of the call changes nothing else."""
@@ -155,11 +164,11 @@ class _Tick:
         self.failures += problems
         return [due for due in found if due.job not in theirs or due.job in left]
 
-    def _run_all(self, found: list) -> None:
+    def _run_all(self, found: list, budget: float) -> None:
         from jobs_lib.launch.order import in_order, share
 
-        end = self.ports.monotonic() + self.budget
-        found = in_order(self.config, self.ports, found, self.budget)
+        end = self.ports.monotonic() + budget
+        found = in_order(self.config, self.ports, found, budget)
         for place, due in enumerate(found, 1):
             seconds = share(due, found[place:], end - self.ports.monotonic(),
                             is_first=not self.results)
@@ -202,5 +211,5 @@ class _Tick:
         to the database."""
         from jobs_lib.launch.order import VERY_LATE
         from jobs_lib.runner.outcome import HELD
-        is_held = (result["stop_reason"] or "").startswith(HELD)
-        return is_held and due.since and self.ports.now() - due.since > VERY_LATE
+        return ((result["stop_reason"] or "").startswith(HELD)
+                and due.since and self.ports.now() - due.since > VERY_LATE)

@@ -49,7 +49,7 @@ class Config:
 
     def section_or_defaults(self, name: str) -> SimpleNamespace:
         """As if nothing were set in it, where something is wrong: others report that."""
-        if _problems(self.section, name):
+        if problems_of(self.section, name):
             return Config(self.path, {SET: {}}, [], True).section(name)
         return self.section(name)
 
@@ -119,11 +119,11 @@ class Config:
 
     def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
         """All problems of these jobs' and shared sections in one ConfigError."""
-        found = [*self.problems, *_problems(self.tables)]
+        found = [*self.problems, *problems_of(self.tables)]
         for name in sections:
-            found += _problems(self.section, name)
+            found += problems_of(self.section, name)
         for job in jobs:
-            found += _problems(self.job, job)
+            found += problems_of(self.job, job)
         if found:
             # a line that makes no sense is reported by each of them
             raise ConfigError(*dict.fromkeys(found))
@@ -288,7 +288,7 @@ def variable_name(section: str, option: str) -> str:
     return f"{PREFIX}{section}_{option}".upper()
 
 
-def _problems(ask, *args) -> list[str]:
+def problems_of(ask, *args) -> list[str]:
     try:
         ask(*args)
     except ConfigError as error:

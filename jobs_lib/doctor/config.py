@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from jobs_lib.config import QUOTES, Config, settings, variable_name
+from jobs_lib.config import QUOTES, Config, problems_of, settings, variable_name
 from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
@@ -36,15 +36,12 @@ def pings(installation):
 
 def mistakes(config: Config, jobs: list) -> list[Finding]:
     """One finding for each mistake, in every section and job."""
-    found: list[str] = []
-    try:
-        config.check(jobs)
-    except ConfigError as error:
-        found = list(error.problems)
+    found = [*problems_of(config.check, jobs)]
     with suppress(ConfigError):  # a section that cannot be read: reported above
         found += _wrong_database(config)
     return [problem(text, "Jobs that use it do not run; without [core], none runs.",
-                    VARIABLE if "environment variable " in text else "")
+                    VARIABLE if "environment variable " in text else
+                    "Put that right; config.ini.example explains each option.")
             for text in found]
 
 

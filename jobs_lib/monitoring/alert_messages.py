@@ -115,9 +115,9 @@ def _email(subject: str, text: str, _, config, ports, seconds: float) -> None:
             # a message twice a minute would be worse than a late one
             if result.outcome not in (SENT, UNCERTAIN):
                 where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
-                reply = f"{result.code or ''} {result.text}".strip()
-                # most replies name the relay
-                errors.append(reply if reply.startswith(where) else f"{where}: {reply}")
+                # most name the relay
+                reply = f"{result.code or ''} {result.text.removeprefix(f'{where}: ')}".strip()
+                errors.append(f"{where}: {reply}")
     finally:
         transport.close()
     if len(errors) == len(addresses):

@@ -54,14 +54,16 @@ def check(ctx) -> None:
 
 def preview(ctx) -> None:
     """A dry run: which alerts would be sent."""
+    from .alert_messages import channels
     *_, notices = _look(ctx)
-    if notices:
-        from .alert_messages import channels
-        names = channels(ctx.config)
-        ctx.count("sent", len(names))
-        ctx.show(f"send alerts by {' and '.join(names) or 'no channel'}", [
-            {**each._asdict(), "kind": each.kind, "state": state, "since": clock.text(each.since)}
-            for state, each, _ in notices])
+    names = channels(ctx.config) if notices else []
+    ctx.counts.clear()      # of what was looked at
+    ctx.count("sent", len(names))
+    ctx.show(f"send alerts by {' and '.join(names) or 'no channel'}"
+             if notices else "send no alert: nothing is new", [
+        {**each._asdict(), "kind": each.kind, "state": state,
+         "since": clock.text(each.since)}
+        for state, each, _ in notices])
 
 
 def _look(ctx) -> tuple:

@@ -14,10 +14,10 @@ from jobs_lib.database.schema import version
 from jobs_lib.engines import relay, spool
 from jobs_lib.errors import ConfigError
 from jobs_lib.features.items import QUEUES
-from jobs_lib.text import COUNTED
+from jobs_lib.text import COUNTED, one_line
 from jobs_lib.workers import dispatch
 
-from .incidents import Incident, short_error, short_time
+from .incidents import ERROR_LENGTH, Incident, short_time
 from .job_facts import NO_STATE, WATCHER, Cron, latest, look, states, unknown
 
 TABLES = "your app's tables"
@@ -116,7 +116,7 @@ class Facts:
         self.problems.append(Incident(
             f"configuration:{name}", f"{name} cannot be used", self.now,
             f"Jobs that do not run: {', '.join(jobs) or 'none'}. Correct it, or disable "
-            "what you do not need.", command, short_error(why), tuple(jobs)))
+            "what you do not need.", command, one_line(why, ERROR_LENGTH), tuple(jobs)))
 
 
 # The past

@@ -27,7 +27,7 @@ class Incident(namedtuple("Incident", "key subject since what command error jobs
     what     one or two sentences: what follows from it, and what to do; safe to publish, but of
              the guard's
     command  to run next, without what a command line begins with
-    error    the last one, addresses masked, or ""
+    error    the last one, or "": addresses masked, but for what is set in config.ini
     jobs     that it is about: it explains whatever else is wrong with them
     is_over  it was over when it was found, and is reported once
     """

@@ -63,16 +63,16 @@ def _tries(each: dict) -> str:
 
 def story(found: dict, screen: Screen) -> str:
     kept, next_at = found["kept"], found["next_at"]
-    otherwise = "it waits for its turn" if next_at else "nothing: it is finished"
-    at, why = _exact(next_at, screen), found["why"] or otherwise
+    otherwise = "it waits until then" if next_at else "nothing: it is finished"
+    at, why = _exact(next_at, screen), found["why"]
     if next_at and next_at <= clock.text(screen.now):
-        at, why = "due", f"since {at}: {why}"
+        at, why = "due", f"since {at}: {why or 'it waits for its turn'}"
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
              ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
     parts = {
         f"{found['kind']} {found['id']}: {found['state']}": facts,
         "What happened": [(_exact(each["at"], screen), _event(each)) for each in found["events"]],
-        "Next": [(at, why), *(("", hold) for hold in found["holds"] if next_at)],
+        "Next": [(at, why or otherwise), *(("", hold) for hold in found["holds"] if next_at)],
         "Kept until": [(_exact(kept["until"], screen), kept["rule"]), ("", kept["option"])],
         "Stored (times in UTC)": [(name, cell(value, 500)) for name, value
                                   in found["stored"].items() if name not in SAID]}

@@ -1,5 +1,4 @@
-"""The database port does the same on SQLite and on MariaDB: one contract, each test on both
-(R14)."""
+"""The database port does the same on SQLite and MariaDB: one contract, each test on both (R14)."""
 from __future__ import annotations
 
 import contextlib

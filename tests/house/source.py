@@ -1,5 +1,4 @@
-"""The bundle's own source as these tests see it: its modules, their syntax trees, who imports
-whom."""
+"""The bundle's own source as tests see it: its modules, their syntax trees, who imports whom."""
 from __future__ import annotations
 
 import ast

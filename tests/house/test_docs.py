@@ -44,8 +44,7 @@ FORBIDDEN = re.compile(
 
 @cache
 def code() -> tuple[Code, ...]:
-    """The code of all pages: fenced and indented lines, and spans, which may go on in the next
-    line."""
+    """The code of all pages: fenced and indented lines, and spans, also over two lines."""
     found = []
     for page, text in PAGES.items():
         prose, fenced = [], False

@@ -33,8 +33,7 @@ GUARDED = {"jobs_lib.database.dialects.sqlite": ("RETURNING",)}
 
 
 def strings(node: ast.AST):
-    """(text, line) of each string that stands alone, is joined or formatted; docstrings are not
-    SQL."""
+    """(text, line) of each string that stands alone, is joined or formatted; no docstrings."""
     parts = {id(owner.body[0].value) for owner in ast.walk(node)
              if isinstance(owner, (ast.Module, ast.ClassDef, ast.FunctionDef))
              and owner.body and isinstance(owner.body[0], ast.Expr)}

@@ -69,11 +69,13 @@ def test_the_commands_it_ends_with_can_be_typed(tmp_path):
     printed = re.compile(r"(?m)^  (\S.*jobs\.py'? --config.*)$")
     commands = printed.findall(Bare(tmp_path).run("demo", "--dir", "my demo"))
     assert len(commands) == 4
+    commands.append(commands[-1].replace("keep=60d", "keep=14d"))       # more than the guard lets
     for command in commands:
         assert shlex.split(command)[3] == f"{tmp_path}/my demo/config.ini"
         typed = subprocess.run(command, shell=True, cwd=ROOT, text=True, capture_output=True,
                                timeout=60, env={**PLAIN, "PATH": os.environ["PATH"]})
         assert typed.returncode == 0, command + typed.stdout + typed.stderr
+        assert ("--set keep=60d" in command) <= ("  id  direction" in typed.stdout)
         commands += printed.findall(typed.stdout) if command.endswith(" --set keep=14d") else []
     assert re.search(": [0-9]+ deleted", typed.stdout), commands        # by --yes     R79
 

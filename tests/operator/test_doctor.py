@@ -143,7 +143,7 @@ SITUATIONS = {
     # the configuration
     "both day fields": (option("purge_sessions", schedule="0 3 1 * 1"), "warning",
                         "either one is enough", "Set one of the two to *"),  # R8
-    "a wrong value": (option("purge_sessions", idle="0"), "problem", "[purge_sessions] idle", ""),
+    "a wrong value": (option("purge_sessions", idle="0"), "problem", "] idle", ".ini.example"),
     "nobody is alerted": (option("alerts", email=None), "warning", "nobody is alerted",
                           "email = you@example.org"),
     "no app": (option("core", app_url=None), "warning", "exports wait", "app_url = https://mail."),

@@ -36,8 +36,7 @@ COMMANDS = (*JSON, "metrics", "queue forwards", "check_jobs --dry-run",
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """An installation whose rows hold all of it in each text that somebody else may have
-    written."""
+    """An installation whose rows hold all of it in each text that others may have written."""
     folder = tmp_path_factory.mktemp("hostile")
     db = Shell(folder, f"sqlite:///{folder}/jobs.db").db
     fill(db, clock.now())

@@ -1,5 +1,4 @@
-"""A service outside is called at the end of each tick; whatever comes of it, nothing else
-changes."""
+"""A service outside is called at the end of each tick; whatever comes of it changes nothing."""
 from __future__ import annotations
 
 import pytest
@@ -44,13 +43,15 @@ def test_each_tick_calls_also_with_nothing_due_and_writes_nothing_then(pinged, o
 @pytest.mark.parametrize("job, options, bug, code, called", [
     ("fail", {}, None, 1, "/ping/abc"),          # a job's failure is not the tick's
     ("tick_last", {"schedule": "every monday"}, None, 78, "/ping/abc/fail"),
-    ("tick_low", {}, "jobs_lib.launch.launch:show=DatabaseError:it is away", 1, "/ping/abc/fail")],
-    ids=["a job fails", "a job cannot be started", "the database goes away between two jobs"])
+    ("tick_low", {}, "jobs_lib.launch.launch:show=DatabaseError:it is away", 1, "/ping/abc/fail"),
+    *((section, {}, None, 78, "/ping/abc/fail") for section in ("core", "tables"))],    # stops all
+    ids=["a job fails", "a job cannot be started", "the database goes away between two jobs",
+         "a mistake in core", "a mistake in tables"])
 def test_how_a_tick_with_problems_calls(pinged, outside, job, options, bug, code, called):
     pinged.enable("tick_critical")
     pinged.enable(job, **options)
     assert pinged("run-due", bug=bug).code == code
-    assert pinged.outcomes("tick_critical") == ["ok"]
+    assert pinged.outcomes("tick_critical") == ["ok"] * (job not in ("core", "tables"))
     assert calls(outside) == [called]
 
 

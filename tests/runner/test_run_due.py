@@ -47,8 +47,7 @@ def test_a_failed_slot_is_tried_twice_more_after_15_minutes_and_an_hour(site, ti
 
 
 def test_the_most_critical_goes_first_then_the_latest_and_check_jobs_last(site, ticks):  # R7, R9
-    """What is over an hour late goes ahead of all others; `tick_last` is declared as check_jobs
-    is."""
+    """What is over an hour late goes ahead of all others; `tick_last` is declared as check_jobs."""
     site.enable(*ALL, "tick_last", since=utc("2026-11-24 14:25"))
     site.enable("tick_normal", "dig")
     site.enable("fail", how="no")

@@ -1,5 +1,4 @@
-"""What `migrate` does besides the tables: private folders, identities, when jobs begin to
-count."""
+"""What `migrate` does besides tables: private folders, identities, when jobs begin to count."""
 from __future__ import annotations
 
 import stat
