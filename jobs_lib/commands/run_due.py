@@ -109,8 +109,9 @@ class _Tick:
         if self.problems:
             self._outages().print_daily(self.problems)
             # check_jobs may have said it
-            self.failures += [each for each in self.problems
-                              if not any(each in said for said in self.failures)]
+            self.failures += [
+                each for each in self.problems
+                if not any(each in said for said in self.failures)]
         self.codes += [CONFIG] if problems else [FAILED] if self.failures else []
         code = next(filter(None, self.codes), OK)
         if code != TERMINATED:
@@ -211,5 +212,6 @@ class _Tick:
         to the database."""
         from jobs_lib.launch.order import VERY_LATE
         from jobs_lib.runner.outcome import HELD
-        return ((result["stop_reason"] or "").startswith(HELD)
-                and due.since and self.ports.now() - due.since > VERY_LATE)
+        return (
+            (result["stop_reason"] or "").startswith(HELD)
+            and due.since and self.ports.now() - due.since > VERY_LATE)
