@@ -61,8 +61,7 @@ def preview(ctx) -> None:
     ctx.count("sent", len(names))
     ctx.show(f"send alerts by {' and '.join(names) or 'no channel'}"
              if notices else "send no alert: nothing is new", [
-        {**each._asdict(), "kind": each.kind, "state": state,
-         "since": clock.text(each.since)}
+        {**each._asdict(), "kind": each.kind, "state": state, "since": clock.text(each.since)}
         for state, each, _ in notices])
 
 
