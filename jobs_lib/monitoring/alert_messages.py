@@ -115,7 +115,6 @@ def _email(subject: str, text: str, _, config, ports, seconds: float) -> None:
             # a message twice a minute would be worse than a late one
             if result.outcome not in (SENT, UNCERTAIN):
                 where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
-                # most name the relay
                 reply = f"{result.code or ''} {result.text.removeprefix(f'{where}: ')}".strip()
                 errors.append(f"{where}: {reply}")
     finally:
