@@ -1,7 +1,7 @@
 """Forwards, notices and the limits of the relay (docs/mail.md, docs/guarantees.md)."""
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 
 from . import DAY, HOUR, QUEUES, Rule, is_good, seconds
 
@@ -156,15 +156,14 @@ class Limits(Rule):
     """In no hour more recipients than the limit; alerts to the operator go whatever it says."""
 
     def __init__(self) -> None:
-        self.sent: deque = deque()
+        self.sent: list[float] = []     # when, by the host's clock, which may have jumped since
 
     def check(self, step):
         for entry, *_ in step.sent(*TABLES):
             if not is_good(entry):
                 continue
-            self.sent.append(entry["at"])
-            while self.sent[0] <= entry["at"] - HOUR:
-                self.sent.popleft()
+            now = entry["at"] + step.skew
+            self.sent = [at for at in (*self.sent, now) if abs(now - at) < HOUR]
             if len(self.sent) > PER_HOUR:
                 yield f"{len(self.sent)} messages within an hour, and the limit is {PER_HOUR}"
 
