@@ -179,6 +179,8 @@ def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(ben
     for _ in range(2):
         later(bench, minutes=2)
         assert check(bench) == []
+    assert bench.run(JOB, dry_run=True) == {"sent": 0}
+    assert bench.samples[0]["step"] == "send no alert: nothing is new"
 
 
 def test_a_mistake_in_config_ini_is_one_incident_whatever_waits(bench):     # R59 R60
