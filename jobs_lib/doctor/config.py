@@ -41,7 +41,8 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
         found += _wrong_database(config)
     return [problem(text, "Jobs that use it do not run; without [core], none runs.",
                     VARIABLE if "environment variable " in text else
-                    "Put that right; config.ini.example explains each option.")
+                    "Correct it: config.ini.example explains all."
+                    if text.endswith(")") else "")  # its place
             for text in found]
 
 
