@@ -91,7 +91,6 @@ class _Tick:
     def __init__(self, session) -> None:
         self.session = session
         self.config, self.ports, self.console = session.config, session.ports, session.console
-        self._outages = lambda: launch.outages(session, NAME)
         self.results: list[dict] = []
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the ping reports
@@ -117,6 +116,9 @@ class _Tick:
         if code != TERMINATED:
             self.ping()
         return self.results, code
+
+    def _outages(self):
+        return launch.outages(self.session, NAME)
 
     def outage(self, error, repeat: bool) -> tuple[list[dict], int]:
         """No job can be run: raised when it is to be printed."""
@@ -212,6 +214,5 @@ class _Tick:
         to the database."""
         from jobs_lib.launch.order import VERY_LATE
         from jobs_lib.runner.outcome import HELD
-        return (
-            (result["stop_reason"] or "").startswith(HELD)
-            and due.since and self.ports.now() - due.since > VERY_LATE)
+        is_held = (result["stop_reason"] or "").startswith(HELD)
+        return is_held and due.since and self.ports.now() - due.since > VERY_LATE

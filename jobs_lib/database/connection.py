@@ -11,7 +11,7 @@ from .statement import Statement
 
 TRIES = 3  # of a batch that met a deadlock, a lock wait or a lost connection
 # how the error ends that there is no connection
-REMEDY = ": correct [core] database in config.ini, or see docs/failures.md, The database"
+REMEDY = "correct [core] database in config.ini, or see docs/failures.md, The database"
 PAUSE = 0.1  # seconds before the second try, twice as long before the third
 
 
@@ -239,8 +239,9 @@ class Database:
                                                  self.left and self.left())
             except self.dialect.Error as error:
                 found = self._translated(error)
+                # the others say what to do
                 if type(found) in (DatabaseError, Lost):
-                    found.args = (f"{found}{REMEDY}",)
+                    found.args = (f"{found}: {REMEDY}",)
                 raise found from None
             except Missing as error:
                 raise Broken(f"{error}{self.absent()}") from None

@@ -41,7 +41,7 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
         found += _wrong_database(config)
     return [problem(text, "Jobs that use it do not run; without [core], none runs.",
                     VARIABLE if "environment variable " in text else
-                    "Correct it: config.ini.example explains all."
+                    "Correct it: config.ini.example explains each option."
                     if text.endswith(")") else "")  # its place
             for text in found]
 

@@ -34,8 +34,10 @@ def answers(installation):
         raise
     except (DatabaseError, Stopped) as error:
         what = str(error) if isinstance(error, DatabaseError) else "no database server answers"
-        yield problem(what.replace(REMEDY, ""), "Without its database no job runs.", next(
-            (fix for words, fix in FIXES.items() if words in what), f"{capital(REMEDY[2:])}."))
+        yield problem(
+            what.replace(f": {REMEDY}", ""),
+            "Without its database no job runs.",
+            next((fix for words, fix in FIXES.items() if words in what), f"{capital(REMEDY)}."))
 
 
 def tables(installation):

@@ -85,7 +85,7 @@ def look(db, config, job, result: dict, store: bool) -> Known:
             # a clock that was ahead took slots: nothing would run when they come
             db.execute("UPDATE {job_runs} SET slot = NULL WHERE slot > :ahead", ahead=now + APART)
         if newest and (found is None or found.what == CLOCK):
-            # not synced to the disk: nor may be what it names
+            # no fsync: a power cut may take the run that it names, too
             incident_files.write(path, now, "|".join(
                 str(row[name]) for name in ("newest_run", "newest", "database_id")))
     return Known(found, stored.document(row["memory"]))

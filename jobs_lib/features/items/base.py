@@ -209,9 +209,8 @@ def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
 
 
 def _why_not(items: Items, row: dict, failed_only: bool) -> str:
-    if row["status"] != "failed" and (
-            failed_only
-            or row["status"] not in (items.queue.done, items.queue.waits)):
+    others = () if failed_only else (items.queue.done, items.queue.waits)
+    if row["status"] not in ("failed", *others):
         return f"not failed, the status is {row['status']}"
     if failed_only and row[items.queue.error] == BY_HAND:
         return "cancelled by you: name its id to replay it"
