@@ -12,7 +12,7 @@ from .option_types import Option
 from .secrets import hide_password
 
 LOCAL = "localhost"  # until the service has a domain
-CA_FILE = "Who signs the other side's certificate, if the system does not know it."
+CA_FILE = "The CA of the server's certificate, unless the system trusts it."
 _BUDGET = kind.span("1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
@@ -57,17 +57,17 @@ SECTIONS = {
     "core": {
         "database": Option(
             kind.database, "sqlite:///var/jobs.db",
-            "SQLite: to try it out; else mysql://user:password@host:3306/name (docs/install.md)."),
+            "SQLite for a trial; else mysql://user:password@host:3306/name (docs/install.md)."),
         "prefix": Option(
-            kind.identifier, "", "Before every table's name, in a database shared with others."),
+            kind.identifier, "", "Put before every table name, if others share the database."),
         "state_dir": Option(
-            kind.path, "var/state", "Locks and this installation's identity: never empty it."),
-        "log_dir": Option(kind.path, "var/log", "One file of JSON lines for each job."),
+            kind.path, "var/state", "Locks and this installation's identity: never delete it."),
+        "log_dir": Option(kind.path, "var/log", "One JSON Lines file for each job."),
         "timezone": Option(
-            kind.timezone, "UTC", "For schedules, e.g. Europe/Berlin. The database has UTC."),
+            kind.timezone, "UTC", "For schedules, e.g. Europe/Berlin. The database uses UTC."),
         "lock": Option(
             kind.choice("file", "database"), "file",
-            "What keeps two runs apart. database: two hosts on one database, or NFS."),
+            "Keeps a job from running twice at once. database: for two hosts, or NFS."),
         "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron, rq or celery."),
         "budget": Option(
             _BUDGET, "4m",
@@ -79,43 +79,44 @@ SECTIONS = {
             "After a larger jump, or this long without a run, nothing is deleted by age for 3 "
             "days (docs/failures.md). off: the clock is trusted."),
         "app_url": Option(
-            kind.or_empty(kind.url), "", "Base of links in mails, e.g. https://mail.example.org."),
+            kind.or_empty(kind.url), "", "Base of links in mail, e.g. https://mail.example.org."),
         "secret_key": Option(
             kind.signing_key, "",
-            "Signs links and senders, at least 32 characters. Empty: state_dir/secret, made once."),
+            "Signs links and senders; at least 32 characters. Empty: kept in state_dir/secret."),
     },
     "spool": {
-        "dir": Option(kind.path, "var/spool", "Where the messages that `raw_path` names are."),
+        "dir": Option(kind.path, "var/spool", "The folder that `raw_path` is relative to."),
     },
     "mail": {
         "transport": Option(
-            kind.choice("smtp", "maildir"), "smtp", "maildir: into a folder, to try things out."),
+            kind.choice("smtp", "maildir"), "smtp", "maildir: into a folder, for trials."),
         "maildir": Option(kind.path, "var/maildir", "That folder."),
-        "host": Option(kind.host, "localhost", "The relay: it takes outgoing mail."),
+        "host": Option(kind.host, "localhost", "The relay for outgoing mail."),
         "port": Option(
             kind.integer(1, 65535), "587", "587 is for starttls, 465 for tls, 25 for none."),
         "security": Option(
             kind.choice("none", "starttls", "tls", hint="; for ssl, tls with port 465"), "starttls",
-            "none, starttls or tls: always verified by the relay's name."),
+            "none, starttls or tls: the certificate has to match `host`."),
         "username": Option(kind.text, "", "Empty: no login."),
-        "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
+        "password": Option(kind.secret, "", "Never sent unencrypted, except to this machine."),
         "ca_file": Option(kind.or_empty(kind.path), "", CA_FILE),
         "from": Option(
             kind.or_empty(kind.sender), "",
-            "Sends alerts and takes bounces of notices: notices@example.org, or Name <address>."),
+            "Sends alerts and receives bounces of notices: notices@example.org, or "
+            "Name <address>."),
         "domain": Option(
-            kind.host, LOCAL, "The service's own: forwards leave with a sender in it."),
+            kind.host, LOCAL, "Your service's domain: forwarded mail has a sender in it."),
         "srs_secret": Option(
             kind.signing_key, "",
-            "Signs senders (SRS); the hook that takes bounces needs it. Empty: from secret_key."),
+            "Signs senders (SRS); the hook that handles bounces needs it. Empty: from secret_key."),
         "per_minute": Option(_LIMIT, "off", "Recipients a minute; off: any number."),
         "per_hour": Option(
             _LIMIT, "80", "Recipients an hour: 80 % of what your host allows is safe."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
         "failures_per_hour": Option(
-            _LIMIT, "off", "Failed messages an hour (cPanel: try 4): then only repeats wait."),
+            _LIMIT, "off", "Failed messages an hour (cPanel: try 4); then retries wait."),
         "pause_patterns": Option(kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
-            "What the relay says at its own limit: then all mail is paused."),
+            "Replies of a relay at its own limit: they pause all mail."),
     },
     "personas": {
         "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),
@@ -139,59 +140,59 @@ SECTIONS = {
             kind.several(kind.nameserver, least=0), "",
             "Address or address:port. Empty: those of /etc/resolv.conf."),
         "mx_hosts": Option(
-            kind.several(kind.host, least=0), "", "What a domain's MX records have to name."),
+            kind.several(kind.host, least=0), "", "Hosts that a domain's MX records must name."),
         "spf_include": Option(
-            kind.or_empty(kind.host), "", "What SPF has to include, e.g. spf.example.org."),
+            kind.or_empty(kind.host), "", "What SPF must include, e.g. spf.example.org."),
         "dkim_selector": Option(
-            kind.host, "porter", "Before ._domainkey.DOMAIN: the name of the DKIM key."),
+            kind.host, "porter", "The DKIM selector: what precedes ._domainkey.DOMAIN."),
         "dkim_target": Option(
-            kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead."),
+            kind.or_empty(kind.host), "", "What a CNAME at that name must point to."),
         "dkim_key": Option(
             kind.text, "", "The public key (p=) that a TXT record there may hold instead."),
         "ownership_prefix": Option(
-            kind.text, "porter-verify=", "Before the token in the TXT record that proves whose "
-            "it is."),
+            kind.text, "porter-verify=",
+            "Precedes the token in the TXT record that proves ownership."),
         "timeout": Option(
-            kind.span("1s", "1m"), "5s", "For one question, with all servers and repeats."),
+            kind.span("1s", "1m"), "5s", "For one query, with all servers and retries."),
     },
     "notifications": {
         "templates": Option(
             kind.or_empty(kind.path), "", "A folder whose files replace ours of the same name."),
     },
     "export": {
-        "dir": Option(kind.path, "var/exports", "A folder of their own, never below the web root."),
+        "dir": Option(kind.path, "var/exports", "A private folder, never below the web root."),
         "url": Option(
             kind.or_empty(kind.url), "",
-            "The page that gives one out, with ?t=TOKEN. Empty: [core] app_url and /export."),
+            "The download page, called with ?t=TOKEN. Empty: [core] app_url and /export."),
         "keep": Option(
-            kind.duration, "7d", "How long one can be downloaded; then its file is deleted."),
+            kind.duration, "7d", "How long an export can be downloaded before it is deleted."),
     },
     "webhooks": {
         "timeout": Option(
-            kind.span("1s", "5m"), "15s", "From looking up the name to the end of the answer."),
+            kind.span("1s", "5m"), "15s", "From the name lookup to the end of the response."),
         "allow_networks": Option(
-            kind.several(kind.network, least=0), "", "Networks that endpoints may be in although "
-            "they are not public, e.g. 10.1.0.0/16: anyone with an endpoint can reach them."),
+            kind.several(kind.network, least=0), "", "Private networks that endpoints may be in, "
+            "e.g. 10.1.0.0/16: anyone with an endpoint can reach them."),
         "ca_file": Option(kind.or_empty(kind.path), "", CA_FILE),
         "outbox": Option(
-            kind.or_empty(kind.path), "", "To try things out: requests become files here."),
+            kind.or_empty(kind.path), "", "For trials: requests are written here, not sent."),
     },
     "alerts": {
         "email": Option(kind.several(kind.address, least=0), "", "Addresses that alerts go to."),
         "webhook": Option(
             kind.or_empty(kind.private_url), "",
-            "Called with a JSON body that Slack, Discord, Mattermost and ntfy show."),
+            "Called with JSON that Slack, Discord, Mattermost and ntfy understand."),
         "ping_url": Option(
             kind.or_empty(kind.private_url), "",
-            "Called at the end of each `run-due`: healthchecks alerts you when that stops."),
+            "Called after each `run-due`: Healthchecks alerts you when the calls stop."),
         "timeout": Option(kind.span("1s", "1m"), "5s", "How long such a call may take."),
         "after_failures": Option(
             kind.integer(1, 1000), "3", "Alert after this many consecutive failures of a job."),
         "queue_age": Option(
             kind.optional(kind.duration), "6h", "Alert when an item has been due for longer."),
-        "queue_depth": Option(_LIMIT, "5000", "Alert when more than this is due in a queue."),
+        "queue_depth": Option(_LIMIT, "5000", "Alert when a queue has more due items than this."),
         "disk_free": Option(
-            kind.optional(kind.size), "200MB", "Alert when less is left where the jobs write."),
+            kind.optional(kind.size), "200MB", "Alert when less disk space than this is left."),
         "remind": Option(
             kind.optional(kind.duration), "24h", "Repeat an alert this often while it lasts."),
     },
@@ -208,22 +209,22 @@ SECTIONS = {
             kind.server_url("amqp://", "amqps://", "redis://", "rediss://"),
             "amqp://guest:guest@localhost:5672//", "Celery's broker."),
         "queues": Option(
-            kind.identifier, "jobs", "What the queues' names begin with on a shared broker."),
+            kind.identifier, "jobs", "Prefix of the queue names on a shared broker."),
     },
 }
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
-    "mail": "How mail leaves.",
-    "personas": "Who signs what the service writes to its users; else at [mail] domain.",
+    "mail": "How mail is sent.",
+    "personas": "Who signs notices to users; by default at [mail] domain.",
     "archive": "Where audit rows go before they are deleted.",
-    "dns": "Which DNS records a user's own domain needs, and who is asked. Empty: not checked.",
-    "notifications": "What is written to users: your own texts.",
+    "dns": "The DNS records a user's own domain needs, and whom to ask. Empty: not checked.",
+    "notifications": "Your own texts for notices to users.",
     "export": "Where users download what is stored about them, and for how long.",
-    "webhooks": "How requests to the endpoints of users leave.",
+    "webhooks": "How requests to users' endpoints are sent.",
     "alerts": "When something needs you: who is alerted, and how.",
     "status": "Files that show the status (docs/monitoring.md).",
-    "worker": "Where the workers of RQ or Celery get their work from.",
+    "worker": "Where RQ or Celery workers get their jobs.",
     "tables": "For a database that exists already (docs/adoption.md): our_table = its_table.",
 }
 # (section, name, Option) of each option that is no job's own
@@ -239,7 +240,7 @@ JOB_ALERTS = {
 # the first three are the job's own declaration
 JOB_OPTIONS = {
     "schedule": Option(kind.schedule, "", "When: minute, hour, day, month, weekday."),
-    "enabled": Option(kind.switch, "", "no: never due; by hand it still runs."),
+    "enabled": Option(kind.switch, "", "no: never due, but it can be run by hand."),
     "budget": Option(_BUDGET, "", "How long one run works before it leaves the rest to the next."),
     **JOB_ALERTS,
 }

@@ -26,11 +26,11 @@ from jobs_lib.config.option_types import Option, choice, duration, several, text
     options={
         "require": Option(
             several(choice("ownership", "mx", "spf", "dkim", "dmarc")), "ownership, mx",
-            "The records that a domain's status depends on. Without ownership anyone may claim a "
+            "The records that a domain's status depends on. Without ownership, anyone can claim a "
             "domain that uses you."),
-        "grace": Option(duration, "72h", "How long a verified domain has to be found wrong before "
-                        "it loses its status."),
-        "domain": Option(text, "", "For --set domain=NAME: check this domain now, and no other.",
+        "grace": Option(duration, "72h", "How long a verified domain must fail before it loses "
+        "that status."),
+        "domain": Option(text, "", "With --set domain=NAME: check only this domain, now.",
                          argument=True),
     },
     sample=("id", "name", "status", "checked_at", "next_check_at"),

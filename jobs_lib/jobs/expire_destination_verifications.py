@@ -28,8 +28,8 @@ from jobs_lib.config.option_types import Option, duration, optional
                                "before its owner is reminded, once."),
         "remove_after": Option(optional(duration), "30d", "How long it is unverified before it is "
                                "removed, if no alias uses it."),
-        "warn_before": Option(duration, "3d", "How long before that the owner is warned; also how "
-                              "long ago the warning was sent, at least."),
+        "warn_before": Option(duration, "3d", "How long before that the owner is warned; the "
+        "warning must have been sent that long ago."),
     },
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
     tables=NOTIFIES + AUDITS + "destinations=- alias_destinations destination_verifications- "

@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 job = purge(
     table="failed_emails", files="raw_path", schedule="37 3 * * *",
     options={"keep": keep("7d", "How long a forward is kept, with its raw message, after it was "
-                          "sent or has failed.")},
+                                "sent or failed for good.")},
     rules=(
         Rule("finished_at", "status = 'sent'"),
         Rule("finished_at", "status = 'failed' AND notified_at IS NOT NULL"),

@@ -58,9 +58,8 @@ def _both(ctx, runs: Purge) -> dict:
 job = purge(
     table="job_runs", schedule="13 2 * * *", work=_both,
     options={"keep": keep("90d", "How long a run is kept in the history."),
-             "keep_attempts": keep("30d", "How long the attempts at each item of a queue are kept, "
-                                   "for `jobs.py queue forwards 16`; [mail] per_day is counted "
-                                   "from them.", span("2d"))},
+             "keep_attempts": keep("30d", "How long each item's attempts are kept, for `jobs.py "
+             "queue forwards 16`; [mail] per_day is counted from them.", span("2d"))},
     rules=(Rule("started_at", also=_not_needed),),
     sample=("id", "job", "slot", "status", "started_at", "duration_ms"),
 )

@@ -23,8 +23,8 @@ def _run(ctx, declared) -> dict:
 job = purge(
     table="message_logs", schedule="43 1 * * *",
     options={"keep": keep("90d", "How long a row is kept before only its totals are left. Users "
-                          "may choose a shorter time, from 3 days on. `off` keeps all rows, also "
-                          "of users who chose a time.")},
+                                 "may choose a shorter time, at least 3 days. `off` keeps all "
+                                 "rows, even of users who chose one.")},
     rules=(Rule("created_at"),), work=_run,
     tables="users header_snapshots-",
     sample=("id", "direction", "status", "bytes_used", "created_at"),

@@ -13,8 +13,8 @@ from . import Rule, keep, purge
 
 job = purge(
     table="notifications", schedule="53 2 * * *",
-    options={"keep": keep("90d", "How long a notice is kept after it was queued, if it was sent or "
-                          "has failed.")},
+    options={"keep": keep("90d", "How long a sent or failed notice is kept, counted from when it "
+                                 "was queued.")},
     rules=(
         Rule("created_at", "status = 'sent'"),
         Rule("created_at", "status = 'failed'"),

@@ -12,8 +12,7 @@ from . import Rule, keep, purge
 
 job = purge(
     table="webhook_deliveries", schedule="7 3 * * *",
-    options={"keep": keep("30d", "How long a delivery is kept after its event, if it was delivered "
-                          "or has failed.")},
+    options={"keep": keep("30d", "How long a finished delivery is kept, counted from its event.")},
     rules=(
         Rule("created_at", "status = 'delivered'"),
         Rule("created_at", "status = 'failed'"),

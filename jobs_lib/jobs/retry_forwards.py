@@ -23,8 +23,8 @@ from jobs_lib.config.option_types import Option, duration, several
     options={
         # RFC 5321 4.5.4.1 asks for 30 minutes at least between two attempts.
         "delays": Option(several(duration), "1h, 6h, 24h, 48h",
-                         "The wait before each attempt, counted from the one before. Their number "
-                         "is the number of attempts."),
+                         "The delay before each attempt, counted from the one before. There are as "
+                         "many attempts as delays."),
     },
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
     tables=NOTIFIES + "aliases destinations failed_emails=",

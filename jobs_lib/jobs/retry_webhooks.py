@@ -28,8 +28,8 @@ from jobs_lib.config.option_types import Option, duration, several
     schedule="* * * * *", priority="high", sections=("webhooks", "personas"),
     options={
         "delays": Option(several(duration), "1m, 5m, 30m, 2h",
-                         "The wait before each retry, counted from the attempt before; the first "
-                         "attempt is the app's. Their number is the number of retries."),
+                         "The delay before each retry, counted from the attempt before; the first "
+                         "attempt is the app's. There are as many retries as delays."),
     },
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
     tables=NOTIFIES + AUDITS + "webhooks= webhook_deliveries= destinations",

@@ -23,11 +23,11 @@ from jobs_lib.config.option_types import Option, day, duration, optional, or_emp
 @declare(
     schedule="9 * * * *",
     options={
-        "keep": Option(optional(duration), "800d", "How long usage is kept, in whole weeks; at "
-                       "least as long as a billing cycle and what your pages show. Days before "
-                       "that are not added up, even if there are logs of them."),
-        "from": Option(or_empty(day), "", "For --set from=DAY: add up again from this day on, "
-                       "whether or not anything came in.", argument=True),
+        "keep": Option(optional(duration), "800d", "How long usage is kept, in whole weeks: at "
+        "least a billing cycle, and all that your pages show. Earlier days are not added up, even "
+        "if they have logs."),
+        "from": Option(or_empty(day), "", "With --set from=DAY: add up again from this day on, "
+        "even if nothing new came in.", argument=True),
     },
     sample=("day",),
     tables="users message_logs",

@@ -23,8 +23,8 @@ from jobs_lib.config.option_types import Option, duration, several
     sections=("mail", "personas", "notifications"),
     options={
         "delays": Option(several(duration), "5m, 15m, 1h, 4h, 12h, 24h, 48h",
-                         "The wait before each retry, counted from the attempt before. The first "
-                         "attempt is made immediately."),
+                         "The delay before each retry, counted from the attempt before. The first "
+                         "attempt is immediate."),
     },
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
     tables="users failed_emails=",
