@@ -14,6 +14,7 @@ from .drawing import between
 WIDTH = 120
 TWICE = "Killed or run twice: "         # what a docstring says last
 PAGE = "docs/guarantees.md"
+FILE = re.compile(r"\bdocs/([a-z-]+\.md)")      # another page, which becomes a link
 BEGIN, END = "<!-- The jobs: made by `python3 -m docs.generate`. -->\n", "<!-- End. -->\n"
 GENERATED = ("<!-- Generated from the declarations in jobs_lib. To generate it again: "
              "`python3 -m docs.generate` -->")
@@ -21,15 +22,15 @@ GENERATED = ("<!-- Generated from the declarations in jobs_lib. To generate it a
 JOBS_HEAD = """\
 # What runs when
 
-Every job, what it does, when it is due and what you can set. Times are in `[core] timezone`
-(default UTC).
+For the operator: what each job does, when it is due, and which options it has. Times are in
+`[core] timezone`, by default UTC.
 
 - `python3 jobs.py list` shows the same for your installation, with the last and the next run.
-  To run, test or pause a job by hand: [operate.md](operate.md#run-a-job-by-hand).
-- When a job is due: [cron.md](cron.md#what-is-due). Why it does no harm to kill one, or to run it
-  twice: [guarantees.md](guarantees.md#run-it-twice).
-- Each job has a section of its own name in `config.ini`. `config.ini.example` has its options with
-  their defaults and meanings; [configuration.md](configuration.md) explains how values are written.
+- To run, test or pause a job by hand: [operate.md](operate.md#run-a-job-by-hand).
+- When a job counts as due: [cron.md](cron.md#what-is-due).
+- What happens if a job is killed or run twice: [guarantees.md](guarantees.md#run-it-twice).
+- Each job has a section of its name in `config.ini`. `config.ini.example` explains its options and
+  shows their defaults; [configuration.md](configuration.md) says how values are written.
 """
 
 
@@ -91,7 +92,7 @@ def _doc(doc: str) -> list[str]:
         indented = any(line.startswith(" ") for line in block.split("\n"))
         lines += [*([""] if lines else []),
                   *((f"    {line}" for line in block.split("\n")) if indented
-                    else wrapped(block, WIDTH))]
+                    else wrapped(FILE.sub(r"[\1](\1)", block), WIDTH))]
     return lines
 
 

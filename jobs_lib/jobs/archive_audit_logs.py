@@ -1,17 +1,16 @@
 """Archive and delete audit rows older than a year, critical after 7.
 
-Audit rows may be needed in a dispute, but are about people: so they are kept for a year, critical
-ones for 7. A row whose severity is none of the three known ones (info, warning, critical) stays.
+Audit rows may be needed in a dispute, but they are about people. So they are kept for a year,
+critical ones for 7. A row whose severity is not info, warning or critical is never deleted.
 
-With `[archive] store` set, rows are first written into compressed files (docs/retention.md), read
-back from the store and compared, and only then deleted: exactly the rows that were read back, by
-their ids. Without a store they are deleted right away, unless the rows of an earlier archive are
-not all deleted yet: then the option is missing by mistake. Archives are deleted after `[archive]
-keep`.
+With `[archive] store` set, rows are first written into compressed files (docs/retention.md) and
+read back from the store. Only rows that were read back are deleted. Without a store they are
+deleted right away, unless an earlier archive is unfinished: then the option is missing by mistake.
+Archives are deleted after `[archive] keep`.
 
-Killed or run twice: each row is in the table or in exactly one archive that the table
-audit_archives calls verified, out of which alone it is deleted by its id. The next run discards a
-file that was not verified yet and writes it again; it finishes a verified one.
+Killed or run twice: each row is in the table, or in exactly one archive that was verified. A row is
+deleted only when its archive was. The next run discards a file that was not verified yet, and
+writes it again.
 """
 from __future__ import annotations
 

@@ -1,18 +1,19 @@
 """Check the DNS records of users' own domains.
 
-A domain needs a TXT record that proves who owns it, and MX records that lead to us; SPF, DKIM and
-DMARC are checked and explained, and count only if `require` lists them. A new domain is checked
-every 15 minutes on its first day, hourly up to a week, daily up to 30 days, and then given up; a
-verified one daily, and hourly while it fails. Its owner may ask for a check at any time
-(`domains.recheck_requested_at`), and so may you (`--set domain=example.org`).
+A domain needs a TXT record that proves who owns it, and MX records that name our hosts. SPF, DKIM
+and DMARC are checked and explained, but count only if `require` lists them.
 
-Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change
-nothing, except that a new domain is given up after 30 days, and its owner is notified. A verified
-domain loses its status only when it was found wrong three times over 72 hours, after a warning; one
-good check clears all of that.
+A new domain is checked every 15 minutes on its first day, hourly up to a week, then daily; after 30
+days it is given up. A verified one is checked daily, and hourly while it fails. Its owner may ask
+for a check at any time (`domains.recheck_requested_at`), and so may you (`--set
+domain=example.org`).
+
+No answer (SERVFAIL, a refusal, a timeout) changes nothing, except that a new domain is given up
+after 30 days. A verified domain loses its status only after three failures over 72 hours and a
+warning. One good check resets that.
 
 Killed or run twice: each domain's result is one commit, with its next date and its notice, made
-only if it is still the domain that was checked; what a killed run was looking at is due again ten
+only if it is still the domain that was checked. What a killed run was checking is due again ten
 minutes later.
 """
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Alert the operator by e-mail and webhook to what needs attention.
 
-It looks at every job, queue and disk and at the relay, at the end of each `run-due`. There is one
-alert for each incident, a daily reminder while it lasts, and a message when it is resolved.
-Incidents with one cause are one alert. Alerts are sent directly, not through the queue of notices;
-they count towards the limits of [mail], but no limit delays them.
+At the end of each `run-due` it checks every job, queue and disk, and the relay. You get one alert
+for each incident, a daily reminder while it lasts, and a message when it is over. Incidents with
+one cause are one alert. Alerts are sent directly, not through the queue of notices. They count
+towards the limits of [mail], but no limit delays them.
 
-A channel that does not work is reported by the other one, and makes the run fail, which the ping of
-`run-due` reports. `jobs.py alerts test` sends a test. The run also writes the page of [status].
+If a channel does not work, the other one reports it, and the run fails, which the ping of `run-due`
+reports. `jobs.py alerts test` sends a test. The run also writes the page of [status].
 
-Killed or run twice: an alert is sent first and recorded then, so none is lost, and the one just
-sent may come again.
+Killed or run twice: an alert is recorded after it was sent. So none is lost, and the one just sent
+may come again.
 """
 from __future__ import annotations
 

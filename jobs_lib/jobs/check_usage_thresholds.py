@@ -1,21 +1,20 @@
 """Notify users who have used 60, 70, 80 or 100 % of a limit.
 
-What a user may use is counted in a billing cycle, which begins at 00:00 UTC on the day of
-`users.billing_anchor` (none: of `created_at`); 29, 30 and 31 become the last day of a shorter
-month. There are two limits, bytes and e-mails, and NULL is no limit. The closer the end of the
-cycle, the less an early share means: 60 % counts only in the first half, 70 % until 70 % of the
-cycle have passed, 80 and 100 % always. A limit of 0, or below, is used up by the first message.
+Usage is counted in billing cycles, which begin at 00:00 UTC on the day of `users.billing_anchor`
+(if empty: of `created_at`); 29, 30 and 31 become the last day of a shorter month. There are two
+limits, bytes and e-mails; NULL is no limit. The closer the end of the cycle, the less a low share
+means: 60 % counts only in the first half, 70 % until 70 % of the cycle have passed, 80 and 100 %
+always. A limit of 0, or below, is used up by the first message.
 
-Each threshold is one row in `usage_events`, for a dashboard, once in a cycle: changing a limit
-takes none back, and the next ones are measured by the new limit. What is new for a user is in one
-notice, which names the highest threshold of each limit. Suspended users get the row and no notice,
-deleted ones neither. A cycle that ended within 48 hours is checked too, so that its last hours
-count, but without a notice.
+Each crossed threshold is one row in `usage_events` for each cycle. A changed limit removes no row;
+it applies to the next ones. A user gets one notice of all that is new; it names the highest
+threshold of each limit. Suspended users get the rows and no notice, deleted ones neither. A cycle
+that ended within 48 hours is checked too, so its last hours count, but without a notice.
 
-It reads the daily totals of `usage_daily`, never the logs: where those are late, so is this.
+It reads the totals of `usage_daily`, never the logs. If these are late, so is this.
 
-Killed or run twice: a user's rows and the notice about them are one commit, in which all is judged
-again, and each row has a unique key.
+Killed or run twice: a user's rows and the notice about them are one commit. Each row has a unique
+key.
 """
 from __future__ import annotations
 

@@ -1,20 +1,20 @@
 """Close deleted accounts immediately, delete all they have after 7 days.
 
-An app deletes an account by `users.status = 'deleted'` and `deleted_at`, and refuses its user from
-then on. The next run first closes every account that is newly deleted: sessions and sign-in links
-are deleted, aliases and webhooks are switched off, queued mail and deliveries are cancelled,
-exports are refused. Its owner gets one last notice, which names the day. On that day all that
-belongs to the account is deleted, table by table, with its files. Audit rows stay, without anything
-that says who they were about, and are deleted by their own age. A keyed hash of each of its aliases
-stays, so that no address is ever given to anyone else.
+Your app deletes an account by `users.status = 'deleted'` and `deleted_at`, and refuses its user
+from then on. The next run closes the account: it deletes sessions and sign-in links, switches off
+aliases and webhooks, cancels queued mail and deliveries, and refuses exports. The owner gets one
+last notice, which names the day of deletion. On that day all that belongs to the account is
+deleted, table by table, with its files. Audit rows are kept until their own age, without anything
+that says whom they are about. A keyed hash of each alias is kept, so no address is ever given to
+anyone else.
 
-While more accounts are marked as deleted than is likely to be meant, none is closed and none is
-deleted, until `--yes` confirms it. An account whose notice could not be sent is kept for 28 days.
-`deletions.jsonl` in `state_dir` has a line for each account, by which it is deleted again after a
-backup was restored (docs/accounts.md).
+If more accounts are marked as deleted than is likely to be meant, none is closed or deleted until
+`--yes` confirms it. An account whose notice could not be sent is kept for 28 days.
+`deletions.jsonl` in `state_dir` has a line for each account: by it the account is deleted again
+after a backup was restored (docs/accounts.md).
 
-Killed or run twice: a row is deleted in the commit that counts it, a file before that commit, and
-the account's own row comes last, so the next run finds the account and continues.
+Killed or run twice: a row is deleted in the commit that counts it, a file before that commit. The
+account's own row comes last, so the next run finds the account and continues.
 """
 from __future__ import annotations
 

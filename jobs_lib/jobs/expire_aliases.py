@@ -1,20 +1,19 @@
 """Deactivate aliases past their end, and notify their owners.
 
-An alias may have an end (`expires_at`), for a trial or a trip. An active one that is past it is
-deactivated, with a row in the audit log; nothing else about it changes, and its owner can give it
-another end and switch it on again. The owner is notified 3 days before, of all such aliases in one
-notice, once for each end: an alias whose end was postponed is announced again. They are notified
-once more when it has happened. If cron was so late that the end has passed unannounced, only the
-second notice is written, and none at all a week after the end, as on a first run. An app that sets
-a new end also sets `expiry_notified_at` to NULL; without that, a notice that is younger than the
-new span counts for it too.
+An alias may have an end (`expires_at`), for a trial or a trip. When it has passed, the alias is
+deactivated, with a row in the audit log. Nothing else about it changes: its owner can set another
+end and switch it on again. The owner gets a notice 3 days before, and another one afterwards; each
+lists all such aliases. If cron was so late that the end passed without the first, only the second
+is written; more than a week after the end, as on a first run, none. If your app sets a new end, it
+also sets `expiry_notified_at` to NULL, and the new end is announced. Without that, a notice that is
+younger than the new span counts for it, too.
 
-Aliases of suspended and of deleted accounts are deactivated too, without a notice. Where more than
-a fifth of the active aliases, and more than 5, would end at once, none does until an operator
-confirms it: that may be a mistake. The same holds while the clock is in doubt.
+Aliases of suspended and deleted accounts are deactivated without a notice. If more than a fifth of
+the active aliases, and more than 5, would end at once, none does until you confirm it: it may be a
+mistake. None ends while the clock is in doubt.
 
 Killed or run twice: an owner's aliases are deactivated in one commit with their audit rows and the
-notice, so each has exactly one row for each time it ended, and is announced at most once.
+notice. So each has one audit row for each time it ended, and is announced at most once.
 """
 from __future__ import annotations
 

@@ -1,18 +1,16 @@
 """Delete expired verification tokens and unverified destinations.
 
-A token that was mailed to prove that a destination is its owner's is deleted when it has expired.
-Anyone who has left a destination unverified for 3 days is reminded, once, at the address of the
-account: the destination itself belongs to nobody yet. After 30 days such a destination is removed,
-unless that is switched off, and never without a warning: it is written 3 days before, and the 3
-days count from when it was sent, however late cron or the mail may be. A warning that is refused is
-sent to the owner's next verified address. Where all of them refuse it, or the owner is suspended,
-the destination is removed after twice the time.
+An expired verification token is deleted. If a destination is not verified after 3 days, its owner
+is reminded once, at the address of the account. After 30 days it is removed, unless that is
+switched off, and never without a warning. This is written 3 days before; the 3 days count from when
+it was sent. If it is refused, it goes to the owner's next verified address. If all refuse it, or
+the owner is suspended, the destination is removed after twice the time.
 
-A destination that an alias uses is never removed, nor one that a queued forward is addressed to.
-Where more than a fifth of all destinations, and more than 5, would be removed, none is, and nobody
-is warned, until an operator confirms it: that may be a mistake.
+A destination is never removed while an alias uses it or a queued forward is addressed to it. If
+more than a fifth of all destinations, and more than 5, would be removed, none is, and nobody is
+warned, until you confirm it: it may be a mistake.
 
-Killed or run twice: a destination is marked in the commit that queues its notice, and is deleted in
+Killed or run twice: a destination is marked in the commit that queues its notice. It is deleted in
 one commit with its tokens and its audit row, if its warning was sent in time.
 """
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """Delete held messages after 30 days, never without a warning before.
 
-A message that came in over an account's limit is held for its owner to release. A day before its
-time is up the owner is warned, once a day for all such messages: the warning lists each of them. It
-is deleted 24 hours after that warning was sent, at the earliest, however late cron or the mail may
-be. A warning that is refused is sent to the owner's next verified address. Where all of them refuse
-it, or the owner is suspended, the message is deleted after twice the time, 60 days: it must not be
-kept for ever.
+A message that came in over an account's limit is held until its owner releases it. A day before its
+time is up the owner is warned: one warning a day lists all such messages. A message is deleted 24
+hours after its warning was sent, or later. If the warning is refused, it goes to the owner's next
+verified address. If all refuse it, or the owner is suspended, the message is deleted after twice
+the time, 60 days.
 
-A released message is left alone, and deleted with its file 7 days later.
+A released message is deleted with its file 7 days later.
 
-Killed or run twice: a message is marked as warned of in the commit that queues its warning, so each
-is listed once; each DELETE judges again that it was sent in time. Files are deleted just before the
+Killed or run twice: a message is marked in the commit that queues its warning, so each is listed
+once. Each DELETE checks again that the warning was sent in time. Files are deleted just before the
 commit.
 """
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Export accounts as zip files of JSON and CSV, to download for 7 days.
 
-Anyone with an account may take a copy of what is stored about it. The app inserts a row into
-`export_requests`; the next run reads all of the account's rows as of one moment and writes them
-into one zip: as JSON, exact, and as CSV, in which no spreadsheet finds a formula. Its owner gets a
-link by mail. It works for 7 days, or until a newer export is ready, and then the file is deleted.
-What is in the zip, and what the download page has to do, is in docs/accounts.md.
+When a user wants a copy of what is stored about them, your app inserts a row into
+`export_requests`. The next run reads all of the account's rows as of one moment, and writes them
+into one zip: as JSON, exact, and as CSV that is safe in a spreadsheet. The owner gets a link by
+mail. It works for 7 days, or until a newer export is ready; then the file is deleted. What is in
+the zip, and what the download page has to do: docs/accounts.md.
 
-An account has one export at a time, and two a day; what is over that is refused, and so is a
-deleted account; a suspended one waits. After three attempts that were killed or met an error a
-request has failed, its owner is notified, and the log has an error.
+An account has one export at a time, and two a day; more are refused, and so is a deleted account. A
+suspended one waits. After three attempts that were killed or met an error, a request fails, its
+owner is notified, and the log has an error.
 
-Killed or run twice: nothing can be downloaded that is not whole. The next run deletes what was half
-written and starts again, also an export that was finished but not yet stored as `ready`.
+Killed or run twice: no incomplete file can be downloaded. The next run deletes what was half
+written and starts again, also if the file was complete but not yet stored as `ready`.
 """
 from __future__ import annotations
 

@@ -1,14 +1,12 @@
 """Delete finished forwards and their spool files after 7 days.
 
-A forward is finished when it was sent or has failed for good; the 7 days count from then. What is
-still queued is never touched, however old it is. A failure that its owner has not been notified of
-yet waits for the notice, but for one day at most: a notice that cannot be written must not keep
-people's mail for ever.
+A forward is finished when it was sent or has failed; the 7 days count from then. A queued one is
+never deleted, however old it is. If its owner was not notified of a failure yet, the row waits for
+the notice, but only a day: a notice that cannot be written must not keep people's mail for ever.
 
-A spool file is deleted with the last row that names it; rows of held and of quarantined mail count,
-too.
+A spool file is deleted with the last row that names it, of held or quarantined mail, too.
 
-Killed or run twice: rows are deleted in small commits, and their files just before each commit: a
+Killed or run twice: rows are deleted in small commits, and their files just before each commit. A
 kill between the two leaves rows past their time, which the next run deletes.
 """
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Delete header snapshots that are past their log's retention.
 
-The encrypted headers of a message are worth no more than its log row, so they are deleted with it
-(purge_message_logs). This job deletes those whose row was deleted in any other way, those of rows
-that are past `[purge_message_logs] keep`, and, where its own `keep` is shorter, those past that.
+The encrypted headers of a message are deleted with its log row (purge_message_logs). This job
+deletes those whose row was deleted in any other way, those of rows that are past
+`[purge_message_logs] keep`, and, if its own `keep` is shorter, those past that.
 
 If more than a fifth of the snapshots, and more than ten, have no log row, the log is probably lost
-or another database's: then they stay until that is confirmed.
+or another database's. Then they are kept until you confirm it.
 
 Killed or run twice: each batch is one commit, and the next run continues with what is left.
 """

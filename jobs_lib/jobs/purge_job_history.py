@@ -1,12 +1,12 @@
 """Delete the history of runs after 90 days, except what is still needed.
 
-What was tried with each forward, notice, delivery, domain and export, which `jobs.py queue forwards
-16` shows, is deleted after 30 days.
+The attempts at each forward, notice, delivery, domain and export, which `jobs.py queue forwards 16`
+shows, are deleted after 30 days.
 
-A row that says `running` stays: a later run finds by it that its process died. Of each job the last
-ten runs and the last ten slots (scheduled times) stay too, however old they are, and the last ten
-that continued the last slot: the row of a slot keeps it from being run twice, so that a yearly job
-does not run again in spring, even if the clock is set back.
+A row that says `running` is kept: by it a later run finds that its process died. Of each job, the
+last ten runs, the last ten slots (scheduled times) and the last ten runs that continued the latest
+slot are kept, however old they are. The row of a slot keeps it from being run twice, even if the
+job is yearly or the clock is set back.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

@@ -1,7 +1,7 @@
 """Delete sign-in links that have expired, or were used a day ago.
 
 An expired link opens nothing, so the next run deletes it, whatever the options say. A used one is
-of no more use either, but for a day it can explain why a second click was refused.
+kept for a day: it can explain why a second click was refused.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

@@ -1,14 +1,13 @@
 """Delete message logs after 90 days and keep their totals.
 
-A log row says who got how much mail when; nobody needs to know that of each single message for
-ever. What is deleted is added up in `message_stats`, by user, alias, day, direction and status, so
-the totals are the same before and after. The encrypted headers of a message are deleted with its
-row.
+A log row says who got how much mail when; nobody needs that of each message for ever. When rows are
+deleted, their totals by user, alias, day, direction and status are added to `message_stats`, so
+sums are the same before and after. The encrypted headers of a message are deleted with its row.
 
-Users may choose a shorter time of their own (`users.log_retention_days`), but not less than 3 days.
+Users may choose a shorter time (`users.log_retention_days`), but not less than 3 days.
 
-Killed or run twice: totals, headers and rows change in one small commit, so no message is ever
-counted twice or not at all, and the next run continues with what is left.
+Killed or run twice: totals, headers and rows change in one small commit. So each message is counted
+exactly once, and the next run continues with what is left.
 """
 from __future__ import annotations
 

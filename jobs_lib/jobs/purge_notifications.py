@@ -1,9 +1,8 @@
 """Delete sent and failed notices after 90 days.
 
-The 90 days count from `created_at`. What waits to be sent is never touched, however old it is. No
-notice is repeated because its row was deleted: that it was sent is marked where it belongs, at the
-alias, the destination, the held message. A warning that was deleted before its time counts as not
-sent, which only keeps what it warns of for longer.
+The 90 days count from `created_at`. A queued notice is never deleted, however old it is. No notice
+is repeated because its row was deleted: the alias, destination or held message is marked. A warning
+that is deleted before its time counts as not sent, which only keeps what it warns of for longer.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

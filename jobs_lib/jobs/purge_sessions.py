@@ -1,8 +1,8 @@
 """Delete sign-in sessions past their absolute or idle limit.
 
-The app sets the absolute limit in `expires_at`; past it nobody is signed in by the session, so the
-next run deletes it, whatever the options say. A browser that has not come back for 30 days has to
-sign in again: a session that nobody uses is only of use to a thief.
+The app sets the absolute limit in `expires_at`. The next run after it deletes the session, whatever
+the options say. A browser that has not come back for 30 days has to sign in again: a session that
+nobody uses is only of use to a thief.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

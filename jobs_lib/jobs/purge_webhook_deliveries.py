@@ -1,8 +1,8 @@
 """Delete finished webhook deliveries after 30 days.
 
-A delivery is finished when it was delivered or has failed for good; the 30 days count from the
-event (`created_at`), and for that long it can be looked up and replayed. What is still queued is
-never touched, however old it is, and a replayed delivery is queued again.
+A delivery is finished when it was delivered or has failed. The 30 days count from the event
+(`created_at`); until then it can be looked up and replayed. A queued one is never deleted, however
+old it is, and a replayed one is queued again.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

@@ -1,16 +1,17 @@
 """Retry failed forwards on the 1h, 6h, 24h, 48h schedule.
 
-A forward that the app's mail hook could not deliver waits in `failed_emails`, one row for each
-recipient, its raw bytes in the spool. Each delay counts from the attempt before, so the attempts
-are made 1, 7, 31 and 79 hours after the first failure. The last attempt, an attempt past the
-seventh day, or a second permanent refusal (5xx) while others' mail is accepted ends it: the owner
-is notified once a day. The sender never gets a bounce.
+A forward that the mail hook could not deliver waits in `failed_emails`, one row for each recipient;
+its raw bytes are in the spool. Each delay counts from the attempt before, so the attempts are made
+1, 7, 31 and 79 hours after the first failure. A forward fails after the last attempt, after an
+attempt past the seventh day, or after a second permanent refusal (5xx) while others' mail is
+accepted. Its owner is notified, once a day. The sender never gets a bounce.
 
-A failure of the relay itself (no connection, no login, its quota) uses up no attempt: sending is
-paused.
+If the relay itself fails (no connection, no login, its quota), mail is paused and no attempt is
+used up.
 
-Killed or run twice: a row is marked `sending`, its attempt on record, and only then sent. Nothing
-is lost, and at most the one message in flight is sent again, with the same bytes and Message-ID.
+Killed or run twice: a row is marked `sending`, its attempt is recorded, and only then it is sent.
+Nothing is lost. At most the one message in flight is sent again, with the same bytes and
+Message-ID.
 """
 from __future__ import annotations
 

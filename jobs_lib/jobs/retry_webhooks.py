@@ -1,22 +1,23 @@
 """Retry failed webhook deliveries on the 1m, 5m, 30m, 2h schedule.
 
-An event that the app could not deliver to an endpoint waits in `webhook_deliveries`. Each delay
-counts from the attempt before, the app's own first one included. A request is signed (Standard
-Webhooks), goes to public addresses only and follows no redirect; 2xx is a success. 429 and 503 may
-say how long to wait. The last attempt ends a delivery, unless endpoints of other owners have
-accepted nothing either since its first one: then it is tried every two hours, for a day more.
+An event that the app could not deliver waits in `webhook_deliveries`. Each delay counts from the
+attempt before, the app's own included. A request is signed (Standard Webhooks), goes to public
+addresses only and follows no redirect. 2xx is a success; 429 and 503 may say how long to wait. A
+delivery fails after the last attempt. But if endpoints of other owners have accepted nothing either
+meanwhile, it is tried every two hours for another day.
 
-After 5 days without a success an endpoint is disabled, its owner warned two days before; after a
-410 it is at the end of the run. What waits for it is cancelled. Where the endpoints of many owners
-fail, none of that is done: the fault is probably ours.
+An endpoint is disabled after 5 days without a success, its owner warned two days before, or at the
+end of the run after a 410. What waits for it is cancelled. If endpoints of many owners fail, none
+of that is done: the fault is probably ours.
 
-Owners take turns. Of 8 requests in flight an endpoint has one, a host two, an owner half while
-others wait, failing endpoints a quarter while working ones wait. An endpoint that did not answer,
-or answered ten errors in a row, is paused for a minute: its other deliveries lose no attempt.
+Owners take turns. Of 8 open requests an endpoint may have one, a host two, an owner half while
+others wait, and failing endpoints a quarter while working ones wait. An endpoint that did not
+answer, or answered ten errors in a row, is paused for a minute; its other deliveries lose no
+attempt.
 
-Killed or run twice: a row is marked `sending`, its attempt on record, and only then sent. Nothing
-is lost, and at most the requests in flight are sent again, with the same id and body, by which an
-endpoint recognizes them.
+Killed or run twice: a row is marked `sending`, its attempt is recorded, and only then it is sent.
+Nothing is lost. At most the open requests are sent again, each with the same id and body, by which
+an endpoint recognizes it.
 """
 from __future__ import annotations
 

@@ -1,18 +1,17 @@
 """Add up e-mails and bytes of each user by day and by week.
 
-A dashboard or a bill needs few rows for its figures (docs/usage.md): `usage_daily` and
-`usage_weekly`, weeks beginning on Monday, days in UTC. Every message counts, whatever its status
-and direction.
+Dashboards and bills read `usage_daily` and `usage_weekly` instead of the logs (docs/usage.md). Days
+are in UTC, and weeks begin on Monday. Every message counts, whatever its status and direction.
 
-A day is always added up as a whole, from its log rows and the totals that `purge_message_logs` kept
-of deleted ones. So it is exact before, during and after a purge, and may be added up again at any
-time. That is done for the last 48 hours, and from the day on for which a log row came in late.
-Users who are missing have no rows.
+A day is always added up as a whole, from its log rows and the totals that `purge_message_logs`
+kept. So it is exact before, during and after a purge, and can be added up again at any time. Each
+run does so for the last 48 hours, and from the first day for which a log row came in late. Users
+who are missing have no rows.
 
 Whole weeks are deleted once they are past `keep`.
 
-Killed or run twice: a day and its week are one commit, with the note from which day on the others
-are due, so the next run continues there. A day that is added up again comes to the same.
+Killed or run twice: a day and its week are one commit, with a note from which day on the others are
+due. The next run continues there. A day that is added up again has the same result.
 """
 from __future__ import annotations
 

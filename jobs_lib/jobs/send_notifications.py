@@ -1,16 +1,16 @@
 """Send queued notices by mail, urgent ones first, within the limits.
 
-A notice waits in `notifications`, written by the jobs or by the app. Urgent ones of all users are
-sent first, as far as the share of each limit goes that is reserved for them; then users take turns,
-each user's urgent ones before the normal ones and those before low ones. Users who have opted out
-of a kind get none of it, unless it is one that is always sent.
+A notice waits in `notifications`, written by a job or by the app. Urgent ones of all users are sent
+first, within the share of each limit that is reserved for them. Then users take turns, each user's
+notices by priority. Users who have opted out of a kind get none of it, unless it is one that is
+always sent.
 
-A refusal is tried again on a schedule; a second permanent one while others' mail is accepted, or
-the last attempt, ends it as `failed`. A failure of the relay itself uses up no attempt: sending is
-paused. Bodies are emptied once they are sent.
+A refused notice is retried on a schedule. It ends as `failed` after the last attempt, or after a
+second permanent refusal while others' mail is accepted. If the relay itself fails, mail is paused
+and no attempt is used up. The text of a sent notice is deleted.
 
-Killed or run twice: a row is marked `sending`, its attempt on record, and only then sent. Nothing
-is lost, and at most the one notice in flight is sent again, with the same bytes and Message-ID.
+Killed or run twice: a row is marked `sending`, its attempt is recorded, and only then it is sent.
+Nothing is lost. At most the one notice in flight is sent again, with the same bytes and Message-ID.
 """
 from __future__ import annotations
 
