@@ -7,8 +7,11 @@ where these have rows, all jobs but check_jobs are paused at first.
 """
 from __future__ import annotations
 
+import os
+
 from jobs_lib import catalogue, folders
 from jobs_lib.config.secrets import hide_password
+from jobs_lib.database.dialects import file_of
 from jobs_lib.database.schema import fit, version
 from jobs_lib.database.schema import migrate as schema
 from jobs_lib.doctor import Installation, database
@@ -39,9 +42,9 @@ def run(args, make_session, config_path) -> int:
     if args.dry_run:
         return _show(session)
     done, paused, db = install(session)
-    where = hide_password(session.config.section("core").database)
-    session.console.report(f"{counted(len(done), 'statement')} run in {where}: the schema is up "
-                           "to date")
+    session.console.report(f"{counted(len(done), 'statement')} run in "
+                           f"{hide_password(session.config.section('core').database)}: "
+                           "the schema is up to date")
     if paused:
         session.console.report(PAUSED)
     launch.end_outages(session)
@@ -74,6 +77,10 @@ def install(session) -> tuple:
     core, spooled = session.config.section("core"), session.config.section("spool").dir
     folders.private(core.state_dir)
     folders.private(core.log_dir)
+    if spool.mark(spooled) and not os.path.exists(
+            file_of(core.database, session.config.folder) or spooled):
+        # the folder of another database: no file is made
+        folders.mark_folder(spooled, spool.MARKER, "", "[spool] dir")
     db = session.ports.connect(create=True)
     if names := schema.apps_own(db):
         session.console.report(NOT_CHANGED.format(", ".join(names)))
@@ -81,14 +88,14 @@ def install(session) -> tuple:
     if spool.mark(spooled):             # that of another database: nothing is made
         owner = spool.database_id(db) if version.facts(db) else ""
         folders.mark_folder(spooled, spool.MARKER, owner, "[spool] dir")
-    jobs = catalogue.names()
-    done, paused = schema.migrate(db, session.ports.now(), {*jobs} - {NEVER_PAUSED})
+    jobs = {*catalogue.names()}
+    done, paused = schema.migrate(db, session.ports.now(), jobs - {NEVER_PAUSED})
     if not is_first:                    # behind the tables, which `cancel` needs
         spool.refuse_lost(db, spooled)
     folders.installation(core.state_dir)
     folders.mark_folder(spooled, spool.MARKER, spool.database_id(db), "[spool] dir")
-    known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
-    for name in {*jobs} - known:
+    for name in jobs - {row["job"] for row in db.query(
+            "SELECT job FROM {job_state}")}:
         slots.note_first_seen(db, name, session.ports.now())
     return done, paused, db
 

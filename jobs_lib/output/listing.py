@@ -14,8 +14,8 @@ from .terminal import columns, is_terminal, paint
 
 WIDTH, SAMPLE_CELL = 80, 36  # columns: of a dry run's tables, of their cells
 TO_THE_MINUTE = 16           # characters of `2026-11-24 13:00:00`
-COLOURS = {"-": "", "ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan",
-           "skipped": "dim"}
+COLOURS = {"-": "", "not yet": "", "ok": "green", "partial": "yellow", "interrupted": "yellow",
+           "running": "cyan", "skipped": "dim"}
 STARTED_BY = {"scheduled": "cron", "continue": "continued", "manual": "hand", "worker": "worker"}
 
 
@@ -69,7 +69,8 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     """A line for each job, and below it what no incident reports already."""
     rows = []
     for job in found["jobs"]:
-        last = job["last"] or {"status": "-", "started_at": None}
+        last = job["last"] or {
+            "status": "not yet" if job["state"] == "new" else "-", "started_at": None}
         rows.append([job["name"], last["status"], screen.at(last["started_at"]),
                      _next(job) or screen.at(job["next_at"])])
     head, *each_job = table([["JOB", "LAST", "BEGAN", "NEXT"], *rows])
@@ -127,14 +128,14 @@ def listing(jobs: list[dict], screen: Screen) -> str:
     """Each job in a line; on a terminal too narrow for it, without its schedule."""
     rows = [["JOB", "WHEN", "LAST", "AGO", "NEXT"]]
     for job in jobs:
-        last = job["last"] or {"status": "-", "started_at": None}
+        last = job["last"] or {
+            "status": "not yet" if job["state"] == "new" else "-", "started_at": None}
         rows.append([job["name"], job["when"] or "-", last["status"],
                      _between(last["started_at"], screen) or "-",
                      _next(job) or f"in {_between(job['next_at'], screen)}"])
-    found = table(rows)
-    if _room() and max(map(len, found)) > screen.width:
-        found = table([[row[0], *row[2:]] for row in rows])
-    head, *lines = found
+    head, *lines = table(rows)
+    if _room() and max(map(len, (head, *lines))) > screen.width:
+        head, *lines = table([[row[0], *row[2:]] for row in rows])
     return "\n".join([paint("bold", head), *(
         _coloured(row[2], line) for row, line in zip(rows[1:], lines))])
 

@@ -61,7 +61,7 @@ def test_the_next_run_is_in_utc_in_the_json_and_a_job_that_does_not_run_has_none
     service.configure(JOB, schedule="0 6 * * *")
     found, shown = of_job(service)
     assert found["next_at"][11:16] == "00:30"
-    assert shown.startswith("daily at 06:00 - - in ")
+    assert shown.startswith("daily at 06:00 not yet - in ")
     for options, word in (({"enabled": "no"}, "off"), ({"delays": "soon"}, "misconfigured"),
                           ({}, "paused")):
         service.configure(JOB, **{"enabled": None, "delays": None, **options})
