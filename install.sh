@@ -1,6 +1,5 @@
 #!/bin/sh
 cr=$(printf '\r'); if grep -q "$cr\$" "$0"; then tr -d '\r' <"$0" >"$0.lf" && mv "$0.lf" "$0" && exec sh "$0" "$@"; fi # an upload may have made CRLF of the line ends
-#
 # Makes the bundle, sets a host up, tries the jobs out, runs the tests: see usage below. POSIX sh, from any folder, safe
 # to repeat. Every thing that is missing gets one sentence; only what cannot go on without it stops.
 set -eu
@@ -79,6 +78,7 @@ bundle() {
     find_python
     zip=${1:-dist/jobs-$("$python" -c 'from jobs_lib.folders import VERSION; print(VERSION)').zip}
     umask 022
+    trap 'rm -rf dist/jobs dist/pip; rmdir dist 2>/dev/null || :' EXIT    # also when it fails
     rm -rf dist/jobs
     mkdir -p dist/jobs "$(dirname -- "$zip")"
     pip=$python
@@ -111,7 +111,6 @@ for path in sorted(glob.glob("jobs_lib/**/*.py", recursive=True) + glob.glob("ve
     )
     rm -f "$zip"
     "$python" -m zipfile -c "$zip" dist/jobs
-    rm -rf dist/jobs
     say "Made $zip. Upload it beside public_html and extract it there: that makes the folder jobs." \
         "How to go on: docs/install.md."
 }
@@ -239,9 +238,10 @@ ask_values() {
     ask mail.from "The address that alerts come from and bounces of notices go to${domain:+, such as notices@$domain}"
     ask mail.host "Your mail relay, such as mail.example.org"
     ask mail.port "Its port (Enter: 587)"
-    ask mail.security "Its encryption: starttls, or tls on port 465 (Enter: starttls)"
+    ask mail.security "Its encryption: starttls, tls for port 465, or none for one on this host (Enter: starttls)"
     ask mail.username "Your user name there"
     if [ -n "$answer" ]; then set_secret mail.password "Your password there"; fi
+    ask core.app_url "Your web app, such as https://www.example.org, for links in mails"
     ask alerts.email "Your own address, for alerts"
     ask archive.store "Where old audit rows are archived, such as var/archives (Enter: they are deleted unarchived)"
     printf 'Is your database MySQL or MariaDB, not SQLite? [y/N] '

@@ -147,13 +147,13 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
             "PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "TERM": "dumb",
             "PYTHONPATH": str(blocked)}, answers, code=0)
     seen = typed("alias example", "alias.example", "Acme <n@alias.example>", "relay.example",
-                 "465", "tls", "me", "geheim", "ops@elsewhere.example", "var/archives", "n")
+                 "465", "tls", "me", "geheim", "https://acme.example", "o@else.example", "var/archives", "n")
     assert "[mail] domain = 'alias example': expected a host name" in seen
     assert ("geheim" in seen, "\r\nNext:\r\n" in seen) == (False, True)
     text = (host / "config.ini").read_text()
     for line in ("domain = alias.example", "from = Acme <n@alias.example>", "host = relay.example",
                  "port = 465", "security = tls", "username = me", "password = geheim",
-                 "email = ops@elsewhere.example", "store = var/archives",
+                 "app_url = https://acme.example", "email = o@else.example", "store = var/archives",
                  "#database = sqlite:///var/jobs.db"):
         assert f"\n{line}\n" in text
     assert mode(host / "config.ini") == 0o600
@@ -171,7 +171,7 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
 def test_what_cannot_be_done_is_said(host, install, words, code, said):
     run = install(*words.split())
     assert (run.returncode, said in run.stderr) == (code, True), run.stderr
-    assert not (host / "var").exists()
+    assert not [*host.glob("var"), *host.glob("dist")]
 
 
 def test_an_old_python_is_named(install, tmp_path):
