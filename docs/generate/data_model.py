@@ -10,37 +10,39 @@ from jobs_lib.database.schema.tables import NO_DEFAULT, tables
 HEAD = """\
 # The data model
 
-Every table that `jobs.py migrate` makes. The web app, the mail hook and the jobs share one
-database: [app.md](app.md) has a statement for each table that the app or the hook fills. If your
-app already has some of these tables: [adoption.md](adoption.md).
+For the developer of the web app and the mail hook: every table that `jobs.py migrate` creates. The
+app, the hook and the jobs share one database. [app.md](app.md) has a statement for each table that
+you fill. If your app already has some of these tables: [adoption.md](adoption.md).
 
-- All times are UTC, to the second, written as `2026-11-24 15:05:00`.
-- `0` and `1` stand for no and yes. A status is lower case.
-- `= 0`, `= now`, `null`: the column may be left out when a row is written. *written*: by the jobs,
-  in a table of the app's.
-- There are no foreign keys, since an app's own tables may not allow them; `-> users` names the
-  table that a column refers to.
+- Each column has a type, and perhaps a default. If it has one (`= 0`, `= now`, `null`), an INSERT
+  may leave the column out.
+- *written*: the jobs change this column of a table of yours.
+- `-> users`: the column refers to a row of that table. There are no foreign keys, since the tables
+  of an app may not allow them.
+- Times are UTC, to the second, written as `2026-11-24 15:05:00`. A status is in lower case.
 
-| kind | what it holds | as |
+| type | what it holds | in MySQL |
 |---|---|---|
-| id | whole number, given by the database; in an app's own tables also text | `BIGINT` |
-| ref | the `id` of another row; where that is text, it has the same type | `BIGINT` |
-| int, big, flag, real | a number; a flag is 0 or 1 | `BIGINT`, ... |
-| word, hash; label; path | ASCII, case counts | `VARCHAR(64)`; `(190)`; `(500)` |
+| id | a whole number that the database assigns; in an app's own tables also text | `BIGINT` |
+| ref | the `id` of another row; if that is text, of the same type | `BIGINT` |
+| int, big, real | a number | `INTEGER`, `BIGINT`, `DOUBLE` |
+| flag | 0 for no, 1 for yes | `TINYINT` |
+| word, hash; label; path | ASCII, case-sensitive | `VARCHAR(64)`; `(190)`; `(500)` |
 | address | an e-mail address or a domain, in lower case | `VARCHAR(254)` |
 | name, line | text | `VARCHAR(255)`, `(2000)` |
-| text, json, blob | of any length; JSON is written as text | `TEXT`, `BLOB` |
-| date, time, now | UTC; `now` left out is the present second | `DATE`, `DATETIME` |
+| text, json, blob | of any length; JSON is written as text | `MEDIUMTEXT`, `MEDIUMBLOB` |
+| date, time | a day, a time | `DATE`, `DATETIME` |
+| now | a time; its default is the present second | `DATETIME` |
 """
 GROUPS = (
-    ("Written by the web app and the mail hook", "app", "The jobs work on these."),
+    ("Written by the web app and the mail hook", "app", "The jobs read and change these tables."),
     ("Written by the jobs", "bundle",
-     ("The app may read them all. It may add rows only to `notifications` and "
+     ("Your app may read all of them. It may add rows only to `notifications` and "
      "`notification_optouts`.")),
 )
 WIDTH = 120
 SAME_IN_ALL = {"claim_run": "the run that works on it",
-               "uncertain": "1: the attempt is repeated, as its result was lost; 2: was repeated",
+               "uncertain": "1: its result was lost, so the attempt is repeated; 2: it was repeated",
                "lease_until": "when the run counts as dead, if its host is lost"}
 
 
@@ -57,13 +59,13 @@ def data_model_page() -> str:
 
 def _table(table) -> list[str]:
     """Its columns, one a line where there is something to say, the others together; its indexes."""
-    lines = [f"### {table.name}", "", table.about]
+    lines = [f"### {table.name}", table.about]
     plain = []
     for column in table.columns:
         about = SAME_IN_ALL.get(column.name, column.about)
         said = f"`{column.name}` {column.type}{_options(column)}"
         if about:
-            lines += _item(f"{said}: {about}")
+            lines += _item(f"{said} ({about})")
         else:
             plain.append(said)
     if plain:

@@ -9,8 +9,8 @@ users: People with an account.
     status          word  = active  # active, suspended, deleted
     bandwidth_limit_bytes  big  null  # NULL: no limit
     email_limit     big  null  # NULL: no limit
-    billing_anchor  date  null  # NULL: created_at
-    log_retention_days  int  null  # NULL: the deployment's; at least 3: 0 counts as 3
+    billing_anchor  date  null  # first day of a cycle; NULL: created_at
+    log_retention_days  int  null  # NULL: [purge_message_logs] keep; below 3 counts as 3
     created_at      now
     deleted_at      time  null written
     index email: email  # sign-in
@@ -23,7 +23,7 @@ aliases: The addresses that mail comes in by.
     address         address
     active          flag  = 1 written
     expires_at      time  null
-    expiry_notified_at  time  null written  # of this end; NULL it with a new expires_at
+    expiry_notified_at  time  null written  # set it to NULL with a new expires_at
     created_at      now
     unique address: address  # the mail hook: whose is this recipient
     index expiry: active, expires_at  # expire_aliases: active ones by their end
@@ -91,7 +91,7 @@ failed_emails: Forwards that failed at the first try: one row is one recipient.
     destination_id  ref:destinations:with  null
     envelope_from   address  = ''  # '' is the null sender <>
     envelope_to     address
-    raw_path        path  # relative to [spool] dir; rows may share a file
+    raw_path        path  # relative to [spool] dir; rows can share a file
     size_bytes      big  = 0
     status          word  = pending written  # pending, sending, sent, failed
     attempts        int  = 0 written  # retries made
@@ -103,7 +103,7 @@ failed_emails: Forwards that failed at the first try: one row is one recipient.
     finished_at     time  null written
     claim_run       word  null written
     uncertain       int  = 0 written  # 1: lost in flight, retried once; 2: was retried
-    notified_at     time  null written  # when its notice was sent, or none was due
+    notified_at     time  null written  # when its notice was sent; also if none was due
     notice_id       ref:notifications:later  null written  # the notice that lists it
     index due: status, next_attempt_at, attempts, last_attempt_at  # retry_forwards
     index turns: status, user_id, next_attempt_at  # retry_forwards
@@ -160,11 +160,11 @@ magic_links: One-time sign-in links.
     index expiry: expires_at  # purge_magic_links
     index used: used_at  # purge_magic_links
 
-sessions: Signed-in browsers.
+sessions: Sign-in sessions of browsers.
     user_id         ref:users:with
     token_hash      hash
     created_at, last_seen_at  now
-    expires_at      time  # the absolute limit
+    expires_at      time  # the latest end, however often it is used
     index token: token_hash  # the app's check
     index expiry: expires_at  # purge_sessions
     index idle: last_seen_at  # purge_sessions
@@ -172,14 +172,14 @@ sessions: Signed-in browsers.
 webhooks: Endpoints that users registered.
     user_id         ref:users:with
     url             line
-    secret          label  # whsec_...
+    secret          label  # whsec_ and base64
     previous_secret  label  null
     previous_secret_expires_at  time null
     active          flag  = 1 written
     disabled_at     time  null written
     disabled_reason  line  null written
     failing_since   time  null written
-    paused_until    time  null written  # it asked to wait, or does not answer
+    paused_until    time  null written  # if it asked to wait, or does not answer
     created_at      now
 
 webhook_deliveries: Events to deliver to an endpoint, and what came of it.
@@ -203,7 +203,7 @@ webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     index hook: webhook_id, status, next_attempt_at  # an endpoint's queue; its deletion
     index age: status, created_at  # purge_webhook_deliveries: finished ones by age
 
-export_requests: Accounts asked to be exported.
+export_requests: Requests for an export of an account.
     user_id         ref:users:with
     status          word  = queued written  # queued, running, ready, failed, expired
     progress        int  = 0 written  # percent

@@ -9,7 +9,7 @@ notifications: Mail to users and operators, waiting or sent; bodies are emptied 
     to_email        address
     subject         line  = ''
     body_text, body_html  text     null
-    dedupe_key      label  null  # names the occurrence, so that none is repeated
+    dedupe_key      label  null  # names the occasion: one notice for each
     priority        int  = 1  # 0 urgent, 1 normal, 2 low
     status          word  = pending  # pending, sending, sent, failed
     attempts        int  = 0
@@ -19,7 +19,7 @@ notifications: Mail to users and operators, waiting or sent; bodies are emptied 
     last_error      text  null
     created_at      now
     sent_at         time  null
-    finished_at     time  null  # when it was sent, or had failed
+    finished_at     time  null  # when it was sent, or failed for good
     claim_run       word  null
     uncertain       int  = 0
     unique dedupe: dedupe_key  # a notice is queued only once
@@ -66,8 +66,8 @@ usage_events: Thresholds crossed: one row for each cycle, metric and threshold.
     created_at      now
     unique once: user_id, cycle_start, metric, threshold
 
-audit_archives: Files that audit rows were moved to.
-    location        line  # never with credentials
+audit_archives: Files with archived audit rows.
+    location        line  # without user and password
     row_count       big  = 0
     first_id, last_id  ref:audit_logs:past  null
     cutoff          time  null
@@ -76,8 +76,8 @@ audit_archives: Files that audit rows were moved to.
     created_at      now
     index status: status, created_at  # archive_audit_logs: left by a dead run; old ones
 
-account_deletions: Accounts deleted, without saying whose.
-    user_ref        hash  # salted hash
+account_deletions: Deletions of accounts, without saying whose.
+    user_ref        hash  # keyed, of the user's id
     requested_at    time  null  # users.deleted_at
     revoked_at      time  null
     erase_after     time  null  # the deletion date that the owner was given
@@ -90,7 +90,7 @@ retired_addresses: Addresses that are never issued again, as HMACs.
     created_at      now
     key address_hash
 
-job_state: What the operator decided about a job, and since when its schedule counts.
+job_state: Whether a job is paused, and since when its schedule counts.
     job             word
     paused_at, due_after  time     null
     last_options    json  null
@@ -98,7 +98,7 @@ job_state: What the operator decided about a job, and since when its schedule co
 
 job_runs: One row for each run.
     run_id, job     word
-    slot            time  null  # the scheduled time; NULL: by hand or continued
+    slot            time  null  # the scheduled time; NULL: by hand, or continues a run
     trigger_type    word  = manual  # scheduled, continue, manual, worker
     installation    word  = ''
     lock_name       label  = ''
@@ -134,34 +134,34 @@ relay_state: One row: until when all mail is paused, and why.
     id              int
     paused_until    time  null
     reason          line  null
-    since           time  null  # of the failure that lasts
+    since           time  null  # when the failures began
     key id
 
 alerts: Incidents that the operator is notified of, one row each; kept for a while after the end.
     alert_key       label  # names the incident: `failing:retry_forwards`
     kind            word  # what docs/monitoring.md explains under this name
-    since           time  # of the incident itself
+    since           time  # when the incident began
     subject         line  = ''
-    error           text  null  # the last one
-    first_seen_at   time  # by check_jobs
-    cleared_at      time  null  # not found since; may return soon
-    resolved_at     time  null  # over
+    error           text  null  # the last error
+    first_seen_at   time  # when check_jobs first found it
+    cleared_at      time  null  # since when it is not found
+    resolved_at     time  null  # when it was over
     notified_at     time  null  # when a channel last reported it
     key alert_key
 
-attempts: What was tried with each item of a queue: what `jobs.py queue forwards 16` shows.
+attempts: Each attempt at an item of a queue, as `jobs.py queue forwards 16` shows.
     kind            word  # forward, notification, webhook, domain, export
-    item_id         ref:*:past  # of its row, which may have been purged since
+    item_id         ref:*:past  # the id of its row, which may be deleted by now
     user_id         ref:users:stays  null
     domain          address  null  # the recipient's
     recipient       hash  null  # keyed, so that it names nobody
     urgent          flag  = 0
-    run_id          word  null  # NULL: by the operator
+    run_id          word  null  # NULL: sent by the operator
     began_at        time
-    finished_at     time  null  # NULL: it is at work, or its run died
+    finished_at     time  null  # NULL: not finished, or its run was killed
     outcome         word  # sending, sent, refused, retry, uncertain, ...
     code            int  null  # SMTP reply code, HTTP status
-    answer          line  null  # shortened, addresses masked
+    answer          line  null  # the response, shortened, addresses masked
     index item: kind, item_id  # the story of an item; what came of it
     index counted: kind, began_at, outcome, urgent  # what the relay's limits count
     index domain: domain, outcome, id  # whether others there accept mail
