@@ -21,7 +21,7 @@ All take --config FILE (default: config.ini beside jobs.py, or JOBS_CONFIG).
 # of a job, besides those of `test`
 FLAGS = {
     "--dry-run": "show what would be done, and change nothing",
-    "--scheduled": "run for the latest time of the schedule, unless it was started before",
+    "--scheduled": "run for the latest scheduled time, unless it was started before",
     "--fail-if-locked": "exit 75 when another run holds the lock",
 }
 BUILT_IN = {"help": "Explain a command or a job: `help COMMAND` is `COMMAND --help`",

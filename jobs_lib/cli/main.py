@@ -114,7 +114,7 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
     with suppress(Exception):  # without memory
         words = launch.log_defect(error, config_path)
     return (f"jobs.py: an unexpected error: {words}. Please report it, unless `jobs.py doctor` "
-            "finds a file that is cut off")
+            "finds a damaged file")
 
 
 def _flushed(stream) -> bool:

@@ -25,8 +25,8 @@ def select(parser, which: str) -> None:
     parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
     parser.add_argument("--all", action="store_true", help=f"instead of ids: all that {which}")
     filters(parser, "with --all: ")
-    parser.add_argument("--json", action="store_true", help="print which items were "
-                        "changed, and which refused and why")
+    parser.add_argument("--json", action="store_true", help="print which items were changed or "
+                                                            "refused, and why")
 
 
 def filters(parser, where: str = "") -> None:
@@ -81,8 +81,7 @@ def _owners(db, word: str) -> list:
                      addresses=[word.strip(), word.strip().lower()])
     if ids := keys_in(row["id"] for row in found):
         return ids
-    raise UsageError(f"--owner {one_line(text(word), 254)}: no account has this address, and no "
-                     "alias has it")
+    raise UsageError(f"--owner {one_line(text(word), 254)}: no account or alias has this address")
 
 
 def key(db, table: str, word: str):

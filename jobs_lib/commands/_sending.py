@@ -46,7 +46,7 @@ def send(session, envelope: Envelope, content: bytes, item: str) -> int:
     db, now = session.ports.database(), session.ports.now()
     version.check(db)
     if pause := relay.paused(db, now):
-        console.fail(f"note: all mail is paused {pause}. This message is sent all the same: if it "
+        console.fail(f"note: all mail is paused {pause}. This message is sent anyway: if it "
                      "is accepted, the pause ends.")
     limit = relay.Limits(db, mail, session.ports.now, attempts.BY_HAND)
     if refusal := db.batch(lambda: limit.room(urgent=True)):

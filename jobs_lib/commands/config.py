@@ -40,7 +40,7 @@ def arguments(parser) -> None:
     parser.add_argument("action", metavar="|".join(ACTIONS), choices=ACTIONS)
     parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or "
                         "a job's. set: SECTION.OPTION, such as mail.host")
-    parser.add_argument("value", metavar="VALUE", nargs="?", help="set: what it is to be")
+    parser.add_argument("value", metavar="VALUE", nargs="?", help="set: the new value")
     parser.add_argument("--short", action="store_true", help="example: only what nearly every "
                         "service sets")
     parser.add_argument("--json", action="store_true", help="show, check: print one JSON document")
@@ -120,7 +120,7 @@ def _shown(config, sections: dict) -> str:
     """A line an option: what set it, its name, its value. Long values are folded."""
     where = config.path if config.found else f"{config.path} (not there: defaults)"
     lines = [f"Configuration: {where}",
-             "Left, what set it: a line of that file, .env, environment, --set, or default."]
+             "On the left, what set it: a line of that file, .env, environment, --set, or default."]
     for name, options in sections.items():
         lines += ["", f"[{name}]"] if options else []
         for option, found in options.items():
@@ -144,7 +144,7 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
     mask = option.kind.mask or str
     now = config.written(section, name, option)
     if now.origin in (DOTENV, ENVIRONMENT):
-        raise ConfigError(f"{now.place} wins over config.ini: change it there")
+        raise ConfigError(f"{now.place} overrides config.ini: change it there")
     if now.origin == FILE and "\n" in now.text:
         raise ConfigError(f"[{section}] {name} has several lines: change it in {now.place}")
     if value is None:

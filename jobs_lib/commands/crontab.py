@@ -30,10 +30,10 @@ BY_HAND = "Enter the line of `jobs.py crontab` in your host's cron page"
 def arguments(parser) -> None:
     styles = crontab.STYLES
     parser.add_argument("--style", choices=styles, default=styles[0], metavar="|".join(styles),
-                        help="one line for everything (the default), or one a job")
+                        help="one line for everything (the default), or one per job")
     parser.add_argument("--install", action="store_true", help="put the lines into this user's "
                         "crontab, or replace ours")
-    parser.add_argument("--remove", action="store_true", help="take our lines out of it")
+    parser.add_argument("--remove", action="store_true", help="remove our lines from it")
 
 
 def run(args, make_session, config_path) -> int:
@@ -67,7 +67,7 @@ def _replace(session, start: list[str], ours: list[str]) -> int:
     """Put these lines in the place of our block, and show which lines run this program."""
     before, why = crontab.read()
     if before is None:
-        raise JobsError(f"crontab: what is installed cannot be read: {why}. {BY_HAND}")
+        raise JobsError(f"crontab: the installed crontab cannot be read: {why}. {BY_HAND}")
     after = crontab.replaced(before, " ".join(start[1:]), ours)
     if after != before and (why := crontab.write(after)):
         raise JobsError(f"crontab: {why}. Nothing was changed. {BY_HAND}")

@@ -35,7 +35,7 @@ DELETES = ("purge", "archive")  # how jobs begin that delete what is past its re
 TO_TRY = (
     ("status", "what needs you, what waits, the state of every job"),
     ("queue forwards 10", "the story of one forward that failed"),
-    ("replay forwards 10", "and put it into the queue again"),
+    ("replay forwards 10", "and put it back into the queue"),
     ("test purge_message_logs --set keep=60d", "what a shorter retention would do: a dry run"),
 )
 
@@ -48,11 +48,11 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     if config_path is not None:
-        raise UsageError("demo: it makes a config.ini of its own, so it takes no --config")
+        raise UsageError("demo: it makes its own config.ini, so it takes no --config")
     folder = os.path.abspath(args.dir)
     if not demo_folder.is_free(folder):
-        raise UsageError(f"demo: {folder} is not empty and was not made by the demo: it stays as "
-                         "it is; name another by --dir")
+        raise UsageError(f"demo: {folder} is not empty and was not made by the demo: nothing was "
+                         "changed; name another with --dir")
     session = build(folder)
     try:
         return _show(session, folder)
@@ -81,8 +81,8 @@ def build(folder: str):
 def _show(session, folder: str) -> int:
     """Run what is due, by the very code of cron's `jobs.py run-due`, and show the results."""
     _print([paint("bold", "A sample mail forwarding service"), "",
-            *wrapped("Its rows are made up, the runs are real. Mail waits after a first attempt "
-                     "that failed, messages are held, and data has passed its retention. Cron "
+            *wrapped("Its rows are made up, the runs are real. Mail is waiting after a failed "
+                     "first attempt, messages are held, and data has passed its retention. Cron "
                      "would now run what is due, and again five minutes later:", WIDTH)])
     results: list = []
     for now in (session.ports.now, clock.now):      # so nothing lies in the future at the end
@@ -94,7 +94,7 @@ def _show(session, folder: str) -> int:
         results += more
         _print([f"  {len(more)} jobs ran"])
     _section("What became of everything", pairs(_became(results), WIDTH))
-    _section(f"Look into {folder}", pairs([
+    _section(f"Look in {folder}", pairs([
         (demo_folder.PAGE, "the status page, for your browser"),
         (os.path.join(demo_folder.MAILDIR, "new"), "what was delivered"),
         (demo_folder.WEBHOOKS, "webhooks as they would be sent, signed")], WIDTH))

@@ -69,7 +69,7 @@ def _tick(ticking: _Tick, budget, repeat: bool) -> tuple:
         lock.acquire()
     except LockHeld:
         # the tick before this one still works; what it leaves is due next time
-        ticking.console.say("another run-due is still at work")
+        ticking.console.say("another run-due is still running")
         return [], OK
     except locks.NoLocks as error:
         # an NFS home without them; the lock of each job is in the database

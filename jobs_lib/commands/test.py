@@ -30,8 +30,8 @@ def options(parser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
                         help="use another value in this run: of an option of the job, or of "
                         "SECTION.OPTION")
-    parser.add_argument("--yes", action="store_true", help="do, this once, what the guard "
-                        "has stopped (docs/failures.md)")
+    parser.add_argument("--yes", action="store_true", help="do what the guard has stopped, this "
+                                                           "once (docs/failures.md)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -62,7 +62,7 @@ def run(args, make_session, config_path) -> int:
             *dry_lines(result, console.samples), "",
             *_for_real(args, config, "held" in result)]))
     for sentence in refused:
-        console.fail(f"cron cannot run it so: {sentence}")
+        console.fail(f"cron cannot run it: {sentence}")
     return outcome.exit_code(result) or (FAILED if refused else OK)
 
 
@@ -81,5 +81,5 @@ def _for_real(args, config, is_held) -> list[str]:
     """The same command, for real; then with `--yes`, which confirms what that has reported."""
     limit = f" --limit {args.limit}" if args.limit else ""
     real = f"  {program(config.path)} test {args.job} --live{limit}{config.overrides}"
-    held = paint("dim", "  # if all is meant that the guard holds back"), f"{real} --yes"
+    held = paint("dim", "  # if you mean all that the guard holds back"), f"{real} --yes"
     return [paint("dim", "  # for real"), real, *(held if is_held else ())]

@@ -28,7 +28,7 @@ def run(args, make_session, config_path) -> int:
             "every job is run by cron: set [core] mode = rq or celery, or the mode of a job"))
     mode, = modes
     engine = dispatch.engine(mode)
-    session.console.say(f"{mode}: ready, waiting for jobs; Ctrl-C ends it after the run in hand")
+    session.console.say(f"{mode}: ready, waiting for jobs; Ctrl-C ends it after the current run")
     runs.serve(session)
     engine.worker(config, args.burst, runs)
     return OK

@@ -187,11 +187,11 @@ class Config:
         """What is set for the option; ConfigError when that makes no sense."""
         text, origin, place = self.written(section, name, option)
         if option.argument and origin not in (SET, DEFAULT):
-            raise ConfigError(f"[{section}] {name} is for one run alone: take it out ({place}), "
+            raise ConfigError(f"[{section}] {name} is for a single run: remove it ({place}), "
                               f"and give it by hand: jobs.py {section} --set {name}=VALUE")
         try:
             if "\n" in text and not option.kind.lines:
-                raise ValueError("goes on in the next line, since that begins with a space; "
+                raise ValueError("continues on the next line, since that begins with a space; "
                                  "expected one line")
             return self.resolved(option.kind.parse(text), option)
         except ValueError as error:
@@ -227,7 +227,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     problems: list[str] = []
     text = files.read_text(path, problems)
     if text is None and named:
-        raise ConfigError(f"there is no file {path}: name your config.ini by --config or "
+        raise ConfigError(f"there is no file {path}: name your config.ini with --config or "
                           f"{CONFIG_VARIABLE}")
     ini = files.parse_ini(text or "", path, problems, options_of)
     dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")

@@ -127,7 +127,7 @@ url = checked(_is_url, "a URL such as https://mail.example.org, in ASCII: a name
 private_url = url._replace(mask=hide_path)  # anyone who knows it may use it
 address = checked(_is_address, "an address such as notices@example.org")
 nameserver = read(_nameserver, "an address such as 192.0.2.1 or 192.0.2.1:5353, not a name")
-network = read(_network, "a network such as 10.1.0.0/16, without bits behind its length")
+network = read(_network, "a network such as 10.1.0.0/16, with no host bits set")
 
 
 @Kind
@@ -218,11 +218,11 @@ def or_empty(kind: Kind) -> Kind:
 
 
 def several(kind: Kind, least: int = 1) -> Kind:
-    """A list parted by commas or line ends, as a tuple."""
+    """A list separated by commas or line ends, as a tuple."""
     def parse(value: str) -> tuple:
         words = [word.strip() for word in value.replace("\n", ",").split(",")]
         found = tuple(kind.parse(word) for word in words if word)
         if len(found) < least:
-            raise ValueError(f"expected at least {least}, parted by commas")
+            raise ValueError(f"expected at least {least}, separated by commas")
         return found
     return kind._replace(parse=parse, lines=True)

@@ -24,11 +24,11 @@ def opening(start: list[str]) -> list[str]:
     """What holds for all lines: where they go, and who gets cron's mail."""
     return [
         *_comment(f"Cron lines for {start[1]}. Put them into your host's cron page, or into "
-                  "`crontab -e`. Every program is named in full, so no PATH is needed."),
+                  "`crontab -e`. Each program has its full path, so no PATH is needed."),
         "#",
-        *_comment("MAILTO: cron mails what a line prints to this address. A good run prints "
-                  "nothing, a failure prints one line. Without MAILTO the mail goes to this "
-                  "account's own mailbox (cPanel: the field Cron Email)."),
+        *_comment("MAILTO: cron mails a line's output to this address. A good run prints nothing, "
+                  "a failure one line. Without MAILTO the mail goes to this account's own mailbox "
+                  "(cPanel: the field Cron Email)."),
         "#MAILTO=you@example.org",
         "",
     ]
@@ -47,12 +47,12 @@ def lines(style: str, start: list[str], seed: str, jobs: list, *, zone: str, sam
     if style == "one-line":
         return [
             *_comment("Every 5 minutes: all jobs that are due, most critical first, one after the "
-                      f"other, for at most {budget}. When nothing is due it ends at once. What was "
-                      "missed is made up."),
+                      f"other, for at most {budget}. When nothing is due it ends at once. Missed "
+                      "runs are made up for."),
             f"{1 + key % 4}-59/5 * * * * {run_due}"]
     found = _comment("One line for each job. They follow the schedules in config.ini: print them "
-                     "again when one changes. --scheduled: a time that was started before, by "
-                     "whatever line, is not started again.")
+                     "again when one changes. --scheduled: a scheduled time that any line has "
+                     "started is not started again.")
     if not same_clock:
         found += ["#", *_comment(f"Cron's clock here is not that of the schedules ({zone}). So the "
                                  "line of a job for certain hours runs every hour, and checks "
@@ -72,7 +72,7 @@ def lines(style: str, start: list[str], seed: str, jobs: list, *, zone: str, sam
                   f"{fields} {_command(start, job.name, '--scheduled')}"]
     return [*found, "",
             *_comment("Makes up for what the lines above missed (the host was down) or did not "
-                      "finish. Most often it finds nothing to do."),
+                      "finish. Usually it finds nothing to do."),
             f"{1 + key % 59} * * * * {run_due}"]
 
 
@@ -146,7 +146,7 @@ def _crontab(word: str, text: str = "") -> tuple[str | None, str]:
         return None, f"`crontab {word}` failed: {error}"
     if done.returncode == 0:
         return done.stdout, ""
-    why = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
+    why = " ".join(done.stderr.split()) or f"it exited with {done.returncode}"
     return None, f"`crontab {word}` failed: {why}"
 
 

@@ -345,8 +345,8 @@ class Transaction:
             self._database.execute("COMMIT")
         except Lost:
             raise DatabaseError("the connection was lost while a transaction was being stored, so "
-                                "it may be stored or not; the next run looks and goes on from "
-                                "there") from None
+                                "it may or may not be stored; the next run checks and continues "
+                                "from there") from None
         except DatabaseError:
             self._roll_back()
             raise

@@ -93,7 +93,7 @@ def _findings(check, installation: Installation) -> list[Finding]:
             level="problem"))
     except ConfigError as error:     # one finding for all checks of an area
         found.append(note(
-            f"Not all was checked here: {error.problems[0].partition(': ')[0]}"))
+            f"Not everything was checked here: {error.problems[0].partition(': ')[0]}"))
     except (Reported, UsageError, Missing, Unfit):
         pass                         # a job, a table: its own check reports it
     except Broken as error:
@@ -111,5 +111,5 @@ def _findings(check, installation: Installation) -> list[Finding]:
 def _unfinished(check, why: str) -> Finding:
     return warning(f"The check \"{check.__name__.replace('_', ' ')}\" did not finish: "
                    f"{masking.text(why)}",       # it may quote a row
-                   "What it looks at is not known. Something may hang: a server, a disk.",
+                   "What it checks is unknown. Something may hang: a server, a disk.",
                    "Fix what else is found, and run `jobs.py doctor` again.")

@@ -86,7 +86,7 @@ def _no_file(config: Config):
     """All is as it is by default: it may be there by another name."""
     if not config.found:
         yield warning(f"There is no {config.path}: the defaults apply, except for the environment",
-                      "[mail] and [core] database have no default that fits you.",
+                      "[mail] and [core] database have no usable default.",
                       "Rename yours to that, or config.ini.short of a bundle; else run "
                       "`./install.sh`.")
 
@@ -119,7 +119,7 @@ def _mail(config: Config):
     for applies, what, why, option, value in (
             (mail.domain in LOCAL,
              "[mail] domain = localhost",
-             "Forwards leave with a sender that no other host can reply to.",
+             "Forwards get a sender that no other host can reply to.",
              "domain", "example.org"),
             (not mail.from_,
              "[mail] from is not set",
@@ -130,7 +130,7 @@ def _mail(config: Config):
              "The connection will most likely fail.",
              "security", fitting),
             (is_in_clear,
-             f"[mail] security = none: mail goes to {mail.host} in clear",
+             f"[mail] security = none: mail goes to {mail.host} unencrypted",
              "Anyone in between can read it, and the password.",
              "security", "starttls")):
         if applies and mail.transport == "smtp":
@@ -143,15 +143,15 @@ def _unverified_database(config: Config):
     host = getattr(target, "host", "")
     if host and target.tls == "off" and not target.socket and host not in LOOPBACK:
         yield warning(f"[core] database: ?tls=off to {host}",
-                      "Passwords and people's data cross the network in clear.",
-                      "Put ?ssl_ca=/path/to/ca.pem in its place.")
+                      "Passwords and people's data cross the network unencrypted.",
+                      "Put ?ssl_ca=/path/to/ca.pem instead.")
 
 
 def _no_app(config: Config):
     """Links in mails lead nowhere."""
     if not config.section("core").app_url:
         yield warning("[core] app_url is not set",
-                      "Mails to users cannot lead to a page of your app, "
+                      "Mail to users cannot link to your app, "
                       "and exports wait unless [export] url is set.",
                       _set("core", "app_url = https://mail.example.org"))
 
@@ -173,7 +173,7 @@ def _both_day_fields(_config, job, options):
     if options.schedule.either_day:
         yield warning(f"[{job.name}] schedule = {options.schedule.text}: day of month and weekday "
                       "are both restricted, and as in cron either one is enough",
-                      "So it comes on more days than it seems.",
+                      "So it runs on more days than it seems.",
                       "Set one of the two to *. If you mean either, all is well.")
 
 
@@ -182,7 +182,7 @@ def _no_archive(config: Config, job, options):
     is_purge = "archive" in job.sections and "keep" in job.options
     if is_purge and options.keep and not config.section("archive").store:
         yield warning(f"[{job.name}] keep = {setting(options.keep)}, and [archive] store is "
-                      "empty: audit rows are deleted then, without an archive",
+                      "empty: audit rows are then deleted without an archive",
                       "They cannot be restored.",
                       _set("archive", "store = var/archives"))
 
@@ -199,7 +199,7 @@ def _too_short(config: Config, job, options):
     if longest <= least:
         yield warning(f"[{job.name}] or [core] budget, and grace, are {longest:g} seconds "
                       "together: it sends nothing",
-                      f"Nothing is begun with less than {least:g} seconds left.",
+                      f"It starts nothing with less than {least:g} seconds left.",
                       "Set a longer budget, or grace.")
 
 

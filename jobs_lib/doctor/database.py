@@ -66,7 +66,7 @@ def tables(installation):
             yield problem(each.what, "Jobs that need it refuse to run, or are slow.",
                           _fix(each.fix, each.statements))
     if lost := spool.wrong_folder(db, installation.section("spool").dir):
-        yield problem(lost, "Mail that waits there is neither sent nor deleted.", f"{spool.FIX}.")
+        yield problem(lost, "Mail waiting there is neither sent nor deleted.", f"{spool.FIX}.")
 
 
 def _fix(words: str, statements=()) -> str:
@@ -87,8 +87,8 @@ def writing(installation):
         raise
     except DatabaseError as error:
         yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
-                      "Wait for the program that holds it, or let this user write: the file and "
-                      "its folder, or SELECT, INSERT, UPDATE and DELETE on a server.")
+                      "Wait for the program that has locked it, or let this user write: the file "
+                      "and its folder, or SELECT, INSERT, UPDATE and DELETE on a server.")
 
 
 def local_times(installation):
@@ -106,7 +106,7 @@ def local_times(installation):
         hours = (max(ahead.values()) - installation.now).total_seconds() / 3600
         yield problem(f"The newest rows are dated up to {hours:.1f} hours in the future: "
                       f"{', '.join(late)}",
-                      "The jobs read these as UTC: what goes by an age comes that much too late.",
+                      "The jobs read these as UTC: anything due by age is that much too late.",
                       "Let your app write UTC: docs/adoption.md.")
 
 

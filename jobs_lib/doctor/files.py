@@ -54,11 +54,11 @@ def modes(installation):
             refused &= stat.S_IRWXO
         least = "go-w" if refused & stat.S_IROTH == 0 else "700" if os.path.isdir(path) else "600"
         mode = status.st_mode & 0o777
-        take = run("Take it from them:", f"chmod {least} {path}")
+        take = run("Remove that permission:", f"chmod {least} {path}")
         if status.st_uid not in (0, user):
             yield problem(f"{name}: {path} belongs to {user_name(status.st_uid)}, and the jobs run "
-                          f"as {user_name(user)}", "That user can change what the jobs do or hold.",
-                          run("Unless that is meant:", f"chown -R {user} {path}"))
+                          f"as {user_name(user)}", "That user can change what the jobs do or keep.",
+                          run("Unless this is intended:", f"chown -R {user} {path}"))
         elif mode & refused & WRITABLE:
             yield problem(f"{name}: {path} can be written by others (mode {mode:o})",
                           "They could make the jobs run anything, or read what they write.", take)
@@ -120,13 +120,13 @@ def writing(installation):
     except OSError as error:
         yield problem(f"A file of 1 MB cannot be written and locked in {state}: {error.strerror}",
                       "Locks, logs and messages are written there.",
-                      "Let this user write there, or make room: `du -sh *` shows what takes it.")
+                      "Let this user write there, or make room: `du -sh *` shows what uses it.")
     else:
         if not is_lock_kept:
             say = problem if core.lock == "file" else note
             yield say(f"Two locks on one file in {state} are both granted",
                       "Two runs of a job could work at the same time.", "Move [core] state_dir to "
-                      "a local disk; with a MySQL database, or set lock = database.")
+                      "a local disk; or, with MySQL, set lock = database.")
 
 
 def _is_lock_kept(file) -> bool:

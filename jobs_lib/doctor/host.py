@@ -10,7 +10,7 @@ from jobs_lib.output.findings import problem
 FOLDER = os.path.join(HOME, "jobs_lib")
 LIST = "modules.txt"        # in there, by `./install.sh bundle`: `SHA-256  path`, as sha256sum
 SHOWN = 5                   # files named
-AGAIN = "Delete the folders jobs_lib and vendor, so that no old file stays, and upload them again."
+AGAIN = "Delete the folders jobs_lib and vendor, so no old file is left, and upload them again."
 
 
 def modules(installation):

@@ -27,14 +27,14 @@ def relay(installation):
     mail = installation.section("mail")
     if mail.transport != "smtp":
         yield note(f"[mail] transport = maildir: mail is not sent, but written into {mail.maildir}",
-                   "That is for trying things out.",
+                   "That is for trials.",
                    "Set transport = smtp, and the relay.")
         return
     # it ends before a message begins
     if wrong := probe(mail, time.monotonic() + RELAY_SECONDS):
         yield problem(f"The relay did not accept the connection: {wrong}",
                       "All mail waits, and the queues grow.",
-                      "Look at [mail] in config.ini. "
+                      "Check [mail] in config.ini. "
                       "docs/failures.md, Mail is not going out, explains the message. "
                       "`jobs.py mail test ADDRESS` shows each step.")
     elif pause := paused(installation.database(), installation.now):
@@ -52,7 +52,7 @@ def limits(installation):
         say = warning if has_cpanel else note
         yield say("[mail] per_hour and per_day are off",
                   "Most shared hosts discard what is over their limit, "
-                  "sometimes after having taken it.",
+                  "sometimes after accepting it.",
                   "Ask your host, and set 80 % of it (docs/mail.md, How many an hour).")
     if has_cpanel and mail.failures_per_hour is None:
         yield warning("[mail] failures_per_hour = off, and this host has cPanel",
@@ -82,11 +82,11 @@ def name_servers(installation):
     answer = resolver.look_up(name, "MX")
     if answer.outcome == UNKNOWN:
         yield problem(f"No name server answers for {name}: {answer.why}",
-                      "Users' domains stay as they are, whatever they set up.",
+                      "Users' domains keep their status, whatever is set up.",
                       "Set [dns] nameservers to those of your host.")
     elif answer.outcome == NXDOMAIN and name != ".":
-        yield warning(f"DNS has no name {name}",
-                      "Domains are asked to have it as their mail server.",
+        yield warning(f"DNS does not know {name}",
+                      "Users are asked to make it their mail server.",
                       "Correct [dns] mx_hosts, or add the name.")
 
 
@@ -112,11 +112,11 @@ def _open(url: str):
         return
     if (parts.password or "") in GUEST and "password=" not in parts.query:
         yield problem(f"The workers' broker at {parts.hostname} has no password of its own",
-                      "Anyone who reaches it can have your jobs run, and stop your workers.",
+                      "Anyone who reaches it can run your jobs and stop your workers.",
                       "Give it one, and write it into the URL (docs/workers.md).")
     if parts.scheme not in ("rediss", "amqps"):
         yield warning(f"The connection to the workers' broker at {parts.hostname} is not encrypted",
-                      "Anyone in between can read its password, and put messages in.",
+                      "Anyone in between can read its password, and add messages.",
                       f"Switch TLS on there and write {parts.scheme}s://.")
 
 

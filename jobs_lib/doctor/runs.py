@@ -21,8 +21,8 @@ def cron(installation):
     for number, command in lines:
         if "--yes" in command.split():
             yield problem(f"Line {number} of the crontab has --yes: {command}",
-                          "It confirms unseen what the guard has stopped, each time.",
-                          "Take it out (`crontab -e`), and confirm by hand.")
+                          "Each time, it confirms unseen what the guard has stopped.",
+                          "Remove it (`crontab -e`), and confirm by hand.")
     found = _status(installation)
     late = next((each for each in found["incidents"] if each["key"] == CRON), None)
     if late or not found["last_run_at"]:
@@ -54,8 +54,7 @@ def two_installations(installation):
         hosts = ", ".join(sorted({str(row["host"]) for row in rows}))
         yield problem("More than one installation has worked on this database in the last two "
                       f"days (on {hosts})",
-                      "With lock files of their own, two runs of a job can "
-                      "be at work at the same time.",
+                      "With lock files of their own, two runs of a job can overlap.",
                       "Remove the cron line of one of them, or set [core] lock = database in both.")
 
 

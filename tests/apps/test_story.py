@@ -98,5 +98,5 @@ def test_other_names_pause_the_jobs_again(shop):                   # R74
     shop.ini(text.replace("sessions = jobs_view_sessions\n", ""))
     refused = shop("purge_sessions")
     assert refused.code != 0
-    assert "the names in [tables] are others than at the last `jobs.py migrate`" in refused.err
+    assert "the names in [tables] have changed since the last `jobs.py migrate`" in refused.err
     assert "All jobs but check_jobs are paused" in " ".join(shop.run("migrate").split())

@@ -168,15 +168,15 @@ def test_no_secret_is_shown(here, url, shows):         # R72
 
 @pytest.mark.parametrize("change, said", [
     ("", None), (FINE, "[mail] from is not set"), (FINE, "nobody is alerted when a job fails"),
-    (FINE, "lead to a page of your app, and exports wait unless"), ("chmod 644", "mode 644"),
-    (FINE, "[mail] domain = localhost. Forwards leave with a sender that no other host can reply"),
-    ("[mail]\nhost = relay.example.org\nsecurity = none", "goes to relay.example.org in clear"),
+    (FINE, "link to your app, and exports wait unless"), ("chmod 644", "mode 644"),
+    (FINE, "[mail] domain = localhost. Forwards get a sender that no other host can reply"),
+    ("[mail]\nhost = relay.example.org\nsecurity = none", "goes to relay.example.org unencrypted"),
     ("[mail]\nport = 465", "[mail] port 465 needs security = tls, not starttls"),
     ("[mail]\nport = 465\nsecurity = tls", None), ("[mail]\ntransport = maildir", None),
     ("[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s", "seconds together: it sends nothing"),
     ("[core]\ngrace = 10s\n[retry_webhooks]\nbudget = 10s", "less than 20 seconds left"),
     ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value: remove"),
-    (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network in clear"),      # R71
+    (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network unencrypted"),  # R71
     (ELSEWHERE, None), ("[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off", None)])
 def test_check_warns_of_what_is_rarely_meant(here, tmp_path, change, said):
     if change.startswith("chmod"):                                                           # R72
@@ -201,7 +201,7 @@ def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):         
 
 def test_without_a_file_the_first_word_is_that(here, monkeypatch):
     assert here("--config", "none.ini", "run-due")[::2] == (
-        78, "jobs.py: there is no file none.ini: name your config.ini by --config or JOBS_CONFIG\n")
+        78, "jobs.py: there is no file none.ini: name your config.ini with --config or JOBS_CONFIG\n")
     monkeypatch.delenv("JOBS_CONFIG")
     assert f": There is no {ROOT}/config.ini: the defaults apply" in here("config", "check").out
 
@@ -297,8 +297,8 @@ def test_a_secret_is_asked_for_and_makes_the_file_private(line):       # R71
 def test_what_wins_over_the_file_or_has_several_lines_is_to_be_changed_there(tmp_path, here):
     (tmp_path / ".env").write_text("JOBS_MAIL_HOST=x\n")
     lines = "[dns]\nmx_hosts =\n  a,\n  b\n"
-    for name, said in (("mail.port", "JOBS_MAIL_PORT wins over config.ini"),
-                       ("mail.host", ".env line 1 wins over config.ini"),
+    for name, said in (("mail.port", "JOBS_MAIL_PORT overrides config.ini"),
+                       ("mail.host", ".env line 1 overrides config.ini"),
                        ("dns.mx_hosts", "has several lines: change it in")):
         answer = here("config", "set", name, "5", ini=lines, JOBS_MAIL_PORT="26")
         assert (answer.code, said in answer.err) == (78, True)

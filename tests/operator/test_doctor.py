@@ -53,7 +53,7 @@ class Installed(Shell):
 
     def one(self, words: str) -> dict:
         """The only thing that is not fine, but for checks that it stops, with these words in it."""
-        only, = (each for each in self.found() if "Not all was checked" not in each["what"])
+        only, = (each for each in self.found() if "Not everything" not in each["what"])
         assert words in "\n".join(only.values()), only
         return only
 
@@ -196,7 +196,7 @@ SITUATIONS = {
                     "hours in the future: message_logs.created_at", "write UTC"),  # R75
     "a notice of the app": (row("notifications", user_id=1, kind="k", to_email="a@home.example",
                                 status="queued"), "warning",
-                            "notifications.status has words that no job knows: 'queued' in 1",
+                            "notifications.status has values that no job knows: 'queued' in 1",
                             "let your app write these"),
     "a dead server": (option("core", database=f"mysql://me@127.0.0.1:{free_port()}/x"), "problem",
                       "(2003)", "ask your host whether the server is up"),
@@ -211,7 +211,7 @@ SITUATIONS = {
         "UPDATE {job_state} SET due_after = '2026-01-01 00:00:00'"), it.ran(timedelta(hours=3))),
         "problem", "No job has started since", "config.ini crontab --install"),
     "a --yes in the crontab": (crontab("*/5 * * * * python3 {} purge_sessions --yes\n"), "problem",
-                               "has --yes", "Take it out"),
+                               "has --yes", "Remove it"),
     "two installations": (lambda it: it.ran(timedelta(minutes=9), installation="f00", host="there"),
                           "problem", "More than one installation", "lock = database"),
     "the disk": (option("alerts", disk_free="900GB"), "problem", "the disk is nearly full", ""),
@@ -284,7 +284,7 @@ def test_the_relay_is_asked_to_sign_us_in(lite):
         assert SECRET not in json.dumps(lite.one("the relay refused the username or password"))
         assert b"MAIL" not in b"".join(server.received)
     lite.configure("mail", prt="25")
-    assert ["network", "Not all was checked here: [mail] prt"] in [
+    assert ["network", "Not everything was checked here: [mail] prt"] in [
         [each["area"], each["what"]] for each in lite.found()]
 
 

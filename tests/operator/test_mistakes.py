@@ -11,7 +11,7 @@ SECRET = "hunter2"
 DURATION = "expected a duration with its unit, such as 90d, 36h, 15m or 30s"
 HOST = "expected a host name such as mail.example.org, without scheme or port"
 DATABASE = "mysql://user:password@host:3306/name"
-WRAPPED = "goes on in the next line, since that begins with a space; expected one line"
+WRAPPED = "continues on the next line, since that begins with a space; expected one line"
 NOT_ONE_OF_OURS = "there is no such option"
 VALUES = {
     "core.log_dir = a\x00b": "expected a path", "mail.username = a\x00b": "expected printable",
@@ -31,14 +31,14 @@ VALUES = {
     "core.lock = database": "this database has no locks of that kind; expected file",
     "core.timezone = Europe/Berln": "a zone such as Europe/Berlin, which the system's package",
     "core.timezone = ../etc/passwd": "expected UTC or a zone such as Europe/Berlin",
-    "retry_forwards.delays =": "expected at least 1, parted by commas",
+    "retry_forwards.delays =": "expected at least 1, separated by commas",
     "retry_forwards.delays = 1h, soon": DURATION,
     "purge_sessions.schedule = 61 * * * *": "minute '61': expected 0-59, '*', a range",
     "mail.host = smtp://me:hunter2@relay.example.org": HOST, "mail.host =": HOST,
     "mail.from = Notices": "expected an address such as notices@example.org",
     "personas.porter = a@b.example": "expected Name <address>, such as Porter <porter@example.org>",
     "dns.nameservers = ns.example.org": "expected an address such as 192.0.2.1 or 192.0.2.1:5353",
-    "webhooks.allow_networks = 10.1.2.3/16": "expected a network such as 10.1.0.0/16, without bits",
+    "webhooks.allow_networks = 10.1.2.3/16": "expected a network such as 10.1.0.0/16, with no host bits",
     "core.app_url = ftp://me:hunter2@example.org": "expected a URL such as https://mail.example.org",
     "export.url = https://grün.example": "grün.example as xn--grn-ioa.example",
     "worker.redis = localhost:6379": "expected redis:// or rediss:// or unix://host, with a port",
@@ -101,7 +101,7 @@ WORDS = {
     "preview --send a@b.example": "--send needs the KIND",
     "queue mails": "webhooks, domains, exports or deletions (`jobs.py",       # none is near
     "queue --failed": "of one queue, such as", "queue forwards 1 --failed": "of one queue, such as",
-    "queue forwards --owner x@y.example": "no account has this address",
+    "queue forwards --owner x@y.example": "no account or alias has this",
     "queue forwards x": "ID 'x': there is no such row, and an id is a number",
     **{f"queue forwards --since {time}": "expected a time such as"
        for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},

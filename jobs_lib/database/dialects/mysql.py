@@ -154,7 +154,7 @@ def translated(error: Exception, target: Server) -> errors.DatabaseError:
     if code in LOST:
         return errors.Lost("the connection to the database server was lost")
     if code == 1062:
-        return errors.Duplicate("a row with this unique key is there already: "
+        return errors.Duplicate("a row with this unique key already exists: "
                                 + text.rpartition("for key ")[2])
     if code in WITH_VALUES:
         text = text.partition("'")[0] + "..."

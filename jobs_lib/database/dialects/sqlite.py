@@ -178,7 +178,7 @@ def interrupt(raw, target) -> None:
 BROKEN = {**dict.fromkeys(("malformed", "not a database"),
                           "it is damaged, or it is not the database: restore your backup"),
           "disk is full": "make room on its disk, or in your quota",
-          "disk I/O error": "its disk is full, or fails: make room, or ask your host"}
+          "disk I/O error": "its disk is full or failing: make room, or ask your host"}
 # {a part of SQLite's text: what is raised}. Python before 3.11 gives no error code.
 KINDS = {
     "is locked": Busy, "UNIQUE constraint failed": Duplicate, "constraint failed": NotTaken,

@@ -121,8 +121,8 @@ def _unlike(db, there: dict):
     first = next(iter(kinds), "")
     for name, kind in kinds.items():
         if kind != kinds[first]:
-            yield Finding(name, READ, f"the keys of {db.name(name)} ({kind}) are not of the kind "
-                          f"of those of {db.name(first)} ({kinds[first]})",
+            yield Finding(name, READ, f"the keys of {db.name(name)} ({kind}) differ in type from "
+                                      f"those of {db.name(first)} ({kinds[first]})",
                           "give both the same type and collation")
 
 
@@ -216,9 +216,10 @@ def _strange_words(db, name: str, there):
             strange = ", ".join(f"{masking.text(repr(row['word'])):.30} in {row['number']:,}"
                                 for row in rows if row["word"] not in known)
             if strange:
-                yield Finding(name, NOTE, f"{db.name(name)}.{column.name} has words that no job "
-                              f"knows: {strange} of its newest rows", "the jobs act on "
-                              f"{', '.join(known)}: let your app write these, or a view show them")
+                yield Finding(name, NOTE, f"{db.name(name)}.{column.name} has values that no job "
+                                          f"knows: {strange} of its newest rows", "the jobs act on "
+                                          f"{', '.join(known)}: let your app write these, or a "
+                                          f"view show them")
 
 
 # What was found, for the runs that follow

@@ -37,7 +37,7 @@ def plan(db) -> list[str]:
     _refuse_strangers(db, there)
     for name, column in keys.unfit(db, there):
         place = db.name(name)
-        raise DatabaseError(f"{place}.{column} was made for keys of another kind than the app has: "
+        raise DatabaseError(f"{place}.{column} was made for keys of another type than the app's: "
                             f"DROP TABLE {place}, then run `jobs.py migrate`")
     own_only = _scope(db) == version.OWN
     return [sql for each in sorted(tables(), key=lambda each: each.name != "meta")
@@ -122,5 +122,5 @@ def _refuse_strangers(db, there: dict) -> None:
         lacks = [column for column in columns if column not in there.get(name, columns)]
         if len(lacks) * share > len(columns):
             raise DatabaseError(
-                f"the table {db.name(name)} is there already and is not the jobs' own (it has no "
+                f"the table {db.name(name)} already exists and is not the jobs' own (it has no "
                 f"{lacks[0]}): set [core] prefix, or correct [tables] {name}")

@@ -37,8 +37,8 @@ AUDIT = {"actor": "jobs", "event": "destination.removed", "severity": "warning",
 FIXES = {
     "read": "let the user of the jobs read it, and a view show times in UTC as text",
     "write": "let the column, its triggers, and the view (in SQLite by a trigger) keep that",
-    "add": "give each column that the jobs do not fill a default; or let [tables] audit_logs name "
-           "a table that is not there, and run the SQL that `jobs.py migrate` prints",
+    "add": "give a default to each column that the jobs do not fill; or let [tables] audit_logs "
+           "name a table that is not there, and run the SQL that `jobs.py migrate` prints",
     "delete": "let its rows be deleted (in SQLite by a trigger of the view), or switch the job off"}
 
 
@@ -116,7 +116,7 @@ class _Trial:
         is_parent = self.name in {each.target for each in references()}
         where, key = ("1 = 0", {}) if is_parent else (self.where, self.key)
         number = self.db.execute(f"DELETE FROM {{{self.name}}} WHERE {where}", **key)
-        return "a row that is deleted is still there" if key and number != 1 else ""
+        return "a deleted row is still there" if key and number != 1 else ""
 
 
 def _refusal(step, *values) -> str:

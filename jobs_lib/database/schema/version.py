@@ -50,10 +50,11 @@ def check(db) -> bool:
     known = facts(db)
     refuse_newer(number(known))
     if number(known) < SCHEMA_VERSION:
-        raise (Unfit("the database has an older bundle's tables, or not all: run `jobs.py migrate`")
+        raise (Unfit("the database has an older bundle's tables, or lacks some: "
+                     "run `jobs.py migrate`")
                if known else Broken(f"the database has no tables of this bundle{db.absent()}"))
     if known.get(NAMED, "") != names_of(db):
-        raise Unfit("the names in [tables] are others than at the last `jobs.py migrate`: run it "
+        raise Unfit("the names in [tables] have changed since the last `jobs.py migrate`: run it "
                     "again")
     db.text_keys = frozenset(known.get(TEXT_KEYS, "").split())
     return known.get(FIT) == VERSION

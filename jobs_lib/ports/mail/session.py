@@ -95,7 +95,7 @@ class Session(smtplib.SMTP):
             self._expect(220, self.docmd("STARTTLS"))
             if self.has_spoken():
                 # they would be read as if they had come encrypted
-                raise JobsError("the relay sent data in clear after agreeing to STARTTLS")
+                raise JobsError("the relay sent plain data after agreeing to STARTTLS")
             self._encrypt()
             self._introduce()
         if mail.username:

@@ -29,7 +29,7 @@ def test_tables_of_ours_for_keys_of_another_kind_are_refused(blank_url, opened):
     db.execute("CREATE TABLE people (id CHAR(36) PRIMARY KEY, email VARCHAR(90))")
     for use in (plan, lambda db: migrate(db, databases.NOW)):
         with pytest.raises(DatabaseError, match=(
-                r"(\w+)\.user_id was made for keys of another kind than the app has: DROP "
+                r"(\w+)\.user_id was made for keys of another type than the app's: DROP "
                 r"TABLE \1, then run `jobs\.py migrate`")):
             use(db)
 

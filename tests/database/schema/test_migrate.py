@@ -155,7 +155,7 @@ def test_a_table_of_our_name_that_is_not_ours_is_refused(blank_url, opened, ours
     db.execute(f"CREATE TABLE {theirs} (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
     for look in (plan, lambda db: migrate(db, NOW)):
         with pytest.raises(DatabaseError,
-                           match=f"{theirs} is there already and is not the jobs' own .*{advice}"):
+                           match=f"{theirs} already exists and is not the jobs' own .*{advice}"):
             look(db)
     assert set(db.tables()) == {theirs}
     check(opened(blank_url, migrated, prefix="bj_"))
