@@ -147,13 +147,13 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
             "PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "TERM": "dumb",
             "PYTHONPATH": str(blocked)}, answers, code=0)
     seen = typed("alias example", "alias.example", "Acme <n@alias.example>", "relay.example",
-                 "465", "tls", "me", "geheim", "https://acme.example", "o@else.example", "var/archives", "n")
+                 "465", "tls", "me", "geheim", "https://me.example", "o@x.example", "archive", "n")
     assert "[mail] domain = 'alias example': expected a host name" in seen
     assert ("geheim" in seen, "\r\nNext:\r\n" in seen) == (False, True)
     text = (host / "config.ini").read_text()
     for line in ("domain = alias.example", "from = Acme <n@alias.example>", "host = relay.example",
                  "port = 465", "security = tls", "username = me", "password = geheim",
-                 "app_url = https://acme.example", "email = o@else.example", "store = var/archives",
+                 "app_url = https://me.example", "email = o@x.example", "store = archive",
                  "#database = sqlite:///var/jobs.db"):
         assert f"\n{line}\n" in text
     assert mode(host / "config.ini") == 0o600
