@@ -60,7 +60,7 @@ def _end_doubt(session, db, screen: Screen, found) -> None:
         f"The doubt is over that began at {screen.at(clock.text(found.since))} "
         f"({screen.zone}): {found.what}. Jobs send and delete again from their next run on; "
         f"due now: {', '.join(waiting) or 'nothing'}. Before that run, "
-        f"cancel what must not go out: `jobs.py cancel QUEUE ID ...` ({doubt.PAGE}). "
+        "cancel what must not go out: `jobs.py cancel QUEUE ID ...`. "
         "To resume paused jobs, call this again.")
 
 

@@ -11,7 +11,7 @@ anyone else.
 If more accounts are marked as deleted than is likely to be meant, none is closed or deleted until
 `--yes` confirms it. An account whose notice could not be sent is kept for 28 days.
 `deletions.jsonl` in `state_dir` has a line for each account: by it the account is deleted again
-after a backup was restored (docs/accounts.md).
+after a backup was restored (docs/operate.md).
 
 Killed or run twice: a row is deleted in the commit that counts it, a file before that commit. The
 account's own row comes last, so the next run finds the account and continues.

@@ -25,7 +25,7 @@ from . import incident_files
 
 IN_DOUBT = "in doubt: "  # how the stop reason of a run begins
 IN_DATABASE = f"{IN_DOUBT}the database"
-PAGE = "docs/failures.md, The clock or the database is in doubt"
+PAGE = "docs/operate.md, After a restore"
 DOUBT = "doubt"  # in `meta`
 ACCEPTED = "accepted"  # in `meta`: when `resume all` ended it
 CLOCK, RESTORED = "clock", "restored"

@@ -3,6 +3,7 @@ right again finds all as it was."""
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from datetime import timedelta
 
@@ -186,12 +187,12 @@ def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):           
     look = json.loads(restored.command("status", "--json", code=1))["incidents"][0]
     assert (look["command"].split()[-1], "cancel that first" in look["what"]) == ("queue", True)
     # the page finds in the log what was sent
-    page = (ROOT / "docs" / "failures.md").read_text(encoding="utf-8")
-    line = "awk" + page.partition("\nawk")[2].partition("\n")[0].replace(
-        "var/log/retry_forwards", "log/send_notifications").replace(
-        "2026-11-24 14:30", look["what"].partition("sent since ")[2][:16])
-    ids = subprocess.check_output(line, shell=True, text=True, cwd=restored.folder).split()
-    assert [*map(int, ids)] == restored.ids("notifications")
+    page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    since = look["what"].partition("sent since ")[2][:16]
+    line = re.search("\nawk .*sent.*", page)[0].replace("2026-11-24 14:30", since)
+    day, time, *item = subprocess.check_output(line.replace("var/", ""), shell=True, text=True,
+                                               cwd=restored.folder).split()
+    assert (item, f"{day} {time}" >= since) == (["send_notifications", "1"], True)
     said = restored.command("resume", "all")
     assert ("1 waiting" in said, "`jobs.py cancel QUEUE ID" in said) == (True, True)
     assert incidents(restored) == []

@@ -317,7 +317,7 @@ def rows_of(ctx, account) -> Counter:
 def _note_erased(ctx, entry: dict) -> None:
     """Add a line to `state_dir/deletions.jsonl`, safe on the disk when this returns; JobsError
     where that cannot be. A database backup that is put back brings deleted accounts with it, and
-    docs/accounts.md has the UPDATE that deletes them again. It names a user by id and by when the
+    docs/operate.md has the UPDATE that deletes them again. It names a user by id and by when the
     account was made, since ids may be given again."""
     path = os.path.join(ctx.section("core").state_dir, LEDGER)
     line = json.dumps({**entry, "database": spool.database_id(ctx.db)}, sort_keys=True) + "\n"
