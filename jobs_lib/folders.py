@@ -121,7 +121,8 @@ def no_access(error: Exception) -> Exception:
     name = error.filename
     if isinstance(error, PermissionError) and isinstance(name, str):
         return NoAccess(f"{name} cannot be used: {owner_words(name)}")
-    return NoAccess(f"{name}: {error.strerror}" if name else f"{error.strerror or error}")
+    return NoAccess(f"{name} cannot be used: {error.strerror}" if name else
+                    f"{error.strerror or error}")
 
 
 def user_name(number: int) -> str:

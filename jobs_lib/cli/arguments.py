@@ -59,7 +59,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     """Find the command or job, run it; its exit code."""
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in ("help", "-h", "--help"):
         print(overview(), end="")
         return OK
     if words[0] in ("version", "--version", "-V"):

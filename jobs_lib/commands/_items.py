@@ -99,8 +99,8 @@ def chosen(session, command: str, args, status: str) -> tuple:
     this status. UsageError unless there are ids, or --all with its filters."""
     filtered = args.owner or args.since or args.before
     if bool(args.ids) == args.all or (filtered and not args.all):
-        raise UsageError(f"{command}: say which rows: ids, or --all with --owner, --since, "
-                         "--before")
+        raise UsageError(f"{command}: say which rows: either ids, or --all, alone or with "
+                         "--owner, --since, --before")
     items = opened(session, args.queue)
     if args.all:
         return items, items.pages(status, wanted(items.db, args))

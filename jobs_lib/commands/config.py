@@ -77,7 +77,7 @@ def check(session, jobs: list, broken: list[str], as_json: bool) -> int:
         session.console.answer("\n".join(in_full(finding)))
     if wrong:
         raise ConfigError(*wrong)
-    session.console.report(f"No errors, {counted(len(warned), 'warning')}." if warned
+    session.console.report(f"No invalid option, {counted(len(warned), 'finding')}." if warned
                            else f"{config.path} is in order.")
     return OK
 

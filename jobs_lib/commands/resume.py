@@ -38,7 +38,7 @@ def run(args, make_session, config_path) -> int:
         db.upsert("job_state", {"job": name},
                   {"paused_at": None, "due_after": session.ports.now()})
         if args.what != ALL:
-            session.console.report(f"{name} is resumed. It was paused since "
+            session.console.report(f"{name} is resumed. It had been paused since "
                                    f"{screen.at(since)} ({screen.zone}).")
     if paused and args.what == ALL:
         session.console.report(f"{counted(len(paused), 'job')} resumed: cron starts each at the "
@@ -80,7 +80,7 @@ def _show_first_run(session, db, name: str, also_nothing: bool) -> None:
     text = wrong or counts_words(result["counts"])
     if held := result.get("held"):
         guard.remember(db, name, {}, session.ports.now(), confirmed=held)
-        text += "; that run does what is held, too"
+        text += "; its first run does what is held, too"
     if text or also_nothing:
-        session.console.report(f"{name} would {'fail' if wrong else 'do'} at its first "
-                               f"run: {text or 'nothing'}")
+        session.console.report(f"{name} has never run. A dry run {'failed' if wrong else 'says'}: "
+                               f"{text or 'nothing to do'}")

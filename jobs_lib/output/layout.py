@@ -4,7 +4,7 @@ from __future__ import annotations
 import textwrap
 
 from jobs_lib import clock
-from jobs_lib.text import moment, one_line
+from jobs_lib.text import one_line
 
 from . import terminal
 
@@ -73,15 +73,16 @@ class Screen:
         self.width = terminal.width()
 
     def at(self, text: str | None) -> str:
-        """A time of the database, as short as it is clear; `-` for None, `unknown` if invalid."""
+        """A time of the database: `27 Nov 03:17`, or `27 Nov 2025`; `-` for None."""
         found = clock.shown(text)
         if found is None:
             return "-" if text is None else UNKNOWN
-        return moment(found, self.now, self.zone)
+        return found.astimezone(self.zone).strftime(
+            "%d %b %H:%M" if abs((found - self.now).days) < 180 else "%d %b %Y")
 
     def clock(self) -> str:
         """The last line of an answer with times in it."""
-        return f"It is {self.now.astimezone(self.zone):%H:%M} in {self.zone}."
+        return f"It is {self.at(clock.text(self.now))} in {self.zone}."
 
     def below(self, text: str) -> list[str]:
         """An indented paragraph below a heading."""

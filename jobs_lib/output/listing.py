@@ -44,10 +44,10 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
 
 
 def _queues(found: dict, screen: Screen) -> list[str]:
-    rows = [[queue["what"], up_to(queue["depth"]), up_to(queue["due"]), _oldest(queue),
+    rows = [[queue["name"], up_to(queue["depth"]), up_to(queue["due"]), _oldest(queue),
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
-    head, *lines = table([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""], *rows], "lrrrll")
+    head, *lines = table([["QUEUE", "WAITING", "DUE", "DUE FOR", "LAST 24 H", ""], *rows], "lrrrll")
     shown = [paint("bold", head)]
     for queue, line in zip(found["queues"], lines):
         shown.append(paint("red" if queue["stalled_since"] else "", line))
@@ -73,13 +73,12 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
             "status": "not yet" if job["state"] == "new" else "-", "started_at": None}
         rows.append([job["name"], last["status"], screen.at(last["started_at"]),
                      _next(job) or screen.at(job["next_at"])])
-    head, *each_job = table([["JOB", "LAST", "BEGAN", "NEXT"], *rows])
+    head, *each_job = table([["JOB", "LAST", "STARTED", "NEXT"], *rows])
     lines = [paint("bold", head)]
     reported = {name for each in found["incidents"] for name in each["jobs"]}
     for job, row, line in zip(found["jobs"], rows, each_job):
         lines.append(_coloured(row[1], line))
-        lines += [BELOW + one_line(note, screen.width - len(BELOW))
-                  for note in _notes(job, screen, reported)]
+        lines += [each for note in _notes(job, screen, reported) for each in screen.below(note)]
     return lines
 
 
@@ -197,7 +196,7 @@ def dry_lines(result: dict, samples: list[dict]) -> list[str]:
             lines += [f"    {line}" for line in table([[*rows[0]], *values], sides, WIDTH - 4,
                                                       SAMPLE_CELL)]
     if result["status"] == "failed":
-        return [*lines, "", f"  it would fail: {result['error']}"]
+        return [*lines, "", *wrapped(f"it would fail: {result['error']}", WIDTH, "  ", "  ")]
     counts = counts_words(result["counts"])
     reason = f" ({result['stop_reason']})" if result["stop_reason"] else ""
     return [*lines, "", f"  would be: {counts}{reason}" if counts else f"  nothing to do{reason}"]

@@ -21,8 +21,7 @@ def summary(found: list[dict], screen: Screen) -> str:
     text = [paint("bold", head)]
     for line, each in zip(lines, found):
         text.append(line)
-        for hold in each["holds"]:
-            text += screen.below(hold)
+        text += [words for hold in each["holds"] for words in screen.below(hold)]
     text += ["", "`jobs.py queue forwards` lists its items. FAILED has cancelled ones, too."]
     return "\n".join(text)
 
@@ -40,9 +39,9 @@ def listing(found: dict, screen: Screen) -> str:
         lines += [*wrapped(hold, screen.width), ""]
     if not items:
         return "\n".join([*lines, f"There is nothing to list in {name}.",
-                          f"`jobs.py queue {name} --failed` lists what has failed for good."])
+                          "With --failed it lists what failed for good, without it what waits."])
     room = max(2, *(len(str(each["id"])) for each in items))
-    head, *rows = table([["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "DUE"], *(
+    head, *rows = table([["ID", "OWNER", "TO", "STATE", "ATTEMPTS", "SINCE", "DUE"], *(
         [each["id"], each["owner"], each["to"], each["state"], _tries(each),
          screen.at(each["since"]), screen.at(each["next_at"])] for each in items)],
         "rllkkkk", max(screen.width, room + LEAST), WIDEST)
@@ -58,7 +57,8 @@ def listing(found: dict, screen: Screen) -> str:
 
 
 def _tries(each: dict) -> str:
-    return f"{each['attempts']} of {each['most']}" if each["most"] else each["attempts"]
+    return (f"{each['attempts']} of {each['most']}" if each["most"] and each["next_at"]
+            else each["attempts"])
 
 
 def story(found: dict, screen: Screen) -> str:

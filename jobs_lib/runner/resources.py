@@ -42,7 +42,8 @@ class Ports:
         self._made.append(connect(
             core.database, prefix=core.prefix, tables=self._config.tables(),
             base=self._config.folder, hidden=self._config.secrets,
-            absent=lambda: ABSENT[os.path.exists(f"{core.state_dir}/witness")], **how))
+            absent=lambda: ("" if self._config.found else f": there is no {self._config.path}")
+            + ABSENT[os.path.exists(f"{core.state_dir}/witness")], **how))
         return self._made[-1]
 
     def mail(self, section, step=None):

@@ -63,7 +63,7 @@ def test_the_story_of_the_page(shop):                              # R14 R20 R74
     assert "delete 1 row of sessions" in shown
     assert f"{ANN[:-1]}1  {ANN[:7]}" in shown            # its id, whole, and its user's
     resumed = " ".join(shop.run("resume", "purge_sessions").split())
-    assert "purge_sessions would do at its first run: 1 deleted" in resumed
+    assert "purge_sessions has never run. A dry run says: 1 deleted" in resumed
     assert shop.job("purge_sessions")["counts"] == {"deleted": 1}
     assert logins(shop) == [f"{ANN[:-1]}2"]
     refused = shop("expire_aliases")

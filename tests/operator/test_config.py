@@ -187,7 +187,7 @@ def test_check_warns_of_what_is_rarely_meant(here, tmp_path, change, said):
         assert (answer.code, warnings) == (0, [])
     else:
         assert any(said in words for words in warnings), answer
-        assert re.search(r"\nNo errors, (1 warning|\d+ warnings)\.\n$", answer.out)
+        assert re.search(r"\nNo invalid option, (1 finding|\d+ findings)\.\n$", answer.out)
 
 
 def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):           # R63

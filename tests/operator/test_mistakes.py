@@ -106,7 +106,7 @@ WORDS = {
     **{f"queue forwards --since {time}": "expected a time such as"
        for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},
     "replay forwrads 1": "did you mean 'forwards'?", "replay forward 1 --all": "say which rows",
-    "replay forward --since 2026-11-24": "--all with --owner, --since",
+    "replay forward --since 2026-11-24": "--all, alone or with --owner",
     "cancel forward": "say which rows", "cancel forward 1 --before 24h": "say which rows"}
 
 

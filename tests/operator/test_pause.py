@@ -39,8 +39,8 @@ def test_resuming_fires_nothing_by_itself(due):         # R7
     resumed = clock.now().replace(minute=31, second=30)         # between two of its times
     due.run("pause", JOB, now=clock.text(resumed))
     out = due.run("resume", JOB, now=clock.text(resumed))
-    assert out.startswith(f"{JOB} would do at its first run: nothing\n")       # it has never run
-    assert f"{JOB} is resumed. It was paused since " in out
+    assert out.startswith(f"{JOB} has never run. A dry run says: nothing to do\n")
+    assert f"{JOB} is resumed. It had been paused since " in out
     due.run("run-due", now=clock.text(resumed))
     assert due.runs() == []
     due.run("run-due", now=clock.text(resumed + timedelta(minutes=5)))  # the next has come

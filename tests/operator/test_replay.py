@@ -82,7 +82,7 @@ def test_a_row_is_as_new_and_the_next_run_sends_it(service, kind, status):      
     *(("forward", {"status": status}, f"not failed, the status is {status}")
       for status in ("sending", "by_app")),
     *(("forward", {"status": "sent", "raw_path": path},
-       "the spool has no raw message at its raw_path")
+       "the stored message is missing")
       for path in ("gone.eml", "../config.ini", "/etc/passwd", "link")),
     ("forward", {"user_id": 3}, "the owner is suspended or deleted"),
     ("notification", {"status": "sent", "body_text": None}, "the content was deleted"),
@@ -133,7 +133,7 @@ def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service
     reasons = refused(found)
     assert (found["replayed"], bool(reasons.pop(bad))) == ([good], True)
     assert reasons == {
-        lost: "the spool has no raw message at its raw_path", gone: "the alias is missing",
+        lost: "the stored message is missing", gone: "the alias is missing",
         mine: "cancelled by you: name its id to replay it"}
     assert replay(service, "forward", str(mine))["replayed"] == [mine]
 

@@ -96,7 +96,7 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
             (11, "send_pigeons", "failed", {"error": error, "duration_ms": 20})):
         service.began(job, day.replace(hour=hour), status,
                       **{"run_id": f"run{hour}", "slot": None, **values})
-    date = f"{day:%a} {day.day} {day:%b}"
+    date = f"{day:%d %b}"
     assert [" ".join(each.split()) for each in service.run("history").split("\n")[:4]] == [
         "STARTED JOB BY OUTCOME TOOK WHAT",
         f"{date} 16:30 send_pigeons cron failed 20 ms " + " ".join(error.split()),

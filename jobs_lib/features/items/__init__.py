@@ -34,7 +34,7 @@ class Forwards(Mail):
     queue, what, to = queues.FORWARDS, "forwarded mail", "{envelope_to}"
     reads = ", envelope_to, raw_path"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
-               ("notified_at", "its owner was notified, if that was due"),
+               ("notified_at", "its owner was notified, if needed"),
                ("finished_at", "ended"))
     purge, age = "purge_failed_emails", ("finished_at", "created_at")
     reset = ("notified_at", "notice_id")
@@ -43,7 +43,7 @@ class Forwards(Mail):
         """Its raw message is."""
         from jobs_lib.engines import spool
         is_there = spool.is_there(self.section("spool").dir, row["raw_path"])
-        return "" if is_there else "the spool has no raw message at its raw_path"
+        return "" if is_there else "the stored message is missing"
 
 
 class Notices(Mail):
