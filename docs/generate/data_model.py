@@ -42,7 +42,7 @@ GROUPS = (
 )
 WIDTH = 120
 SAME_IN_ALL = {"claim_run": "the run that works on it",
-               "uncertain": "1: its result was lost, so the attempt is repeated; 2: it was repeated",
+               "uncertain": "1: its result was lost, so it is repeated; 2: it was repeated",
                "lease_until": "when the run counts as dead, if its host is lost"}
 
 

@@ -69,7 +69,7 @@ def _job(job) -> list[str]:
         if known:
             facts.append(f"{title}: {_codes(known)}.")
     rule = job.doc.partition("\n\n")[2].partition(TWICE)[0]
-    return [f"## {job.name}", "", *_doc(rule), "",
+    return [f"## {job.name}", *_doc(rule), "",
             *wrapped(f"- {' '.join(facts)}", WIDTH, "", "  ")]
 
 
