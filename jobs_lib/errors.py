@@ -98,5 +98,5 @@ def not_whole(error: BaseException) -> str:
     elif not isinstance(error, ImportError) and not where.startswith("module 'jobs_lib."):
         return ""
     elif (getattr(error, "name", "") or "").startswith("_"):      # such as _sqlite3, _ssl
-        return f"this Python lacks a part of its own ({where}): use another"
+        return f"this Python lacks a module of its own ({where}): use another"
     return f"a file of the program is missing or incomplete ({where}): upload it again"

@@ -72,12 +72,12 @@ def owner_words(path: str) -> str:
     there = _nearest(path)
     ours, owner = user_name(os.geteuid()), user_name(os.lstat(there).st_uid)
     if owner == ours:
-        return f"its permissions refuse it: run `chmod u+rwX {there}`"
+        return f"its permissions do not allow it: run `chmod u+rwX {there}`"
     fix = f"if nothing else uses it, `chown -R {ours} {there}` as root"
     if there != path:  # of the system, perhaps: it is not to be given away
         fix = "or name another folder"
     return (f"{'it' if there == path else there} belongs to {owner}, and the jobs run as {ours}: "
-            f"run them always as the same user; {fix}")
+            f"always run them as the same user; {fix}")
 
 
 def _nearest(path: str) -> str:
@@ -96,7 +96,7 @@ def unusable(config) -> list[str]:
         except ConfigError:  # reported elsewhere
             continue
         if not os.path.isdir(_nearest(folder)):
-            found.append(f"[{section}] {option}: {_nearest(folder)} is no folder: name one")
+            found.append(f"[{section}] {option}: {_nearest(folder)} is not a folder: name one")
             continue
         for path in _paths(folder, is_ours=section == "core"):
             needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
@@ -214,7 +214,7 @@ def mark_folder(folder: str, marker: str, owner: str, option: str) -> None:
     elif marked != owner:
         raise JobsError(f"{path} says that this folder belongs to another database. Correct [core] "
                         f"database or {option}; if that database is lost, restore your backup. If "
-                        "it is given up for good, delete that file and run `jobs.py migrate`")
+                        "it is gone for good, delete that file and run `jobs.py migrate`")
 
 
 def installation(state_dir: str) -> str:
@@ -231,8 +231,8 @@ def secret_key(state_dir: str, configured: str, make: bool = True) -> str:
     try:
         return kept(path, lambda: passing)
     except OSError as error:
-        raise NoAccess(f"the installation's key cannot be kept: {no_access(error)}: put that "
-                       "right, or set [core] secret_key") from None
+        raise NoAccess(f"the installation's key cannot be kept: {no_access(error)}: fix that, or "
+                       "set [core] secret_key") from None
 
 
 def derived(key: str, label: str) -> bytes:

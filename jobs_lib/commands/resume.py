@@ -80,7 +80,7 @@ def _show_first_run(session, db, name: str, also_nothing: bool) -> None:
     text = wrong or counts_words(result["counts"])
     if held := result.get("held"):
         guard.remember(db, name, {}, session.ports.now(), confirmed=held)
-        text += "; its first run does what is held, too"
+        text += "; its first run also does what is held"
     if text or also_nothing:
         session.console.report(f"{name} has never run. A dry run {'failed' if wrong else 'says'}: "
                                f"{text or 'nothing to do'}")

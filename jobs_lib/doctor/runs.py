@@ -30,9 +30,9 @@ def cron(installation):
         known = ("A line is in this user's crontab" if lines else
                  "This user's crontab has no line for it" if text is not None else
                  capital(why))
-        what, say = (late["subject"], problem) if late else ("cron has not come yet", warning)
-        yield say(f"{capital(what)}. {known}", "No job runs by itself. Once "
-                  "cron comes, it runs what is due.",
+        what, say = (late["subject"], problem) if late else ("cron has started no job yet", warning)
+        yield say(f"{capital(what)}. {known}", "No job runs by itself. As "
+                  "soon as cron runs the line, whatever is due runs.",
                   run("Put the line into this user's crontab, or print it, for your host's cron "
                       "page:", f"{start} crontab --install", f"{start} crontab"))
 

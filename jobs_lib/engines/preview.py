@@ -73,7 +73,7 @@ def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=No
     if rest and len(seen) >= LOOKED_AT:
         rows = work.due.backlog(EVERY_ONE)[0] - len(seen)
         total += ctx.within_limit(rows, work.begun)
-        notes.add(f"at most: of the first {len(seen):,} it is known which are left out")
+        notes.add(f"at most: only the first {len(seen):,} are checked")
     ctx.show(f"send {counted(total, *noun)}", going[:SHOWN], "; ".join(sorted(notes)))
     ctx.count(queue.done, total)
     for verb, reasons in left.items():

@@ -348,8 +348,8 @@ class Work:
                      if not found or _whole(found[name]) != _whole(value)]
             if wrong:
                 raise CannotStore(f"{self.queue.table}, id {row['id']}: {', '.join(wrong)} is not "
-                                  f"stored as given when it is `{status}`: look at the column, and "
-                                  "at triggers")
+                                  f"stored as written when it is `{status}`: look at the column, "
+                                  "and at triggers")
             self.db.execute("ROLLBACK TO SAVEPOINT rehearsal")
 
     # Rows that are not sent
@@ -380,7 +380,7 @@ class Work:
         if not self.begun and len(self.unusable) >= MOST_UNUSABLE:
             id, reason = next(iter(self.unusable.items()))
             raise JobsError(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
-                            f"worked on, such as {id}: {reason}. None was ended")
+                            f"processed, such as {id}: {reason}. All are kept")
 
     def _update(self, row: dict, status: str, values: dict, rule: str, **bound) -> bool:
         changes = "".join(f", {name} = :{name}" for name in values)

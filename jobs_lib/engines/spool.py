@@ -76,7 +76,7 @@ def drop(ctx, raw_paths) -> None:
             continue
         except OSError as error:
             if error.errno not in NOWHERE:
-                raise JobsError(f"{path} cannot be deleted ({error.strerror}), so its row stays, "
+                raise JobsError(f"{path} cannot be deleted ({error.strerror}), so its row is kept, "
                                 "too") from None
 
 
@@ -129,8 +129,8 @@ def all_missing(db, folder: str) -> str | None:
         return None
     example = one_line(words(max(paths, key=lambda path: str(path or "")) or ""))[:80]
     return (f"none of the {len(paths):,} waiting messages looked at is in [spool] dir = {folder}, "
-            f"such as {example}: its disk is not mounted, or that folder or the app's names of the "
-            "files are wrong. Nothing was tried. Correct it; if the messages are lost, end their "
+            f"such as {example}: its disk is not mounted, or that folder or the app's file names "
+            "are wrong. Nothing was tried. Correct it; if the messages are lost, cancel their "
             "rows: `jobs.py cancel forwards ID ...`")
 
 

@@ -26,7 +26,7 @@ from jobs_lib.text import counted, words
 
 TABLE = "audit_logs"
 UNFINISHED = "status IN ('verified', 'writing')"
-OTHERS = "another run archives"                     # why a run stops
+OTHERS = "another run is archiving"                     # why a run stops
 MOST_ROWS = 10_000                                  # of one archive
 MOST_BYTES = 4 * 1024 ** 2                          # of it, before it is compressed
 DISCARDED = "discarded"                             # in place of a SHA-256
@@ -235,7 +235,7 @@ def read_back(store, name: str, digest: str) -> list:
     """The ids of the rows that the store holds. ArchiveError where it is not what was written."""
     data = store.read(name)
     if sha256(data).hexdigest() != digest:
-        raise ArchiveError(f"{store.place}/{name} is not what was written: its SHA-256 is "
-                           "another. None of its rows is deleted; if it was verified before, put "
-                           "a good copy in its place, or delete its row in audit_archives")
+        raise ArchiveError(f"{store.place}/{name} is not what was written: its SHA-256 differs. "
+                           "None of its rows is deleted; if it was verified before, put a good "
+                           "copy in its place, or delete its row in audit_archives")
     return [json.loads(line)["id"] for line in gzip.decompress(data).splitlines()]

@@ -69,7 +69,7 @@ def _asked_for(asked: tuple, config) -> tuple:
         raise Refused("it has other arguments than the name of a job and whether its slot is meant")
     name, scheduled = asked
     if name not in catalogue.names():
-        raise Refused("it asks for a job that is not there")
+        raise Refused("it asks for a job that does not exist")
     job = catalogue.load(name)
     if not scheduled and not config.job(job).enabled:
         raise Refused(f"{name} is disabled: `jobs.py {name}` runs it here and now")
@@ -88,6 +88,6 @@ def refused(queue, message, why: Refused) -> None:
 
 def _session():
     if "path" not in _serving:
-        raise JobsError("no job runs here: start the worker by `jobs.py worker`, which knows the "
+        raise JobsError("no job runs here: start the worker with `jobs.py worker`, which knows the "
                         "configuration")
     return open_session(_serving["console"], _serving["path"])

@@ -41,7 +41,7 @@ def _recorded(facts, _):
     for name, (since, error) in known.items():
         yield of_file(name, error, since)._replace(
             subject=f"{OUTAGES[name][-1]} since {facts.at(since)}",
-            what="This command can read all again. The next `run-due` "
+            what="This command can read them all again. The next `run-due` "
                  "tries to write, too, and ends this.")
 
 
@@ -217,7 +217,7 @@ def _waiting(facts, explained):
              tried >= MANY and not queue["done_last_day"])) if applies]
         if reasons:
             more = "; ".join([f"Due now: {up_to(queue['due'])}", *reasons[1:]])
-            likely = " Your host may be on a blocklist, or a limit of [mail] too low."
+            likely = " Your host may be on a blocklist, or a limit in [mail] is too low."
             yield Incident(f"waiting:{queue['name']}", f"{queue['what']}: {reasons[0]}", since,
                            f"{more}.{likely if tried and is_mail else ''}",
                            f"history {name}", problem, (name,))

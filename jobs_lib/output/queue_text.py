@@ -22,7 +22,7 @@ def summary(found: list[dict], screen: Screen) -> str:
     for line, each in zip(lines, found):
         text.append(line)
         text += [words for hold in each["holds"] for words in screen.below(hold)]
-    text += ["", "`jobs.py queue forwards` lists its items. FAILED has cancelled ones, too."]
+    text += ["", "`jobs.py queue forwards` lists its items. FAILED includes cancelled items."]
     return "\n".join(text)
 
 
@@ -63,10 +63,10 @@ def _tries(each: dict) -> str:
 
 def story(found: dict, screen: Screen) -> str:
     kept, next_at = found["kept"], found["next_at"]
-    otherwise = "it waits until then" if next_at else "nothing: it is finished"
+    otherwise = "waiting until then" if next_at else "nothing: finished"
     at, why = _exact(next_at, screen), found["why"]
     if next_at and next_at <= clock.text(screen.now):
-        at, why = "due", f"since {at}: {why or 'it waits for its turn'}"
+        at, why = "due", f"since {at}: {why or 'waiting for its turn'}"
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
              ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
     parts = {

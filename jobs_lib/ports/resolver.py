@@ -83,7 +83,7 @@ class Resolver:
             return Answer(FOUND, tuple(_record(data) for data in found.rrset))
         if not found.response.flags & (dns.flags.RA | dns.flags.AA):
             # a mere referral
-            return Answer(UNKNOWN, why="the name server does not look names up for others")
+            return Answer(UNKNOWN, why="the name server does not resolve names for this host")
         return Answer(NODATA)
 
 

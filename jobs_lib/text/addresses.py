@@ -40,7 +40,7 @@ def check(address: str) -> str:
         raise AddressError("the address is empty")
     if not (address.isprintable() and _REFUSED.isdisjoint(address)):
         sign = next(sign for sign in address if not sign.isprintable() or sign in _REFUSED)
-        raise AddressError(f"the address holds {sign!a}, which no address may")
+        raise AddressError(f"the address contains {sign!a}, which no address may")
     local, _, domain = address.rpartition("@")
     if not (local and domain):
         raise AddressError("the address is not of the form name@domain")

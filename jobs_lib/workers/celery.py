@@ -35,8 +35,8 @@ def enqueue(config, jobs: list, scheduled: bool) -> None:
         why = str(error) or type(error).__name__
         # no TimeoutError before Python 3.10
         if isinstance(error, socket.timeout) or isinstance(error.__cause__, socket.timeout):
-            why = (f"no answer within {ANSWER} seconds: it may be out of memory or disk, and take "
-                   "nothing")
+            why = (f"no answer within {ANSWER} seconds: it may be out of memory or disk, and "
+                   "refuse messages")
         raise JobsError(f"[worker] broker: {why}") from error
 
 
@@ -45,7 +45,7 @@ def worker(config, _burst: bool, runs) -> None:
     def call(task, *arguments, **keywords):
         try:
             if keywords:
-                raise Refused("it has other arguments than a message of these jobs")
+                raise Refused("its arguments are not those of a job message")
             return runs.perform(*arguments)
         except Refused as error:
             queue = (task.request.delivery_info or {}).get("routing_key")

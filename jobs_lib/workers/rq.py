@@ -81,7 +81,7 @@ class OurJob(Job):
         try:
             return super().fetch(id, *how, **options)
         except (ValueError, ResponseError):
-            cls.runs.refused("-", id, Refused("it is not stored as a message is"))
+            cls.runs.refused("-", id, Refused("it is not stored like a message"))
             raise NoSuchJobError from None
 
     def restore(self, raw_data):
@@ -90,10 +90,10 @@ class OurJob(Job):
         try:
             super().restore(known)
             if self.func_name != PERFORM:
-                self.why = f"it names {self.func_name!a:.60}, which is no function of these jobs"
+                self.why = f"it names {self.func_name!a:.60}, which is not a function of these jobs"
             elif (self.instance is not None or self.kwargs
                     or not isinstance(self.args, (list, tuple))):
-                self.why = "it holds something else than a function and its arguments"
+                self.why = "it contains something other than a function and its arguments"
         except Exception:  # noqa: BLE001  a field can be anything; RQ would quit
             self.why = "it cannot be read"
         if self.why:

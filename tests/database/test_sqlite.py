@@ -181,8 +181,8 @@ AS_NOBODY = ("import os, sys\n"
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("name, mode, said", [
-    ("jobs.db", 0, "its permissions refuse it: run `chmod u+rwX "),
-    ("jobs.db-shm", 0o400, "its permissions refuse it: run `chmod u+rwX "),
+    ("jobs.db", 0, "its permissions do not allow it: run `chmod u+rwX "),
+    ("jobs.db-shm", 0o400, "its permissions do not allow it: run `chmod u+rwX "),
     ("jobs.db", None, "it belongs to root, and the jobs")])
 def test_the_file_that_cannot_be_used_is_named_with_what_to_do(name, mode, said):        # R63
     with tempfile.TemporaryDirectory() as folder:

@@ -90,7 +90,7 @@ def test_a_row_whose_file_cannot_be_deleted_stays(bench, monkeypatch):
             raise PermissionError(13, "Permission denied")
         unlink(path, **how)
     monkeypatch.setattr("os.unlink", refuse)
-    assert "cannot be deleted (Permission denied), so its row stays" in bench.fails(JOB)
+    assert "cannot be deleted (Permission denied), so its row is kept" in bench.fails(JOB)
     monkeypatch.undo()
     assert bench.run(JOB)["files"] == 1
 
@@ -142,7 +142,7 @@ def test_mail_that_is_lost_with_its_spool_is_cancelled_before_migrate(tmp_path, 
                           raw_path=f"{number}.eml", status=status)
     service.spool.rename(tmp_path / "away")
     service.db.upsert("meta", {"name": "names"}, {"value": "others"})
-    assert "the files are wrong" in " ".join(service("migrate").err.split())
+    assert "file names are wrong" in " ".join(service("migrate").err.split())
     assert service.run("cancel", "forwards", "--all") == "3 forwards cancelled, nothing is sent\n"
     assert service("migrate").code == 0
     service.close()

@@ -136,7 +136,7 @@ def test_a_second_host_with_a_shorter_rule_deletes_no_more(known):
 def test_resume_confirms_a_job_that_never_ran(bench):
     logs(bench, 20, days=91)
     bench.command("pause", JOB)
-    assert "20 held; its first run does what is held, too" in bench.command("resume", JOB)
+    assert "20 held; its first run also does what is held" in bench.command("resume", JOB)
     assert bench.run(JOB) == {"deleted": 20}
 
 

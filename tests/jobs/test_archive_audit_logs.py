@@ -119,7 +119,7 @@ def spoil(path) -> None:
 
 
 @pytest.mark.parametrize("act, said", [
-    (spoil, "is not what was written: its SHA-256 is another"),
+    (spoil, "is not what was written: its SHA-256 differs"),
     (lambda path: path.unlink(), "No such file or directory"),
     (lambda path: os.rename(path.parent, path.parent.with_name("unmounted")),
      "there is no folder")])
@@ -173,7 +173,7 @@ def test_an_unfinished_archive_is_left_to_a_living_run(bench, status, of_run, is
     theirs = bench.rows("audit_archives")
     counts = bench.run(JOB)
     if is_left:
-        assert (counts, bench.result["stop_reason"]) == (STORED, "another run archives")
+        assert (counts, bench.result["stop_reason"]) == (STORED, "another run is archiving")
         assert (bench.rows("audit_logs"), bench.rows("audit_archives")) == (before, theirs)
     else:
         assert (counts["archived"], held(bench), len(files(bench))) == (3, before, 1)

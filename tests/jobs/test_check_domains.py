@@ -97,7 +97,7 @@ def test_an_account_that_is_not_active_is_left_alone(owned, status):
     owned.db.execute("UPDATE {users} SET status = :status", status=status)
     domain(owned, recheck_requested_at=owned.now)
     assert owned.run(JOB) == NOTHING
-    assert "no active account has such a domain" in owned.fails(JOB, domain=NAME)
+    assert "no active account has this domain" in owned.fails(JOB, domain=NAME)
     assert owned.dns.asked == []
     owned.table("users", [{"id": 8, "email": "eve@home.example"}])
     domain(owned, user_id=8, name="eve.example")        # beside one that is looked at, either

@@ -307,7 +307,7 @@ def test_its_export_ends_as_it_is_closed_and_its_file_waits_for_the_folder(bench
     assert bench.run(JOB)["revoked"] == 1
     assert [row["token_hash"] for row in bench.rows("export_requests")] == [None]
     for job in ("export_accounts", JOB):
-        assert "see whether its disk is mounted" in bench.fails(job)
+        assert "check that its disk is mounted" in bench.fails(job)
         bench.now = bench.ahead(days=28)
     assert len(bench.ids("users")) == 1
     away.rename(exports)

@@ -444,7 +444,7 @@ def test_an_owner_is_notified_when_the_notice_was_sent_and_another_address_if_it
     ("the message has 40000000 octets, the relay takes at most 20000000",
      "too large for our mail server"),
     ("the sender cannot be rewritten: the address is empty", "sender's address is not valid"),
-    ("it could not be sent: an error of ours (KeyError)", "problem is on our side"),
+    ("it could not be sent: an internal error (KeyError)", "problem is on our side"),
     ("the stored message cannot be read: Permission denied", "problem is on our side"),
     ("no answer", "The receiving mail server did not accept the message.")])
 def test_what_we_refused_is_no_fault_of_the_other_server(bench, failed, error, why):      # R27

@@ -152,7 +152,7 @@ def test_a_job_file_that_is_broken_or_missing_is_reported_and_stops_no_other(upl
     path.with_name("rollup_usage.py").unlink()
     assert " are missing or incomplete: the jobs " in upload("crontab").err
     (upload.folder / "_sqlite3.py").write_text("raise ImportError('none', name='_sqlite3')\n")
-    assert "this Python lacks a part of its own (none): use another" in upload("list").err
+    assert "this Python lacks a module of its own (none): use another" in upload("list").err
 
 
 @pytest.mark.parametrize("words, name, end", [

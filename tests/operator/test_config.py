@@ -200,8 +200,8 @@ def test_the_least_that_the_documents_tell_to_set_has_no_warning(here):         
 
 
 def test_without_a_file_the_first_word_is_that(here, monkeypatch):
-    assert here("--config", "none.ini", "run-due")[::2] == (
-        78, "jobs.py: there is no file none.ini: name your config.ini with --config or JOBS_CONFIG\n")
+    assert here("--config", "none.ini", "run-due")[::2] == (78,
+        "jobs.py: there is no file none.ini: name your config.ini with --config or JOBS_CONFIG\n")
     monkeypatch.delenv("JOBS_CONFIG")
     assert f": There is no {ROOT}/config.ini: the defaults apply" in here("config", "check").out
 

@@ -205,7 +205,7 @@ SITUATIONS = {
     "no room": (sql("CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, "
                     "'database or disk is full'); END"), "problem", "is full", "Make room"),
     # cron and runs
-    "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has not come yet",
+    "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has started no job",
                         "config.ini crontab --install"),
     "cron has stopped": (lambda it: (it.db.execute("DELETE FROM {job_runs}"), it.db.execute(
         "UPDATE {job_state} SET due_after = '2026-01-01 00:00:00'"), it.ran(timedelta(hours=3))),

@@ -135,7 +135,7 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
     assert len(asked(service, "forwards", "32")["holds"]) == 1      # the others end sooner
     assert listed(service, "forwards", "--owner", "77") == [20]
     assert "  due  since 2026-11-24 13:30:05: " in service.command("queue", "forwards", "30")
-    assert ":05  it waits until then\n" in service.command("queue", "forwards", "32")
+    assert ":05  waiting until then\n" in service.command("queue", "forwards", "32")
     assert {item["id"]: item["why"] for item in asked(service, "forwards", "--owner", "1")[
         "items"]} == {
         30: "the next run of retry_forwards cancels it: the alias is missing",

@@ -91,7 +91,7 @@ def test_servfail_is_unknown_and_passes(unbound, resolver):                   # 
 
 def test_a_server_that_only_knows_its_own_zones_is_no_resolver():      # R48
     """Asked for a name that it has delegated, it refers to another, and says neither yes nor no."""
-    refers = Answer(UNKNOWN, why="the name server does not look names up for others")
+    refers = Answer(UNKNOWN, why="the name server does not resolve names for this host")
     for flags, expected in ((b"\x81\x00", refers), (b"\x85\x00", Answer(NODATA))):
         with Slow(until=1, flags=flags) as server:
             assert made(server.port).look_up("www.child.example.org", "TXT") == expected

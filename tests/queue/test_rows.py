@@ -218,7 +218,7 @@ def test_nothing_is_sent_where_a_trigger_would_have_it_sent_again(bench, job):  
         error = bench.fails(job)
     finally:
         bench.db.execute("DROP TRIGGER again")
-    assert "status is not stored as given when it is `sent`: look at the column" in error
+    assert "status is not stored as written when it is `sent`: look at the column" in error
     assert (len(bench.outbox), bench.rows("attempts")) == (0, [])
     assert bench.ids(table, "status = 'pending' AND attempts = 0") == [1, 2, 3]
 

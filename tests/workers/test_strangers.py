@@ -85,7 +85,7 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     assert failed == {*foreign, "fields"} - {RED}
     events = small.events("worker")
     assert [event["event"] for event in events] == ["message refused"] * (len(foreign) + 2)
-    assert "'os.system', which is no function of these jobs" in events[1]["why"]
+    assert "'os.system', which is not a function of these jobs" in events[1]["why"]
     assert [words for words in ("\x1b", "Traceback") if words in ended.err] == []
 
 
@@ -158,4 +158,4 @@ def test_celery_reads_json_and_knows_our_tasks_alone(small, redis, crew, tmp_pat
 def test_a_function_of_ours_called_from_elsewhere_runs_nothing():            # R71
     code = "from jobs_lib.launch.worker import perform\nperform('purge_sessions', False)"
     done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert "start the worker by `jobs.py worker`" in done.stderr
+    assert "start the worker with `jobs.py worker`" in done.stderr

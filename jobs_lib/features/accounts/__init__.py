@@ -115,7 +115,7 @@ def is_retired(config, db, address: str) -> bool:
     core = config.section("core")
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
         raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without "
-                          "the key of the jobs no retired address can be recognised")
+                          "the key of the jobs no retired address can be recognized")
     key = derived(secret_key(core.state_dir, core.secret_key), RETIRED)
     return db.row("SELECT created_at FROM {retired_addresses} WHERE address_hash = :hash",
                   hash=hashed(key, _folded(address))) is not None

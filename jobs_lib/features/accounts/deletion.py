@@ -331,7 +331,7 @@ def _note_erased(ctx, entry: dict) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise JobsError(f"{path}: {error.strerror}: no account is deleted for good before that is "
-                        "written down there") from None
+                        "recorded there") from None
 
 
 def _preview(ctx, new: list, going: list) -> None:

@@ -43,7 +43,7 @@ def preview(ctx) -> dict:
         ctx.stop(missing)
     elif number:
         rows = [*work.read(named or work.due.ids(SHOWN)).values()]  # by an index, not in turns
-        ctx.show(f"look at the records of {counted(number, 'domain')}", rows[:min(number, SHOWN)])
+        ctx.show(f"check the records of {counted(number, 'domain')}", rows[:min(number, SHOWN)])
     guard.stops(ctx, "domains")
     return {**ctx.counts, "not_checked" if missing else "checked": number}
 
@@ -83,7 +83,7 @@ def _named(ctx) -> list:
         f"SELECT id FROM {{domains}} WHERE name IN (:names){ACTIVE} ORDER BY id LIMIT :most",
         names=forms(name), most=AT_ONCE)
     if not found:
-        raise JobsError(f"--set domain={name}: no active account has such a domain")
+        raise JobsError(f"--set domain={name}: no active account has this domain")
     return [row["id"] for row in found]
 
 
@@ -104,7 +104,7 @@ class Looks(Work):
             try:
                 row["wanted"] = records.checks(ascii_form(row["name"]), row["ownership_token"], dns)
             except ValueError:
-                self.unusable[row["id"]] = "its name is not that of a domain"
+                self.unusable[row["id"]] = "its name is not a domain name"
             if not row["ownership_token"] and records.OWNERSHIP in self.ctx.options.require:
                 self.unusable[row["id"]] = "it has no ownership_token"
         return [row for row in found if row["id"] not in self.unusable]

@@ -24,7 +24,7 @@ OWNERSHIP, MX, SPF, DKIM, DMARC = ("ownership", "mx", "spf", "dkim", "dmarc")
 
 TITLES = {OWNERSHIP: "Proof of ownership", MX: "Mail servers (MX)", SPF: "SPF", DKIM: "DKIM",
           DMARC: "DMARC"}
-ADD = "Add at {name}, as {type} record: {expected}"
+ADD = "Add this {type} record at {name}: {expected}"
 
 # {reason: (problem, fix)}, in which `{add}` is how to add the record, and `{why}` why there was no
 # answer. docs/domains.md lists the reasons.
@@ -32,7 +32,7 @@ TEXTS = {
     "": ("", ""),
     "no_answer": (
         "We could not check this record: {why}.",
-        "If this keeps happening, ask the provider of your DNS why nobody answers."),
+        "If this keeps happening, ask your DNS provider why there is no answer."),
     "missing": ("There is no such record.", "{add}"),
     "two_records": (
         "There is more than one such record, which makes all of them invalid.",
@@ -49,7 +49,7 @@ TEXTS = {
         "Remove it, or give it a higher number than ours."),
     "no_include": (
         "Our mail servers are not in the SPF record.",
-        "Copy the include: from {expected} into it, before the term that ends with: all"),
+        "Add the include: part of {expected} to it, before the term that ends with: all"),
     "wrong_target": ("The CNAME does not point to us.", "{add}"),
     "empty_key": ("The key is empty (p=), which means that it was revoked.", "Remove it. {add}"),
     "wrong_key": ("The key in this record is not ours.", "Remove it. {add}"),

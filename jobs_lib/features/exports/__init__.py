@@ -58,7 +58,7 @@ def remove(ctx, name) -> int:
     if not removed and mark(path, MARKER) != database_id(ctx.db):
         raise JobsError(
             f"{OPTION} = {path} is not there, or has no mark of this database ({MARKER}), "
-            f"and {name} in it is to be deleted: see whether its disk is mounted; if the files "
+            f"and {name} in it is to be deleted: check that its disk is mounted; if the files "
             "are lost, set `file_name` to NULL in the rows of `export_requests`")
     return removed
 

@@ -70,7 +70,7 @@ def _make(work: Requests, row: dict, folder: str) -> None:
         written = _write(work, row, path + exports.PART)
         publish(path + exports.PART, path)
         if not until_stored(ctx, partial(work.store_ready, row, written)):
-            raise Unfinished("it was withdrawn, or the account is not active any more")
+            raise Unfinished("it was withdrawn, or the account is no longer active")
         ctx.count("exported")
         ctx.log.event("exported", id=row["id"], rows=written.rows, bytes=written.bytes)
     except Unfinished as error:
@@ -221,7 +221,7 @@ class Requests(Work):
             times = text.counted(ctx.options.per_day, "time")
             self._notify(user, "export_failed",
                          f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", row,
-                         why=f"You can export your account {times} within 24 hours.")
+                         why=f"You can export your account at most {times} in 24 hours.")
 
     def _notify(self, user: dict | None, kind: str, key: str, row: dict, **values) -> None:
         """Of an account that is deleted nobody reads it."""

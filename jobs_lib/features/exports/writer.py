@@ -40,15 +40,15 @@ csv/    the same as tables, for a spreadsheet
     rows  file                        what it is
 {lines}
 
-- `id` numbers a row; `alias_id` and the like name the row of that number in
+- `id` numbers a row; `alias_id` and the like name the row with that number in
   another file.
-- In the CSV files there is an apostrophe (') wherever a spreadsheet could take a
-  text for a formula. The JSON files have each text as it is. All are UTF-8.
-- Not in here: your mail itself, which we do not keep (what is held or quarantined
-  for a while can be read in the app); the encrypted headers, which can be read
-  only there; passwords, tokens and keys, since whoever finds this file could sign
-  in with them; and the bookkeeping of our own programs.
-- Whoever has this file has this data: delete it where you no longer need it.
+- In the CSV files, an apostrophe (') precedes any text that a spreadsheet could
+  take for a formula. The JSON files have the text unchanged. All are UTF-8.
+- Not included: your mail itself, which we do not keep (you can read held and
+  quarantined messages in the app); the encrypted headers, which can be read only
+  there; passwords, tokens and keys, since anyone who finds this file could sign
+  in with them; and internal records of our programs.
+- Anyone who has this file has your data: delete it when you no longer need it.
 """
 
 Written = namedtuple("Written", "bytes sha256 rows")
@@ -99,26 +99,26 @@ KINDS = tuple(map(_kind, """
     users/profile by id: your account
     aliases by id: your addresses
     destinations by id: the mailboxes that your mail is forwarded to
-    alias_destinations of aliases by alias_id destination_id: what forwards to which of them
-    destination_verifications of destinations by destination_id id: proofs of destinations
-    domains by id: your own domains, their records and when they were looked at
+    alias_destinations of aliases by alias_id destination_id: which alias forwards where
+    destination_verifications of destinations by destination_id id: tokens that verify destinations
+    domains by id: your own domains, their records and when they were checked
     message_logs by created_at id: one line for each message that passed or was stopped
     message_stats by alias_id day direction status: sums of deleted lines, by alias and day
-    header_snapshots by id: of which messages the encrypted headers are kept
+    header_snapshots by id: the messages whose encrypted headers we keep
     usage_daily by day: messages and bytes of each day
     usage_weekly by week_start: messages and bytes of each week
-    usage_events by cycle_start metric threshold: limits that you came near to
-    overflow_hold/held_messages by id: messages held back since the account was over its limit
+    usage_events by cycle_start metric threshold: limits that you came close to
+    overflow_hold/held_messages by id: messages held because the account was over its limit
     spam_quarantine/quarantine by id: messages judged to be spam
     failed_emails/failed_forwards by id: messages that could not be forwarded at once
     webhooks by id: your endpoints
     webhook_deliveries by id: what was sent to your endpoints
-    notifications by id: notices that we wrote to you
-    notification_optouts by kind: kinds of notices that you do not want
+    notifications by id: our notices to you
+    notification_optouts by kind: kinds of notices that you opted out of
     audit_logs/audit_events by id: what was done in your account, by whom and from where
     sessions by id: browsers that are signed in
-    magic_links/sign_in_links by id: links to sign in that you asked for
-    export_requests/exports by requested_at id: exports that you asked for
+    magic_links/sign_in_links by id: sign-in links that you requested
+    export_requests/exports by requested_at id: exports that you requested
 """.strip().splitlines()))
 
 

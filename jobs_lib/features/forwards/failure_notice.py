@@ -103,7 +103,7 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     aliases = {row["id"]: row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
         ids={row["alias_id"] for row in rows[:LISTED]})}
-    listed = [_message(ctx, row, aliases.get(row["alias_id"], "an alias of yours"))
+    listed = [_message(ctx, row, aliases.get(row["alias_id"], "one of your aliases"))
               for row in rows[:LISTED]]
     messages, more = [message for message, _ in listed], len(rows) - len(listed)
     return {"number": f"{len(rows):,}", "messages": messages,

@@ -48,7 +48,7 @@ MX = {"title": "Mail servers (MX)", "type": "MX",
       "fix": "Remove mx.old.example, or give it a higher number than 10."}
 DMARC = {"title": "DMARC", "problem": "There is no DMARC record.", "type": "TXT",
          "place": "_dmarc.club.example", "expected": "v=DMARC1; p=none",
-         "fix": "Add a TXT record at _dmarc.club.example: v=DMARC1; p=none"}
+         "fix": "Add this TXT record at _dmarc.club.example: v=DMARC1; p=none"}
 USED = {"all": False, "of_what": "your data allowance", "threshold": 80, "percent": 81,
         "used": "8.1 GB", "limit": "10 GB"}
 

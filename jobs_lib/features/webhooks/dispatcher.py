@@ -123,7 +123,7 @@ class Dispatcher:
             row["response"] = made if isinstance(made, Response) else self.poster.post(made)
         except Exception as error:      # noqa: BLE001  (the main thread has it recorded)
             row["error"] = error
-            row["response"] = Response(OUR_ERROR, text="it could not be sent: an error of ours")
+            row["response"] = Response(OUR_ERROR, text="it could not be sent: an internal error")
         self.completed.put(row)
 
     # What came of them

@@ -116,7 +116,7 @@ def _prepare(request: Request) -> tuple:
              f"Content-Length: {len(request.body)}", "Accept: */*",
              "Connection: close"]
     if not all(line.isascii() and line.isprintable() for line in lines):
-        raise Failure(UNSENDABLE, "a header of this delivery holds a control character, or "
+        raise Failure(UNSENDABLE, "a header of this delivery contains a control character, or "
                       "one that is not ASCII")
     return target, "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
 
@@ -140,7 +140,7 @@ def _answer(answer: http.client.HTTPResponse, sock: deadline.Socket) -> Response
         if answer.status < 200 or not sock.room:  # an interim one, or a head without an end
             raise http.client.HTTPException
     except http.client.HTTPException:
-        raise Failure(FAILED, "there was no answer, or none that is HTTP") from None
+        raise Failure(FAILED, "there was no HTTP answer") from None
     body = b""
     # the status counts; it is read further than it is kept, so as not to cut off the other side
     with suppress(http.client.HTTPException, OSError):

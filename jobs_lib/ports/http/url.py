@@ -40,13 +40,14 @@ def parse(url: str) -> Target:
     if len(url) > MOST_CHARACTERS:
         raise UrlError(f"is longer than {MOST_CHARACTERS} characters")
     if not url.isprintable() or " " in url or "\\" in url:
-        raise UrlError("holds a space, a backslash or a control character")
+        raise UrlError("contains a space, a backslash or a control character")
     parts = _URL.match(url)
     if not parts:
         raise UrlError("does not begin with http:// or https://")
     scheme, place, path = parts[1].lower(), _AUTHORITY.match(parts[2]), parts[3]
     if not place:
-        raise UrlError("has no host that can be called, holds a user name, or has an invalid port")
+        raise UrlError("has no host that can be called, contains a user name, or has an invalid "
+                       "port")
     port = int(place[3] or PORTS[scheme])
     if port not in PORTS.values() and not OPEN_PORTS <= port < 65536:
         raise UrlError(f"has the port {port}: allowed are 80, 443 and {OPEN_PORTS}-65535")

@@ -27,7 +27,7 @@ CHANGED = "the stored message changed while it was sent"
 # What is wrong with us
 EXHAUSTED = "this host has no file handle or memory left ({error})"
 NO_TIME = "no time was left to make a connection"
-DEFECT = "it could not be sent: an error of ours ({error})"
+DEFECT = "it could not be sent: an internal error ({error})"
 
 
 def explains(sentence: str, text: str) -> bool:

@@ -43,7 +43,7 @@ class FolderStore:
                 private(folder)
             if not os.path.isdir(folder):
                 raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives "
-                                   "should be in it: see whether its disk is mounted")
+                                   "should be in it: check that its disk is mounted")
 
     def put(self, name: str, data: bytes) -> None:
         """Write a new file, mode 0600."""
