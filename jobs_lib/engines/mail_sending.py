@@ -28,8 +28,6 @@ AT_ONCE = 20                    # rows that are read together
 RECHECK_SECONDS = 5             # after which it is asked again what is due, and for room
 LOST_AGAIN = 2                  # connections lost in a row before DATA: the relay's failure
 LOST_DELAY = timedelta(minutes=15)
-# it may be this message that the relay cannot stand: it goes behind the others
-ITS_OWN = (outcomes.LOST, outcomes.UNREADABLE)
 NOBODY_PAID = "No message has lost an attempt"
 
 
@@ -78,7 +76,8 @@ class MailSender:
         # perhaps by another process, meanwhile
         paused = relay.paused(self.ctx.db, self.ctx.clock())
         if (most == 0 or paused) and self.work.due.any():
-            self.ctx.stop(f"the relay is paused {paused}" if paused else "limit")
+            self.ctx.stop(f"the relay is paused {paused}; `jobs.py mail test ADDRESS` ends "
+                          "the pause" if paused else "limit")
         if most == 0 or paused or self.ctx.should_stop():
             return []
         if self.ctx.monotonic() >= self.look_again_at:
@@ -146,14 +145,15 @@ class MailSender:
         """Hand the message over, store what came of it, and see what it means for the others."""
         result = self._hand_over(row)
         until_stored(self.ctx, lambda: self._store(row, result))
-        is_lost = result.outcome == outcomes.LOST
-        self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
+        self.lost_in_a_row = (
+            self.lost_in_a_row + 1 if result.outcome == outcomes.LOST else 0)
         if result.outcome in (outcomes.GIVEN_BACK, outcomes.UNREADABLE):
             self.failure = self.failure or JobsError(
                 f"{self.source.event} {row['id']}: {result.text}. {NOBODY_PAID}")
             if result.outcome == outcomes.GIVEN_BACK:       # so would be the next
                 self.ctx.stop("this host cannot send")
-        elif result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
+        elif (result.outcome in (outcomes.RELAY, outcomes.AT_MAIL)
+              or self.lost_in_a_row >= LOST_AGAIN):
             self._pause_relay(result)
 
     def _hand_over(self, row: dict) -> Result:
@@ -196,7 +196,9 @@ class MailSender:
         outcome, later, again = attempts.said(result), None, False
         if outcome == REFUSED:
             again = not relay.is_final(self.ctx.db, self.work.queue.kind, row, self.ctx.clock())
-        elif outcome == POSTPONED and (result.code or result.outcome in ITS_OWN):
+        elif outcome == POSTPONED and result.outcome in (
+                outcomes.AT_MAIL, outcomes.LOST, outcomes.UNREADABLE):
+            # it may be this message that the relay cannot stand: it goes behind the others
             if self.work.is_old(row):           # not for ever
                 outcome = RETRY
             else:

@@ -10,8 +10,10 @@ RETRY = "retry"  # refused for now
 FINAL = "final"  # refused for good, or for the last time
 # the connection broke after the final dot: delivered or not, nobody knows
 UNCERTAIN = "uncertain"
-# connecting, TLS, authentication, our sender or quota: the relay is paused
+# connecting, TLS, authentication: the relay is paused
 RELAY = "relay"
+# so it is if MAIL was refused for our sender or quota; this message may be the cause
+AT_MAIL = "at MAIL"
 # broken or silent before this message's content could begin
 LOST = "lost"
 # the stored file is there, but not for us: a problem of the host

@@ -81,8 +81,8 @@ SECONDS = {"good": 0.3, "slow": 25.0, "silent": 65.0}
 ANSWERS = {
     "refusing": Result("relay", None, "", "Connection refused"),
     "silent": Result("lost", None, "", "no answer within 60 seconds"),
-    "over quota": Result("relay", 452, "4.3.2", "Domain alias.example has exceeded the max emails "
-                                              "per hour (125/100 (125%)) allowed"),
+    "over quota": Result("at MAIL", 452, "4.3.2", "Domain alias.example has exceeded the max "
+                         "emails per hour (125/100 (125%)) allowed"),
     "blocking": Result("final", 554, "5.7.1", "blocked using a list of bad senders"),
     "denied": Result("relay", 535, "5.7.8", "authentication failed")}
 

@@ -32,7 +32,7 @@ CROWD = 8 * ROWS                    # so many open rows at most
 PER_HOUR = 60                       # the relay's limit, which is met now and then
 # How many of them a run may meet that has as many rows to do.
 FAR = {"statement": 20 * ROWS, "commit": 3 * ROWS, "message": ROWS, "request": ROWS}
-NOTHING_SENT = ("relay", "lost", "given back", "unreadable", "postponed", "unusable")
+NOTHING_SENT = ("relay", "at MAIL", "lost", "given back", "unreadable", "postponed", "unusable")
 
 
 class Queue(namedtuple("Queue", "table item kind most add points")):

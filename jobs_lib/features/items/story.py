@@ -41,7 +41,12 @@ def story(items: Items, id) -> dict | None:
         holds = []
     else:
         return None
+    # mail that was postponed and may not be the cause is due
+    is_behind = item["state"] == "waiting" and [
+        each["outcome"] for each in happened[-1:]] == [attempts.POSTPONED]
     return {"kind": items.queue.kind, **item, "events": happened, "kept": kept,
+            "why": item["why"] or (
+                "it may be the cause itself: the others go first" if is_behind else ""),
             "holds": holds, "stored": {name: _value(name, value) for name, value
                                        in (row or {}).items() if name not in NOT_LISTED}}
 

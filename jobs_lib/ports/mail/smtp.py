@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import deadline
-from jobs_lib.ports.outcomes import GIVEN_BACK, LOST, RELAY, is_exhausted
+from jobs_lib.ports.outcomes import AT_MAIL, GIVEN_BACK, LOST, RELAY, is_exhausted
 
 from . import Envelope, Result, reasons
 from .content import Content, Transport, Unsendable
@@ -48,7 +48,7 @@ class SmtpTransport(Transport):
         if session.sock is not None:
             result = self._attempt(envelope, content)
             # refused at MAIL, it may be only the end of the old connection: a new one is asked
-            if result.outcome != LOST and (result.outcome, session.phase) != (RELAY, "MAIL"):
+            if result.outcome not in (LOST, AT_MAIL, RELAY):
                 return result
             session.close()
             if session.last - time.monotonic() < RECONNECT_MINIMUM:

@@ -29,7 +29,7 @@ class Copies(Rule):
             self.digests = {key: each for key, each in self.digests.items() if key[0] != item}
         for entry, *_ in step.sent():
             item, outcome = entry["item"], entry.get("outcome")
-            if outcome in ("relay", "lost"):                # nothing of it was sent
+            if outcome in ("relay", "at MAIL", "lost"):                # nothing of it was sent
                 continue
             digest = entry["id"] if outcome is None else entry["digest"]
             if self.digests.setdefault((item, entry.get("to")), digest) != digest:
@@ -129,7 +129,7 @@ class InTime(Rule):
     def check(self, step):
         for entry, name, id in step.sent(*TABLES):
             row = step.before[QUEUES[name]].get(id)     # None: it was queued in this very tick
-            if row is None or entry["outcome"] in ("relay", "lost"):
+            if row is None or entry["outcome"] in ("relay", "at MAIL", "lost"):
                 continue
             due = seconds(row["next_attempt_at"])
             if due is None:
