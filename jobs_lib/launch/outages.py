@@ -120,5 +120,5 @@ class Outages:
                 from jobs_lib.monitoring import alerts
                 past = incidents.past(self._config, name, since, max(since, now), error)
                 alerts.store_past(db, past, now)  # check_jobs reports it
-                self._print(f"it is over: {past.subject}")
+                self._print(f"back to normal: {past.subject}")
             incident_files.remove(path)

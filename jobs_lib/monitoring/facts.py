@@ -75,8 +75,8 @@ class Facts:
                 self.config.check([], sections)
             except ConfigError as error:
                 for problem in error.problems:
-                    section = problem.partition("]")[0].strip("[")
-                    mistakes, stopped = wrong.setdefault(section, ({}, {}))
+                    section, end, _ = problem.partition("]")
+                    mistakes, stopped = wrong.setdefault(section + end, ({}, {}))
                     mistakes[problem] = True
                     stopped.update((job.name, True) for job in needing)
         for each in broken:
@@ -88,7 +88,7 @@ class Facts:
             self._cannot_use(section, "; ".join(mistakes), jobs)
         readers = [job.name for job in loaded
                    if "spool" in job.sections and self.jobs[job.name]["enabled"]]
-        if readers and "spool" not in wrong and (
+        if readers and "[spool]" not in wrong and (
                 why := spool.wrong_folder(self.db, self.config.section("spool").dir)):
             self._cannot_use("[spool] dir", why, readers)
         return loaded

@@ -84,7 +84,7 @@ def gap(facts, rows: dict) -> list[Incident]:
 
 def _ended(key: str, subject: str, begin, end, zone, error: str = "") -> Incident:
     start, to = short_time(begin, zone), short_time(end, zone)
-    when = f"from {start.removesuffix(to[5:])} to {to}" if start != to else f"at {to}"
+    when = f"between {start.removesuffix(to[5:])} and {to}" if start != to else f"at {to}"
     return Incident(f"{key} {clock.text(begin)}", f"{subject} {when}", begin,
                     "Jobs that were missed run now, once each.", "history", short_error(error),
                     is_over=True)

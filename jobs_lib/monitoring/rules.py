@@ -92,17 +92,17 @@ def _disks(facts, _):
                            "doctor", jobs=jobs)
 
 
-def _relay(facts, _):
+def _relay(facts, explained):
     pause = facts.relay
-    # a first one is nothing to wake anybody for
-    if pause and pause["until"] - pause["since"] > relay.FIRST_PAUSE:
+    # a first one is nothing to wake anybody for, unless a queue behind it is
+    if pause and (pause["until"] - pause["since"] > relay.FIRST_PAUSE
+                  or any(each.jobs[0] in MAIL_JOBS for each in _waiting(facts, explained))):
         yield Incident("relay:mail",
                        f"outgoing mail has been paused since {facts.at(pause['since'])}",
                        pause["since"],
-                       "The relay accepted no mail at the last try. The next one is at "
-                       f"{facts.at(pause['until'])}; no message loses an attempt. Check "
-                       "[mail] and your host's limits. This command shows each step, and "
-                       "ends the pause if it succeeds.",
+                       f"The relay accepts no mail. The next try is at {facts.at(pause['until'])}; "
+                       "no message loses an attempt. Check [mail] and your host's limits. "
+                       "This command shows each step, and ends the pause if it succeeds.",
                        "mail test ADDRESS", short_error(pause["reason"]), MAIL_JOBS)
 
 
