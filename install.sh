@@ -16,9 +16,9 @@ usage() {
 ./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (separated by commas)
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
 ./install.sh test         run the quick tests in an environment of their own; hardly any needs a server
-./install.sh test --all   all of them, as far as this machine has the servers that they talk to
-./install.sh test ARGS    those that pytest finds by ARGS
-./install.sh test-env     only make that environment, and print the path of its Python
+./install.sh test --all   all of them for which this machine has the servers
+./install.sh test ARGS    those that pytest selects by ARGS
+./install.sh test-env     only create that environment, and print the path of its Python
 ./install.sh missing      print what this machine lacks of these servers: apt-get install \$(./install.sh missing)
 
 PYTHON=/path/to/python3   which Python to use; otherwise the newest one found (3.9 or later)
@@ -60,7 +60,7 @@ print("%d%02d %d.%d %s" % (sys.version_info[:2] * 2 + (sys.executable,)))'
         fi
     done
     [ -n "$python" ] || die "needs Python 3.9 or later with its sqlite3 module, and found none${refused}." \
-        "If there is one by another name, say PYTHON=/path/to/python3 $0"
+        "If there is one by another name, run PYTHON=/path/to/python3 $0"
 }
 
 has_venv() { "$1" -c 'import venv, ensurepip' >/dev/null 2>&1; }
@@ -112,7 +112,7 @@ for path in sorted(glob.glob("jobs_lib/**/*.py", recursive=True) + glob.glob("ve
     rm -f "$zip"
     "$python" -m zipfile -c "$zip" dist/jobs
     say "Made $zip. Upload it beside public_html and extract it there: that makes the folder jobs." \
-        "How to go on: docs/install.md."
+        "Next: docs/install.md."
 }
 
 # --- A host
@@ -131,7 +131,7 @@ set_up() {
     [ $# -le 1 ] || wrong_word "unexpected argument: $2"
     extras=$(extras "$with") || exit 2
     cd "$home"
-    [ -w . ] || die "user $(id -un) may not write into $home: run it as the user that the folder belongs to, or give" \
+    [ -w . ] || die "user $(id -un) cannot write to $home: run it as the user that owns the folder, or give" \
         "the folder to this user"
     umask 077
     find_python
@@ -217,7 +217,7 @@ install_more() {
 
 configuration() {
     if [ -f config.ini ]; then
-        say "Configuration: config.ini is there already. \`$(start) config set\` changes a value; to be asked again," \
+        say "Configuration: config.ini already exists. \`$(start) config set\` changes a value; to be asked again," \
             "delete the file first"
     else
         "$python" jobs.py config example --short >config.ini.new
@@ -275,7 +275,7 @@ database() {
     say "Database: ready"
     found=$("$python" jobs.py config check 2>&1) || {
         say "$found" >&2
-        die "correct config.ini as said above, then run this again."
+        die "correct config.ini as shown above, then run this again."
     }
     say "Configuration: $(say "$found" | tail -n 1)"
 }
@@ -297,7 +297,7 @@ Next:
   $jobs doctor                     is all else in order?
   $jobs mail test you@example.org  does mail leave?
   $jobs $cron
-Go on with docs/install.md.
+Continue with docs/install.md.
 END
 }
 
@@ -381,7 +381,7 @@ case ${1:-} in
         if [ $# = 0 ]; then
             set -- ${tier:+-m "$tier"}
             lacking=$(missing | tr '\n' ' ')
-            if [ -n "$lacking" ]; then warn "this machine lacks ${lacking% }: what talks to them is left out"; fi
+            if [ -n "$lacking" ]; then warn "this machine lacks ${lacking% }: tests that need them are left out"; fi
         fi
         # shellcheck disable=SC2046  # words
         exec "$environment/bin/python" -m pytest $(parallel "$@") "$@"

@@ -20,13 +20,13 @@ ENV_HEAD = """\
 # Secrets, and each job's schedule, retries and retention, if you prefer not to have them in
 # config.ini: copy this file to .env, beside it, with mode 0600, and remove the # before what you
 # change. It needs python-dotenv, which ./install.sh installs. Every option of config.ini.example
-# can be set here: JOBS_<SECTION>_<OPTION>. It wins over config.ini, and a variable of the
-# environment wins over both. Write a value with spaces, quotes or # in 'single quotes'.
+# can be set here: JOBS_<SECTION>_<OPTION>. It overrides config.ini, and variables of the
+# environment override both. Write a value with spaces, quotes or # in 'single quotes'.
 """
 CRONTAB_HEAD = """\
 # Two crontabs to choose from, with example paths. Replace them with your own, or let
-# `jobs.py crontab` print either with the right ones. Use one of the two; both at once
-# do no harm, since a time that was started is not started again.
+# `jobs.py crontab` print either with the right ones. Use one of the two. Both at once
+# do no harm: a time that was started is not started again.
 
 # === Style 1: one line for everything (jobs.py crontab) ===
 

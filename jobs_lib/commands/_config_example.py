@@ -8,10 +8,10 @@ from jobs_lib.output.layout import wrapped
 WIDTH = 100
 INI_HEAD = """\
 # The configuration of the jobs. Copy this file to config.ini, beside jobs.py, and change what you
-# need: remove the # before an option. What is commented out has the default that is shown.
+# need: remove the # before an option. A commented-out option has the default shown.
 # `jobs.py config check` lists all mistakes. How values are written: docs/configuration.md.
 #
-# A file .env beside it, and environment variables, win over this file: JOBS_MAIL_HOST for [mail]
+# A file .env beside it and environment variables override this file: JOBS_MAIL_HOST for [mail]
 # host. This file and .env hold secrets: keep them at mode 0600, and out of the web root.
 """
 SHORT_HEAD = """\
@@ -26,7 +26,7 @@ SHORT = {"core": ("database", "app_url"),
          "archive": ("store",), "dns": ("mx_hosts",), "alerts": ("email", "ping_url")}
 JOBS = """\
 # === The jobs ===
-# Each has a section with these options; its own are explained.
+# Each has a section with these options. Options of its own are explained.
 """
 
 

@@ -158,7 +158,7 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
         assert f"\n{line}\n" in text
     assert mode(host / "config.ini") == 0o600
     # once it is there, nobody is asked, and nothing is overwritten
-    assert "config.ini is there already. `" in typed()
+    assert "config.ini already exists. `" in typed()
     assert (host / "config.ini").read_text() == text
 
 
