@@ -62,7 +62,7 @@ class Items:
 
     def lost(self, row: dict) -> str:
         """Why a row cannot be sent again, or ""."""
-        return "" if row.get("whole", True) else "the content was deleted"
+        return "" if row["whole"] else "the content was deleted"
 
     def named(self, word: str):
         """The id of the row that has this name, or None."""
@@ -166,7 +166,7 @@ class Items:
                 state, next_at, why = "held", None, f"{HELD}: {row['unneeded']}"
             elif row["unneeded"]:
                 why = f"the next run of {queue.job} cancels it: {row['unneeded']}"
-            elif lost := self.lost(row):
+            elif "raw_path" in row and (lost := self.lost(row)):
                 why = f"its next attempt ends it: {lost}"
         elif state == queue.works:
             why = "a run is working on it" if row["claim_run"] else (
