@@ -40,9 +40,6 @@ def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=No
     why_not(row)   why it can only fail
     limits         of the relay, counted; `failures`: why what has failed before has to wait
     """
-    if not ctx.may_send():                              # it looks at no row
-        ctx.show(f"send {counted(0, *noun)}", [], f"not now: {ctx.suspended}")
-        return []
     work, notes, rest = Work(ctx, queue), set(), True
     if failures:
         work.also = relay.not_failed(work.delays)

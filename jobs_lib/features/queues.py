@@ -86,10 +86,9 @@ BY_JOB = {queue.job: queue for queue in (FORWARDS, NOTICES, WEBHOOKS, EXPORTS, D
 
 def work_to_do(ctx, queue: Queue, kind=None):
     """The Work of a run that sends (queue.py), which counts what becomes of the rows; None where
-    nothing is due, or nothing may be sent. `kind()`: the class that its feature has, which an idle
-    run does not load."""
+    nothing is due. `kind()`: the class that its feature has, which an idle run does not load."""
     ctx.counts.update({queue.done: 0, "retried": 0, "failed": 0})
-    if is_idle(ctx.db, queue.table, queue.waits, queue.works) or not ctx.may_send():
+    if is_idle(ctx.db, queue.table, queue.waits, queue.works):
         return None
     from jobs_lib.engines.queue import work_if_due
     return work_if_due(ctx, queue, kind and kind())

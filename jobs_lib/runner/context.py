@@ -172,15 +172,12 @@ class Context:
         """Whether what is past its time may be deleted, expired or given up. Not while the clock or
         the database is in doubt: asked just before it is done, this marks the run as `suspended`.
         What does not depend on it goes on, and the run ends as `partial` and says why."""
-        return not self._suspended_by(self.doubt)
+        if self.doubt is not None:
+            self.suspended = doubt.sentence(self.doubt, self.now)
+        return self.doubt is None
 
-    def may_send(self) -> bool:
-        """Whether anything but an alert may go out, or an account be closed: not after a backup was
-        restored. Marks the run in the same way."""
+    def may_begin(self) -> bool:
+        """Whether the job may do anything: after a backup was restored, only the one that alerts
+        may. Marks the run in the same way."""
         is_restored = self.doubt is not None and self.doubt.what == doubt.RESTORED
-        return not self._suspended_by(self.doubt if is_restored else None)
-
-    def _suspended_by(self, found: doubt.Doubt | None) -> bool:
-        if found is not None:
-            self.suspended = doubt.sentence(found, self.now)
-        return found is not None
+        return not is_restored or self.job.name == doubt.ALERTS or self.may_expire()

@@ -7,8 +7,8 @@ nothing is deleted, switched off or given up by its age, until the clock is back
 hours after a gap that cron may have been away for, or until `jobs.py resume all`.
 
 *The database* was restored from a backup where it lacks a run that a later run had found committed:
-`state_dir/witness` names one. Then nothing is sent but alerts, nothing closed or deleted, until
-`jobs.py resume all`: what it has as waiting may have been sent before.
+`state_dir/witness` names one. Then no job but ALERTS does anything, until `jobs.py resume all`:
+what it has as waiting may have been sent before, and a new notice would get the id of such a one.
 
 A doubt is one row in `meta`, for all jobs and hosts: `clock|<trusted time>|<since>`.
 """
@@ -29,6 +29,7 @@ PAGE = "docs/operate.md, After a restore"
 DOUBT = "doubt"  # in `meta`
 ACCEPTED = "accepted"  # in `meta`: when `resume all` ended it
 CLOCK, RESTORED = "clock", "restored"
+ALERTS = "check_jobs"           # the job that sends alerts, and changes nothing of the app's
 STEADY = timedelta(hours=72)  # without a further jump, cron was only away
 LONGEST_GAP = timedelta(days=60)  # that cron may have been away for
 APART = timedelta(minutes=15)   # what a clock may be set by
@@ -109,8 +110,8 @@ def sentence(found: Doubt, now) -> str:
         return (f"{IN_DATABASE} lacks a run of which this host knows, "
                 "as after a restored backup. What was sent since "
                 f"{since} would be sent again: cancel that first, "
-                "then `jobs.py resume all`; until then nothing is "
-                f"sent, closed or deleted ({PAGE})")
+                "then `jobs.py resume all`; until then no job but "
+                f"{ALERTS} does anything ({PAGE})")
     until = ""
     if _may_be_cron(found):
         until = f" until {found.since + STEADY:%Y-%m-%d %H:%M} UTC,"

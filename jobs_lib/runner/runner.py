@@ -196,7 +196,8 @@ class Run:
                 from jobs_lib.database.schema.fit import need
                 need(self.db, self.job.tables, store=self.has_row)
             # the counts themselves; or a preview's, or those of a job with nothing to store
-            ctx.counts.update(self.job.run(ctx) or {})
+            if ctx.may_begin():
+                ctx.counts.update(self.job.run(ctx) or {})
             reason = limits.reason or ctx.suspended
             stopped = "interrupted" if reason == limits.heard else "partial"
             result.update(status=stopped if reason else "ok", stop_reason=reason)

@@ -181,8 +181,15 @@ def restored(known):
 @pytest.mark.quick
 def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):                 # R81
     pass_time(restored, days=11)
+    few(restored, core={"app_url": "https://a.example"}, export={"dir": "exports"},
+        export_accounts={"enabled": "yes"})
+    restored.table("users", [{"id": 1, "status": "active", "email": "a@b.example"}])
+    restored.table("export_requests", [{"user_id": 1}])
+    sent = restored.ids("notifications")
     restored.tick()
     assert (len(restored.outbox), restored.ids("sessions")) == (0, [1])
+    # a new notice would have an id that the log lists as sent
+    assert restored.ids("notifications") == sent
     assert incidents(restored) == ["doubt:restored"]
     look = json.loads(restored.command("status", "--json", code=1))["incidents"][0]
     assert (look["command"].split()[-1], "cancel that first" in look["what"]) == ("queue", True)
@@ -197,7 +204,7 @@ def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):           
     assert ("1 waiting" in said, "`jobs.py cancel QUEUE ID" in said) == (True, True)
     assert incidents(restored) == []
     ticks(restored, 26)
-    assert (len(restored.outbox), restored.ids("sessions")) == (1, [])
+    assert (len(restored.outbox), restored.ids("sessions")) == (2, [])
     assert incidents(restored) == []
 
 

@@ -122,7 +122,7 @@ def run(ctx, new: list, going: list) -> None:
     is_held = guard.stops(ctx, "accounts")
     if ctx.dry_run and not is_held:
         _preview(ctx, new, going)
-    if is_held or ctx.dry_run or not ctx.may_send():
+    if is_held or ctx.dry_run:
         return
     # to close is not a matter of age: it is done also while the clock is in doubt
     new = [account for account in new if account.is_timed or ctx.may_expire()]

@@ -32,8 +32,7 @@ class Forwards:
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
         # before any of them has begun
-        if ctx.may_send() and due(ctx, FORWARDS).any() and (
-                wrong := spool.all_missing(ctx.db, self.spool)):
+        if due(ctx, FORWARDS).any() and (wrong := spool.all_missing(ctx.db, self.spool)):
             raise JobsError(wrong)
 
     def why_not(self, row: dict) -> str | None:
