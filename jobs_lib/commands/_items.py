@@ -122,5 +122,5 @@ def report(session, args, done: list, refused: dict, what: str, verb: str) -> in
         console.report(f"{counted(len(done), kind)} {what}" if done else f"nothing was {verb}")
         for why, ids in reasons.items():
             named = one_line(", ".join(map(str, ids)), LONGEST)
-            console.fail(f"{counted(len(ids), kind)} refused, {why}: {named}")
+            console.fail(f"{counted(len(ids), kind)} not {verb} ({named}): {why}")
     return FAILED if refused and not args.all else OK

@@ -81,7 +81,8 @@ def name_servers(installation):
     name = section.mx_hosts[0] if section.mx_hosts else "."
     answer = resolver.look_up(name, "MX")
     if answer.outcome == UNKNOWN:
-        yield problem(f"No name server answers for {name}: {answer.why}",
+        asked = ", ".join(resolver.servers) or "none"
+        yield problem(f"No name server answers for {name} (asked: {asked}): {answer.why}",
                       "Users' domains keep their status, whatever is set up.",
                       "Set [dns] nameservers to those of your host.")
     elif answer.outcome == NXDOMAIN and name != ".":

@@ -189,9 +189,10 @@ def holds(ctx, mail, kind: str, others_wait) -> list[str]:
     return found
 
 
-def count(db, now) -> None:
-    """Put a message on record that was sent and belongs to no queue: an alert."""
-    db.insert("attempts", kind=BY_HAND, item_id=0, began_at=now, finished_at=now, outcome=SENT)
+def count(db, now, number: int = 1) -> None:
+    """Put messages on record that were sent and belong to no queue, such as alerts."""
+    for _ in range(number):
+        db.insert("attempts", kind=BY_HAND, item_id=0, began_at=now, finished_at=now, outcome=SENT)
 
 
 # Pauses

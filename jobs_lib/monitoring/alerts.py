@@ -189,10 +189,8 @@ def _notify(ctx, rows: dict, notices: list) -> list[str]:
     def deliver(message: Alert, names: list) -> dict:
         left = min(SECONDS, ctx.hard_limit - ctx.monotonic())
         errors = send(message, ctx.config, ctx.ports(), names, left)
-        if errors.get("email") == "":
-            # an alert counts, and no limit delays it
-            for _ in ctx.section("alerts").email:
-                relay.count(ctx.db, ctx.clock())
+        if errors.get("email") == "":  # it counts, and no limit delays it
+            relay.count(ctx.db, ctx.clock(), len(ctx.section("alerts").email))
         return errors
 
     errors = deliver(alert(notices, ctx.config), channels(ctx.config))

@@ -207,6 +207,8 @@ def _waiting(facts, explained):
         is_paused = is_mail and (facts.relay or "the relay" in problem)
         is_held = is_paused or doubt.IN_DATABASE in problem
         reasons = [reason for reason, applies in (
+            # no pause, as seen above: an option of [dns] is not set
+            (" ".join(queue["holds"]).rstrip("."), name == "check_domains" and queue["holds"]),
             (f"none has been finished since {at}",
              queue["stalled_since"] and not is_held),
             (f"the oldest has been due since {at}, longer than [alerts] queue_age",

@@ -51,7 +51,7 @@ def listing(found: dict, screen: Screen) -> str:
         for text in filter(None, (each["why"], each["answer"])):
             lines += screen.below(text)
     if found["more"]:
-        lines += ["", f"There are more: --limit {2 * len(items)} shows more of them."]
+        lines += ["", f"There are more: use --limit {2 * len(items)}. `jobs.py queue` counts all."]
     last = f"`jobs.py queue {name} ID` shows one item's whole story. {screen.clock()}"
     return "\n".join([*lines, "", *wrapped(last, screen.width)])
 

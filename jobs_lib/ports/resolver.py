@@ -33,13 +33,13 @@ LOOK_SECONDS = 0.2
 
 class Resolver:
     """Asks these name servers, in order, or else the system's. nameservers: (address, port);
-    timeout: seconds for one question in all."""
+    timeout: seconds for one question in all. `servers`: the addresses."""
 
     def __init__(self, nameservers, timeout: float, resolv_conf: str = "/etc/resolv.conf") -> None:
         self._stub = stub = dns.asyncresolver.Resolver(configure=False)
-        stub.nameservers = [dns.nameserver.Do53Nameserver(*each) for each in nameservers]
-        if not nameservers:
-            stub.nameservers = _system(resolv_conf)
+        self.servers = [address for address, _ in nameservers] or _system(resolv_conf)
+        stub.nameservers = ([dns.nameserver.Do53Nameserver(*each) for each in nameservers]
+                            or self.servers)
         stub.lifetime = timeout
         stub.timeout = timeout / ROUNDS / max(1, len(stub.nameservers))
         stub.use_edns()  # for answers over 512 octets; what is too large comes by TCP

@@ -179,5 +179,5 @@ class Context:
     def may_begin(self) -> bool:
         """Whether the job may do anything: after a backup was restored, only the one that alerts
         may. Marks the run in the same way."""
-        is_restored = self.doubt is not None and self.doubt.what == doubt.RESTORED
-        return not is_restored or self.job.name == doubt.ALERTS or self.may_expire()
+        return (self.doubt is None or self.doubt.what == doubt.CLOCK
+                or self.job.name == doubt.ALERTS or self.may_expire())

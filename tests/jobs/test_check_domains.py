@@ -251,6 +251,7 @@ def test_while_a_required_record_is_not_configured_domains_wait_and_all_say_why(
         result = owned.attempt(JOB, dry_run=dry_run)
         assert (result["stop_reason"], result["counts"]["not_checked"]) == (missing, 1)
     assert owned.command("queue", "domains").startswith(missing[:60])
+    assert f"domains to check: {missing}" in " ".join(owned.command("status", code=1).split())
     assert (row(owned)["checked_at"], owned.dns.asked) == (None, [])
     assert owned.fails(JOB, domain=NAME) == missing
 

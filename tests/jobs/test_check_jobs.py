@@ -390,10 +390,10 @@ def test_each_address_is_written_to_beyond_any_limit_and_one_that_takes_it_is_en
     assert [row["kind"] for row in bench.rows("attempts")] == ["forward"] * 2 + ["mail"] * 2
 
 
-def test_a_test_alert_goes_out_by_each_channel(bench):
+def test_a_test_alert_goes_out_by_each_channel_and_counts(bench):     # R37
     bench.command("alerts", "test")
     assert bench.outbox[0].subject == "[jobs] this is a test"
-    assert len(sent(bench)) == 1
+    assert (len(sent(bench)), [row["kind"] for row in bench.rows("attempts")]) == (1, ["mail"])
     bench.web.answer = lambda request: Response(ANSWERED, 404, "", "no such hook")
     said = bench.command("alerts", "test", code=1)
     assert "the webhook: it answered 404 no such hook\n-> docs/failures.md, Alerts do not" in said

@@ -180,7 +180,7 @@ SITUATIONS = {
                "failures_per_hour = 4"),  # R37
     "no name server": (lambda it: (it.configure("check_domains", enabled="yes"), it.configure(
         "dns", mx_hosts="mx.alias.example", nameservers=f"127.0.0.1:{free_port()}")), "problem",
-        "No name server answers", "[dns] nameservers"),
+        "mx.alias.example (asked: 127.0.0.1): ", "[dns] nameservers"),
     "no records": (lambda it: (it.configure("check_domains", enabled="yes"), it.db.insert(
         "domains", user_id=1, name="a.example", ownership_token="t", created_at=clock.now())),
         "warning", "[check_domains] require names mx: set [dns] mx_hosts, or leave it out", ""),

@@ -101,7 +101,7 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind,
     assert why in reasons.pop(id)
     assert (found["replayed"], reasons) == ([good], {99: MISSING, huge: MISSING})
     assert service.rows(TABLES[kind])[0] == before
-    assert f"1 {kind} refused, {MISSING}: 99" in service.command("replay", kind, "99", code=1)
+    assert f"1 {kind} not replayed (99): {MISSING}" in service.command("replay", kind, "99", code=1)
 
 
 def test_all_that_failed_is_put_back_of_one_owner_or_of_a_time(service):         # R77
@@ -158,9 +158,9 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     assert service.command("cancel", "forward", *map(str, (waits, sending, sent, 99, 100)),
                            code=1).splitlines() == [
         "1 forward cancelled, nothing is sent",
-        f"1 forward refused, being sent: the result will be stored: {sending}",
-        f"1 forward refused, already finished (sent): {sent}",
-        f"2 forwards refused, {MISSING}: 99, 100"]
+        f"1 forward not cancelled ({sending}): being sent: the result will be stored",
+        f"1 forward not cancelled ({sent}): no longer waiting (sent)",
+        f"2 forwards not cancelled (99, 100): {MISSING}"]
     row = service.rows("failed_emails")[0]
     assert [row[name] for name in ("status", "last_error", "next_attempt_at", "finished_at")] == [
         "failed", "cancelled: by the operator", None, clock.text(service.now)]
@@ -168,7 +168,7 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     assert (story["state"], story["events"][1]["outcome"]) == ("cancelled", "cancelled")
     assert service.command("cancel", "forward", str(waits), code=1) == (
         "nothing was cancelled\n"
-        f"1 forward refused, already finished (failed): {waits}\n")
+        f"1 forward not cancelled ({waits}): no longer waiting (failed)\n")
     service.db.execute("DELETE FROM {failed_emails} WHERE status = 'sending'")
     assert service.run("retry_forwards")["sent"] == 0
     # a notice keeps its text, so that it can be replayed

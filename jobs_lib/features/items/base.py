@@ -231,7 +231,7 @@ def cancel(items: Items, pages) -> tuple[list, dict]:
 
     def refused(found: list[dict]) -> dict:
         return {row["id"]: "being sent: the result will be stored"
-                if row["status"] == queue.works else f"already finished ({row['status']})"
+                if row["status"] == queue.works else f"no longer waiting ({row['status']})"
                 for row in found if row["status"] != queue.waits}
     return _change(items, pages, refused, "failed", values, attempts.CANCELLED)
 
