@@ -81,8 +81,8 @@ def name_servers(installation):
     name = section.mx_hosts[0] if section.mx_hosts else "."
     answer = resolver.look_up(name, "MX")
     if answer.outcome == UNKNOWN:
-        asked = ", ".join(resolver.servers) or "none"
-        yield problem(f"No name server answers for {name} (asked: {asked}): {answer.why}",
+        yield problem(f"No name server answers for {name} "
+                      f"(asked: {', '.join(resolver.servers) or 'none'}): {answer.why}",
                       "Users' domains keep their status, whatever is set up.",
                       "Set [dns] nameservers to those of your host.")
     elif answer.outcome == NXDOMAIN and name != ".":
