@@ -185,7 +185,7 @@ def holds(ctx, mail, kind: str, others_wait) -> list[str]:
     if refusal := limits.refusal(urgent=False):
         found.append(f"{refusal.words}. There is room again within the {refusal.limit}.")
     if reason := failures(ctx.db, mail, ctx.now):
-        found.append(f"{reason}: what has failed before waits.")
+        found.append(f"{reason}: retries wait.")
     return found
 
 

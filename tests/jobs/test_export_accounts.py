@@ -347,7 +347,7 @@ def test_the_third_within_a_day_is_refused_and_its_owner_told_when(bench):      
     # of both, one
     assert [mail.subject for mail in bench.outbox if "could not" in mail.subject] == [
         "We could not export your data"]
-    assert "2 times within 24 hours" in str([mail.text for mail in bench.outbox])
+    assert "at most 2 times in 24 hours" in str([mail.text for mail in bench.outbox])
     for hours, number in ((1, 0), (23, 1)):     # by then the first has ended, since it was replaced
         bench.now = bench.ahead(hours=hours)
         ask(bench)

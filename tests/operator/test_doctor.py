@@ -166,7 +166,7 @@ SITUATIONS = {
                     it.configure("notifications", templates="texts")),
         "problem", "can be written by others", "chmod go-w"),
     "a file as a folder": (option("core", state_dir="config.ini"), "problem",
-                           "config.ini is no folder", "Name one"),
+                           "config.ini is not a folder", "Name one"),
     # R65
     "under a web root": (moved_below("public_html"), "problem", "below the web root", "crontab"),
     # the network

@@ -90,7 +90,7 @@ def test_what_the_system_refuses_is_one_sentence_with_the_place(tmp_path):
     for place in ("file", "file/archives", "/proc/archives"):
         with pytest.raises(ArchiveError, match=rf"\[archive\] store.* {tmp_path / place}"):
             open_store(section(tmp_path / place), make=True)
-    with pytest.raises(ArchiveError, match=r"there is no folder .*: see whether"):
+    with pytest.raises(ArchiveError, match=r"there is no folder .*: check that"):
         open_store(section(tmp_path / "archives"))
     assert not (tmp_path / "archives").exists()
 
