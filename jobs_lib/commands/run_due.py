@@ -1,7 +1,7 @@
 """Run everything that is due, most critical first: the one crontab line.
 
 A job is due when the latest time of its schedule was not started yet, so nothing is missed when
-cron comes late or rarely, and a job missed for days runs once. An unfinished run is continued; one
+cron runs late or rarely, and a job missed for days runs once. An unfinished run is continued; one
 that failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations

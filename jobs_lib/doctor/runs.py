@@ -1,4 +1,4 @@
-"""Cron and what it ran: does it come, from how many installations, and what needs the operator."""
+"""Cron and what it ran: does it run, from how many installations, and what needs the operator."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ CRON = "late:cron"
 
 
 def cron(installation):
-    """Cron comes, as `status` sees it, and its lines confirm nothing unseen."""
+    """Cron runs, as `status` sees it, and its lines confirm nothing unseen."""
     text, why = crontab.read()
     lines = crontab.ours(text or "", SCRIPT)
     for number, command in lines:

@@ -1,4 +1,4 @@
-"""What is known of each job, from its runs and its schedule, and whether cron comes.
+"""What is known of each job, from its runs and its schedule, and whether cron runs.
 
 What a clock that was ahead has dated in the future does not count.
 """
@@ -51,7 +51,7 @@ def latest(*moments):
 
 
 class Cron:
-    """Whether cron comes, by the latest runs of check_jobs.
+    """Whether cron runs, by the latest runs of check_jobs.
 
     last_run   the start of the latest run of any job
     newest     the same of the run that was written last; None where its clock was ahead

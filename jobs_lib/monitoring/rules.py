@@ -51,7 +51,7 @@ def _cannot_start(facts) -> bool:
 
 
 def _cron(facts, _):
-    """Cron never came, or comes no more: it explains whatever is late or waits."""
+    """Cron never ran, or runs no more: it explains whatever is late or waits."""
     since, subject = facts.cron.stopped, "no job has ever started"
     if facts.cron.last_run is None:
         # who sets it up needs some time for the line
