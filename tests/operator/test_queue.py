@@ -140,7 +140,7 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
         "items"]} == {
         30: "the next run of retry_forwards cancels it: the alias is missing",
         31: "unknown status: no run sends or deletes it",
-        32: "", 33: "its next attempt ends it: the stored message is missing"}
+        32: "", 33: "it cannot be sent: the stored message is missing"}
     assert service.command("queue", "webhooks") == (
         "There is nothing to list in webhooks.\n"
         "With --failed it lists what failed for good, without it what waits.\n")

@@ -42,8 +42,9 @@ class Forwards(Mail):
     def lost(self, row: dict) -> str:
         """Its raw message is."""
         from jobs_lib.engines import spool
-        is_there = spool.is_there(self.section("spool").dir, row["raw_path"])
-        return "" if is_there else "the stored message is missing"
+        folder = self.config.section_or_defaults("spool").dir
+        return "" if spool.is_there(folder, row["raw_path"]) else (
+            spool.wrong_folder(self.db, folder) or "the stored message is missing")
 
 
 class Notices(Mail):

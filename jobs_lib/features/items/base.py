@@ -167,7 +167,7 @@ class Items:
             elif row["unneeded"]:
                 why = f"the next run of {queue.job} cancels it: {row['unneeded']}"
             elif "raw_path" in row and (lost := self.lost(row)):
-                why = f"its next attempt ends it: {lost}"
+                why = f"it cannot be sent: {lost}"
         elif state == queue.works:
             why = "a run is working on it" if row["claim_run"] else (
                 "by your app: no run has claimed it")
