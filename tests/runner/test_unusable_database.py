@@ -50,7 +50,7 @@ def test_a_used_installation_whose_database_is_gone_is_asked_for_its_backup(any_
         {"database": "sqlite:///lost.db"} if "sqlite" in any_site.url else {}))
     lost = "though this installation was in use: correct [core] database in config.ini, or restore"
     assert lost in any_site("status").err
-    assert "that database is lost, restore your backup. If it is given" in any_site("migrate").err
+    assert "that database is lost, restore your backup. If it is gone" in any_site("migrate").err
     assert (lost in any_site("status").err, [*any_site.folder.glob("lost*")]) == (True, [])
 
 
