@@ -1,6 +1,4 @@
 """Fixtures that all tests share."""
-from __future__ import annotations
-
 import gc
 import multiprocessing
 import signal

@@ -1,6 +1,4 @@
 """An address reaches the wire as it is or not at all."""
-from __future__ import annotations
-
 import re
 import time
 

@@ -1,7 +1,5 @@
 """Files of ours are made under names that nobody can guess, and never through a link that somebody
 has planted."""
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,6 +1,4 @@
 """What the tests of the database port share: connections that get closed."""
-from __future__ import annotations
-
 import contextlib
 
 import pytest

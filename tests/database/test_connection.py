@@ -1,6 +1,4 @@
 """The database port does the same on SQLite and MariaDB: one contract, each test on both (R14)."""
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 from datetime import date, datetime, timedelta, timezone

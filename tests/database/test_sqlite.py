@@ -1,6 +1,4 @@
 """What only a file can do to us: missing, locked, on a poor file system, killed in mid-write."""
-from __future__ import annotations
-
 import os
 import sqlite3
 import stat

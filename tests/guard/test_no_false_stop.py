@@ -3,8 +3,6 @@
 What the clock, a restored backup, dead addresses and changed rules need not stop is in their own
 files beside this one.
 """
-from __future__ import annotations
-
 import pytest
 
 from tests.guard.service import Service, sql, twin_of

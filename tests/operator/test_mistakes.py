@@ -1,7 +1,5 @@
 """Every mistake of an operator that has a message of its own: what the program says of it, and how
 it ends. All of a configuration are listed at once, none shows a secret."""
-from __future__ import annotations
-
 import pytest
 
 from tests.support.shell import Shell

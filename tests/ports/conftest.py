@@ -1,6 +1,4 @@
 """What the tests of the mail port share: stored messages, private relays, transports."""
-from __future__ import annotations
-
 import contextlib
 
 import pytest

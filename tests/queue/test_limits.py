@@ -1,6 +1,4 @@
 """All processes together stay under the relay's limits, which are counted from the attempts."""
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

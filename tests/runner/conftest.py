@@ -1,6 +1,4 @@
 """Installations for the tests of the frame: see tests/support/shell.py."""
-from __future__ import annotations
-
 import pytest
 
 from tests.conftest import ENGINES

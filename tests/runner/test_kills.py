@@ -1,7 +1,5 @@
 """SIGKILL at every point of the frame: the next run needs no hand, tells what died, and finishes
 the work."""
-from __future__ import annotations
-
 import json
 import signal
 

@@ -1,6 +1,4 @@
 """How a run ends before its work does: its budget, a signal."""
-from __future__ import annotations
-
 import json
 import signal
 import time

@@ -1,7 +1,5 @@
 """Days of a small service pass, and its rules are kept: with a fresh seed, and with all that have
 once failed."""
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,6 +1,4 @@
 """What kind of key an app's tables have is read from the catalogue, and our own columns take it."""
-from __future__ import annotations
-
 import pytest
 
 from tests.support import databases, keyed

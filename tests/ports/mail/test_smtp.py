@@ -1,6 +1,4 @@
 """One message after another over one connection, each content exactly as it was stored."""
-from __future__ import annotations
-
 import base64
 
 import dkim

@@ -1,6 +1,4 @@
 """Limits in time, held against a relay that drips; limits of the relay, kept without DATA."""
-from __future__ import annotations
-
 import socket
 import threading
 import time

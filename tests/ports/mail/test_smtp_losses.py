@@ -1,6 +1,4 @@
 """A lost connection: before the content it costs nothing, after the final dot nobody knows."""
-from __future__ import annotations
-
 import errno
 import socket
 

@@ -1,6 +1,4 @@
 """What a relay's answer means for a message, and that it means nothing for the next one."""
-from __future__ import annotations
-
 import pytest
 
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip, Extra

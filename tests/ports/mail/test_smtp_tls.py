@@ -1,6 +1,4 @@
 """TLS verified by name, and a password that goes to nobody else."""
-from __future__ import annotations
-
 import base64
 
 import pytest

@@ -1,6 +1,4 @@
 """Log many events quickly."""
-from __future__ import annotations
-
 from tests.support.product import Option, declare
 from tests.support.product import option_types as kind
 

@@ -1,6 +1,4 @@
 """Do items one after the other, as a queue's job does: asked before each whether to stop."""
-from __future__ import annotations
-
 import os
 import time
 

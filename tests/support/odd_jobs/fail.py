@@ -1,6 +1,4 @@
 """Fail in one of the ways in which a job may."""
-from __future__ import annotations
-
 from tests.support.product import Busy, JobsError, Option, declare
 from tests.support.product import option_types as kind
 

@@ -1,6 +1,4 @@
 """Hang in one of the ways in which a job may: with an open transaction, until something ends it."""
-from __future__ import annotations
-
 import itertools
 import os
 import socket
