@@ -2,7 +2,6 @@
 ULIDs and words that look like numbers what it does with numbers."""
 from __future__ import annotations
 
-import json
 import re
 from datetime import timedelta
 
@@ -108,13 +107,8 @@ def key(bench, number: int) -> str:
     return bench.db.names.key(number)
 
 
-def asked(bench, *words):
-    """What a command prints as JSON."""
-    return json.loads(bench.command(*words, "--json"))
-
-
 def listed(bench, *words) -> list:
-    return sorted(item["id"] for item in asked(bench, "queue", *words)["items"])
+    return sorted(item["id"] for item in bench.json("queue", *words)["items"])
 
 
 @EACH
@@ -136,16 +130,16 @@ def test_queues_are_listed_by_owner_and_since(service):                         
 @EACH
 def test_items_are_shown_put_back_and_cancelled_by_their_keys(service):              # R75 R77
     due, lost = key(service, 70), key(service, 71)
-    assert asked(service, "queue", "forwards", lost)["owner"] == key(service, ANN)
-    assert asked(service, "replay", "forward", lost)["replayed"] == [lost]
-    assert asked(service, "cancel", "forward", due, lost)["cancelled"] == [due, lost]
-    events = [event["outcome"] for event in asked(service, "queue", "forwards", lost)["events"]]
+    assert service.json("queue", "forwards", lost)["owner"] == key(service, ANN)
+    assert service.json("replay", "forward", lost)["replayed"] == [lost]
+    assert service.json("cancel", "forward", due, lost)["cancelled"] == [due, lost]
+    events = [event["outcome"] for event in service.json("queue", "forwards", lost)["events"]]
     assert [*filter(None, events)][-2:] == ["replayed", "cancelled"]
     for kind, word, id in (("webhook", due, due), ("export", due, due), ("domain", due, due),
                            ("domain", f"club{ANN}.example", due),
                            ("deletion", key(service, 9), key(service, 9)),
                            ("notification", "70", 70)):
-        assert asked(service, "queue", kind, word)["id"] == id, kind
+        assert service.json("queue", kind, word)["id"] == id, kind
     nobody = key(service, 4_000)
     assert "there is no such row" in service.command("queue", "forwards", nobody, code=1)
     assert f"may have been purged): {nobody}" in service.command(
@@ -166,7 +160,7 @@ def test_an_export_is_downloaded_by_its_link_and_a_purged_row_known_by_its_key(s
     service.now += timedelta(days=30)
     service.clock.seconds += 30 * 86_400
     service.run("purge_failed_emails", yes=True)
-    assert asked(service, "queue", "forwards", key(service, 70))["state"] == "purged"
+    assert service.json("queue", "forwards", key(service, 70))["state"] == "purged"
     for words in (("status",), ("list",), ("metrics",),
                   ("report", "--output", str(service.folder / "page.html"))):
         service.command(*words, code=None)

@@ -38,7 +38,7 @@ def set_keep(bench, keep: str) -> None:
 
 
 def incidents(bench) -> list[dict]:
-    found = json.loads(bench.command("status", "--json", code=None))["incidents"]
+    found = bench.json("status", code=None)["incidents"]
     return [each for each in found if each["kind"] == "guard"]
 
 

@@ -2,7 +2,6 @@
 right again finds all as it was."""
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from datetime import timedelta
@@ -43,7 +42,7 @@ def session(bench) -> None:
 
 def incidents(bench) -> list[str]:
     """The keys of what `status` says needs somebody, but of jobs that are late."""
-    printed = json.loads(bench.command("status", "--json", code=None))
+    printed = bench.json("status", code=None)
     return [each["key"] for each in printed["incidents"] if each["kind"] != "late"]
 
 
@@ -183,7 +182,7 @@ def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):           
     restored.tick()             # a new notice would have an id that the log lists as sent
     assert (restored.ids("notifications"), restored.ids("sessions")) == (sent, [1])
     assert (len(restored.outbox), incidents(restored)) == (0, ["doubt:restored"])
-    look = json.loads(restored.command("status", "--json", code=1))["incidents"][0]
+    look = restored.json("status", code=1)["incidents"][0]
     assert (look["command"].split()[-1], "cancel that first" in look["what"]) == ("queue", True)
     # the page finds in the log what was sent
     page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ The causes are those of every day: an UPDATE without its WHERE, a resolver that 
 """
 from __future__ import annotations
 
-import json
 from collections import namedtuple
 from datetime import timedelta
 
@@ -156,7 +155,7 @@ def test_up_to_the_limit_all_are_done_else_nobody(bench, kind, owners, most, mor
     assert bool(counts.get("held")) == bool(more)
     assert bool(planned.get("held")) == bool(more)
     if queue := {"queued rows": "forwards", "accounts": "deletions"}.get(kind):
-        items = json.loads(bench.command("queue", queue, "--json"))["items"]
+        items = bench.json("queue", queue)["items"]
         assert ("held" in {item["state"] for item in items}) == bool(more)
 
 

@@ -276,8 +276,7 @@ def test_a_stalled_queue_is_noticed_within_two_intervals_and_one_that_moves_is_n
     assert check(bench) == []
     later(bench, seconds=1)
     assert check(bench) == ["new waiting:forwards"]
-    queue, = (each for each in json.loads(bench.command("status", "--json", code=1))["queues"]
-              if each["name"] == "forwards")
+    queue, = (each for each in bench.json("status", code=1)["queues"] if each["name"] == "forwards")
     assert (queue["depth"], queue["due"]) == (1, 1)
     assert queue["oldest_due_at"] == queue["stalled_since"] == "2026-11-24 14:20:05"
     ended(bench, "retry_forwards", "partial", ago=timedelta(0), counts='{"sent": 80}')
@@ -325,9 +324,8 @@ def test_a_day_has_as_many_runs_as_cron_made(bench):             # at every minu
     # of rows that nobody could read none ends, unless others were tried
     ended(bench, "retry_webhooks", "failed", counts='{"invalid": 60}')
     ended(bench, "retry_webhooks", "ok", counts='{"delivered": 1, "invalid": 2}')
-    numbers, = ((queue["done_last_day"], queue["failed_last_day"]) for queue in json.loads(
-        bench.command("status", "--json"))["queues"] if queue["name"] == "webhooks")
-    assert numbers == (2, 2)
+    queue, = (each for each in bench.json("status")["queues"] if each["name"] == "webhooks")
+    assert (queue["done_last_day"], queue["failed_last_day"]) == (2, 2)
 
 
 # The channels

@@ -377,7 +377,7 @@ def test_many_at_once_wait_and_make_the_run_fail_after_a_week(bench):     # R79:
     bench.table("sessions", [{"user_id": 99}])
     planned = bench.run(JOB, dry_run=True)
     assert (planned["revoked"], planned["held"], bench.run(JOB)["held"]) == (0, 60, 60)
-    why, = json.loads(bench.command("queue", "deletions", "--json"))["holds"]
+    why, = bench.json("queue", "deletions")["holds"]
     assert re.match("60 of 100 accounts .* once at most 10 are left, the next run closes them", why)
     last = " ".join(bench.command("queue", "deletions", "100").split())
     assert re.match(f"deletion 100: held .* first closed as deleted at {bench.now:%F %T} ", last)
@@ -388,7 +388,7 @@ def test_many_at_once_wait_and_make_the_run_fail_after_a_week(bench):     # R79:
     bench.db.execute(re.sub("(users|notifications)", r"{\1}", back).replace("...", wrong))
     assert "held" not in bench.run(JOB)             # put right, it is over with the next run
     assert bench.ids("users", "status = 'deleted'") == [100]        # not revived by a mistake
-    assert json.loads(bench.command("queue", "deletions", "--json"))["holds"] == []
+    assert bench.json("queue", "deletions")["holds"] == []
 
 
 # After a backup was put back

@@ -484,8 +484,7 @@ def test_one_that_is_out_of_time_loses_no_attempt_and_says_what_to_do(bench):
     row = bench.rows("export_requests")[-1]
     assert (row["status"], row["attempts"]) == ("queued", 0)
     assert "raise [export_accounts] budget" in row["error"]
-    queue, = (each for each in json.loads(bench.command("status", "--json", code=1))["queues"]
-              if each["name"] == "exports")
+    queue, = (each for each in bench.json("status", code=1)["queues"] if each["name"] == "exports")
     assert queue["oldest_due_seconds"] == 14 * 3600 + 300       # so it is an incident, too
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
     assert zips(bench) == []

@@ -32,25 +32,20 @@ def forward(bench, id: int, **values) -> None:
         "raw_path": bench.spool("1.eml").name, "created_at": bench.ago(hours=2), **values}])
 
 
-def asked(bench, *words):
-    """What the JSON says."""
-    return json.loads(bench.command("queue", *words, "--json"))
-
-
 def listed(bench, *words) -> list[int]:
-    return [item["id"] for item in asked(bench, *words)["items"]]
+    return [item["id"] for item in bench.json("queue", *words)["items"]]
 
 
 def test_an_address_in_an_odd_place_is_masked(service):           # R72
     service.table("notifications", [{"kind": "k" * 40, "user_id": ANN,
                                      "to_email": f"{'x' * 205} ann@home.example"}])
-    item, = asked(service, "notifications")["items"]
+    item, = service.json("queue", "notifications")["items"]
     assert item["to"] == f"{'k' * 40} to {'x' * 205} a***@home.example"
     forward(service, 1, status="ann@home.example")
-    item, = asked(service, "forwards", "--owner", str(ANN))["items"]
+    item, = service.json("queue", "forwards", "--owner", str(ANN))["items"]
     assert item["state"] == "a***@home.example"
     for command in ("replay", "cancel"):
-        answer = json.loads(service.command(command, "forwards", "1", "--json", code=1))
+        answer = service.json(command, "forwards", "1", code=1)
         assert "a***@home.example" in answer["refused"][0]["reason"]
 
 
@@ -78,7 +73,8 @@ def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):  
         first, _, time = words.partition("|")
         assert listed(service, "forwards", *first.split(), *[time] * bool(time)) == ids, words
     # each says its state and why it waits
-    found = {item["id"]: item for item in asked(service, "forwards", "--owner", "1")["items"]}
+    items = service.json("queue", "forwards", "--owner", "1")["items"]
+    found = {item["id"]: item for item in items}
     assert {id: item["state"] for id, item in found.items()} == {
         1: "waiting", 2: "due", 3: "waiting", 5: "sending", 6: "failed", 7: "cancelled",
         8: "sent", 9: "due"}
@@ -88,14 +84,14 @@ def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):  
         "why": "", "answer": "4.2.2 full"}
     assert found[3]["next_at"] == clock.text(ahead(minutes=59))
     assert found[6]["answer"] == "5.1 <x***@y.example>?"
-    held, = asked(service, "forwards", "--owner", "2")["items"]
+    held, = service.json("queue", "forwards", "--owner", "2")["items"]
     assert (held["state"], held["next_at"], held["why"]) == ("waiting", None,
                                                              "the owner is suspended or deleted")
-    story = asked(service, "forwards", "1")
+    story = service.json("queue", "forwards", "1")
     assert (story["next_at"], story["why"]) == (found[1]["next_at"], "")
     assert story["kept"]["rule"] == "it is finished, and then as long as this says:"
     # all queues have a line
-    queues = {each["queue"]: each for each in asked(service)}
+    queues = {each["queue"]: each for each in service.json("queue")}
     assert set(queues) == set(QUEUES)
     assert [queues["forwards"][name] for name in ("waiting", "due", "failed", "oldest_due_at")] == [
         6, 2, 2, clock.text(ago(hours=1))]
@@ -125,18 +121,18 @@ def test_what_holds_up_an_item_or_a_whole_queue_is_said(service):    # R77
     forward(service, 31, status="held")
     forward(service, 32, next_attempt_at=service.ahead(hours=6))
     forward(service, 33, raw_path="lost.eml")
-    assert asked(service, "forwards")["holds"] == [
+    assert service.json("queue", "forwards")["holds"] == [
         ("retry_forwards has been paused since 2026-11-24 14:30:05 UTC: "
          "`jobs.py resume retry_forwards`."),
         ("The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>. "
          "Once it works, `jobs.py mail test ADDRESS` ends the pause."),
         "[mail] per_hour = 80 is reached. There is room again within the hour."]
     assert service.command("queue", "forwards").startswith("retry_forwards has been paused since")
-    assert len(asked(service, "forwards", "32")["holds"]) == 1      # the others end sooner
+    assert len(service.json("queue", "forwards", "32")["holds"]) == 1      # the others end sooner
     assert listed(service, "forwards", "--owner", "77") == [20]
     assert "  due  since 2026-11-24 13:30:05: " in service.command("queue", "forwards", "30")
     assert ":05  waiting until then\n" in service.command("queue", "forwards", "32")
-    assert {item["id"]: item["why"] for item in asked(service, "forwards", "--owner", "1")[
+    assert {item["id"]: item["why"] for item in service.json("queue", "forwards", "--owner", "1")[
         "items"]} == {
         30: "the next run of retry_forwards cancels it: the alias is missing",
         31: "unknown status: no run sends or deletes it",
@@ -175,7 +171,7 @@ def test_the_other_queues_are_listed_too(service):              # R77
         assert set(listed(service, name)) >= {*waits}, name
         text = service.command("queue", name)
         assert all(len(line) <= 80 for line in text.splitlines()), text
-    assert [item["why"] for item in asked(service, "webhooks")["items"]] == [
+    assert [item["why"] for item in service.json("queue", "webhooks")["items"]] == [
         "the next run of retry_webhooks cancels it: the endpoint is disabled", ""]
     # waits for none of its own any more but the last one
     assert set(listed(service, "notifications", "--owner", "3")) <= {4}
@@ -192,7 +188,7 @@ def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    
          "code": 451, "answer": "4.7.1 later"},
         {"kind": "forward", "item_id": 16, "began_at": ago(hours=1), "outcome": "refused",
          "code": 550, "answer": "5.1.1 no x***@y.example"}])
-    found = asked(service, "forwards", "16")
+    found = service.json("queue", "forwards", "16")
     assert (found["kind"], found["id"], found["state"]) == ("forward", 16, "failed")
     assert [(event["at"], event["outcome"], event["code"], event["answer"])
             for event in found["events"]] == [
@@ -222,12 +218,12 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
     service.table("users", [{"id": 3, "email": "eve@home.example", "status": "deleted",
                              "deleted_at": service.ago(days=1)}])
     service.run("delete_accounts")
-    assert asked(service, "deletions", "3")["why"].startswith(
+    assert service.json("queue", "deletions", "3")["why"].startswith(
         "closed at 2026-11-24 14:30:05 UTC; it waits for [delete_accounts] grace and")
     service.run("send_notifications")
-    domain = asked(service, "domains", "Club.example")
+    domain = service.json("queue", "domains", "Club.example")
     assert (domain["id"], domain["answer"]) == (5, "mx: No MX; ownership: No answer")
     service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")
     assert "the account is missing" in service.command("queue", "domains", "club.example")
-    assert asked(service, "deletions", "3")["next_at"] == clock.text(service.ahead(days=6))
+    assert service.json("queue", "deletions", "3")["next_at"] == clock.text(service.ahead(days=6))
     assert "there is no such row" in service.command("queue", "forwards", "9" * 5000, code=1)

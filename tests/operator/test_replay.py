@@ -2,7 +2,6 @@
 waits; what cannot be sent is refused, one line each."""
 from __future__ import annotations
 
-import json
 import signal
 from datetime import timedelta
 
@@ -42,11 +41,6 @@ def rows(bench, kind: str, number: int = 1, **values) -> list[int]:
         "finished_at": bench.ago(hours=1), **own, **values} for _ in range(number)])
 
 
-def replay(bench, *words, code: int = 0) -> dict:
-    """What the JSON says."""
-    return json.loads(bench.command("replay", *map(str, words), "--json", code=code))
-
-
 def refused(found: dict) -> dict[int, str]:
     return {each["id"]: each["reason"] for each in found["refused"]}
 
@@ -66,9 +60,9 @@ def test_a_row_is_as_new_and_the_next_run_sends_it(service, kind, status):      
                                    "next_attempt_at")] == [
         "pending", 0, None, 0, clock.text(service.now)]
     # it shows no reason of before; what was tried is in its story
-    item, = json.loads(service.command("queue", kind, "--json"))["items"]
+    item, = service.json("queue", kind)["items"]
     assert (item["state"], item["attempts"], item["answer"]) == ("due", 0, "")
-    story = json.loads(service.command("queue", kind, str(id), "--json"))
+    story = service.json("queue", kind, id)
     assert [(event["outcome"], event["answer"]) for event in story["events"]] == [
         (None, ""), ("refused", "no such user"), ("replayed", "")]
     counts = service.run(JOBS[kind])
@@ -96,7 +90,7 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind,
     [id], [good] = rows(service, kind, **values), rows(service, kind)
     before = service.rows(TABLES[kind])[0]
     huge = 2 ** 63 - 1          # the largest that there can be
-    found = replay(service, kind, id, 99, 10 ** 30, good, good, code=1)
+    found = service.json("replay", kind, id, 99, 10 ** 30, good, good, code=1)
     reasons = refused(found)
     assert why in reasons.pop(id)
     assert (found["replayed"], reasons) == ([good], {99: MISSING, huge: MISSING})
@@ -115,11 +109,11 @@ def test_all_that_failed_is_put_back_of_one_owner_or_of_a_time(service):        
     for words, ids in (
             (("--owner", "ben@home.example", "--since", at), [bens]), (("--since", at), [new]),
             (("--owner", BEN, "--before", at), [bens_old]), ((), [old])):
-        assert replay(service, "forward", "--all", *words)["replayed"] == ids
+        assert service.json("replay", "forward", "--all", *words)["replayed"] == ids
     assert service.run("retry_forwards")["sent"] == 5
     for kind in ("notification", "webhook"):
         failed = rows(service, kind, 2)
-        assert replay(service, kind, "--all")["replayed"] == failed
+        assert service.json("replay", kind, "--all")["replayed"] == failed
 
 
 def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service):     # R67 R77
@@ -129,13 +123,13 @@ def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service
     mine, = rows(service, "forward", status="pending", finished_at=None)
     service.command("cancel", "forward", str(mine))
     good, = rows(service, "forward", raw_path=b"one.eml")     # octets are as good
-    found = replay(service, "forward", "--all")
+    found = service.json("replay", "forward", "--all")
     reasons = refused(found)
     assert (found["replayed"], bool(reasons.pop(bad))) == ([good], True)
     assert reasons == {
         lost: "the stored message is missing", gone: "the alias is missing",
         mine: "cancelled by you: name its id to replay it"}
-    assert replay(service, "forward", str(mine))["replayed"] == [mine]
+    assert service.json("replay", "forward", mine)["replayed"] == [mine]
 
 
 def test_what_a_kill_leaves_is_put_back_by_the_same_again(tmp_path, sqlite_url):       # R77
@@ -164,7 +158,7 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     row = service.rows("failed_emails")[0]
     assert [row[name] for name in ("status", "last_error", "next_attempt_at", "finished_at")] == [
         "failed", "cancelled: by the operator", None, clock.text(service.now)]
-    story = json.loads(service.command("queue", "forwards", str(waits), "--json"))
+    story = service.json("queue", "forwards", waits)
     assert (story["state"], story["events"][1]["outcome"]) == ("cancelled", "cancelled")
     assert service.command("cancel", "forward", str(waits), code=1) == (
         "nothing was cancelled\n"
@@ -174,7 +168,7 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     # a notice keeps its text, so that it can be replayed
     notice, = rows(service, "notification", status="pending", attempts=0, finished_at=None)
     service.command("cancel", "notification", str(notice))
-    assert replay(service, "notification", notice)["replayed"] == [notice]
+    assert service.json("replay", "notification", notice)["replayed"] == [notice]
     assert service.run("send_notifications")["sent"] == 1
 
 

@@ -267,7 +267,7 @@ def test_both_engines_show_the_same(bench, badly):       # R14
     fill(bench.db, bench.now)
     told = []
     for one in (bench, badly):
-        status = json.loads(one.command("status", "--json", code=1))
+        status = one.json("status", code=1)
         page = words(one.command("report"))
         told.append([status["jobs"], status["queues"], page.rpartition(" Disk ")[0]])
     assert told[0] == told[1]

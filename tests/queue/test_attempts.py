@@ -2,7 +2,6 @@
 by the run that finds it."""
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -84,6 +83,6 @@ def test_what_was_tried_is_known_even_when_the_row_is_gone(owner):      # R77
         owner.now += timedelta(hours=7)
     owner.db.execute("DELETE FROM {failed_emails}")
     assert owner.command("queue", "forwards", "1").startswith("forward 1: purged\n")
-    gone = json.loads(owner.command("queue", "forwards", "1", "--json"))
+    gone = owner.json("queue", "forwards", "1")
     assert (gone["state"], [event["outcome"] for event in gone["events"]]) == (
         "purged", ["retry", "refused"])

@@ -1,7 +1,6 @@
 """One owner's backlog delays nobody else: owners take turns in a ring, urgent mail ahead."""
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import pytest
@@ -152,5 +151,5 @@ def test_a_backlog_without_times_is_not_looked_at_after_each_message(shared):   
 def test_what_is_about_nobody_is_due_nowhere(shared, job):     # R66
     fill(shared, job, 99, 9)                            # many are held, and nobody is to be alerted
     fill(shared, job, 1, 2)
-    found = json.loads(shared.command("queue", "--json"))
+    found = shared.json("queue")
     assert sum(each["due"] or 0 for each in found) == 2

@@ -223,6 +223,10 @@ class Bench:
         assert code in (None, found), printed.getvalue()
         return printed.getvalue()
 
+    def json(self, *words, code: int | None = 0):
+        """What it prints as JSON."""
+        return json.loads(self.command(*map(str, words), "--json", code=code))
+
     def tick(self, budget: float = 3600.0) -> dict[str, dict]:
         """Run what is due, as cron does each minute: {job: the outcome of its last run}."""
         self._begin()
