@@ -10,13 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.product import schedule as cron
+from tests.support.shell import utc
 
 UTC = timezone.utc
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("expression, same", [

@@ -65,10 +65,6 @@ def run_all(bench, *times: str) -> None:
             bench.run(name)
 
 
-def column(bench, of: str, wanted: str) -> list:
-    return [row[wanted] for row in bench.rows(of)]
-
-
 def test_each_table_has_one_statement_with_every_column_that_the_app_has_to_fill():
     found = {name: set(re.findall(r"\w+", columns)) for name, columns in re.findall(
         r"(?s)^INSERT INTO (\w+) \((.*?)\)", blocks(LIFE, "sql"), re.MULTILINE)}
@@ -82,13 +78,13 @@ def test_the_jobs_do_with_these_rows_what_the_page_says(app):
     run_all(app, "11-24 16:20")
     assert {mail.subject for mail in app.outbox} >= {"hello", "Your invoice"}
     assert app.web[0].body == b'{"alias": "shop@alias.example"}'
-    assert [column(app, name, "status") for name in (
+    assert [app.column(name, "status") for name in (
         "failed_emails", "domains", "webhook_deliveries", "export_requests")] == [
             ["sent"], ["verified"], ["delivered"], ["ready"]]
     run_all(app, "12-22 10:00", "12-23 16:00", "12-24 17:10", "12-25 17:10")
     assert [name for name in ("overflow_hold", "spam_quarantine", "failed_emails", "magic_links",
             "sessions", "destination_verifications") if app.rows(name)] == []
-    assert (column(app, "aliases", "active"), app.spooled()) == ([0], [])
+    assert (app.column("aliases", "active"), app.spooled()) == ([0], [])
     assert {row["kind"] for row in app.rows("notifications") if row["sent_at"]} == {
         "alias_expired", "domain_verified", "export_ready", "invoice", "overflow_warning"}
 
@@ -96,10 +92,10 @@ def test_the_jobs_do_with_these_rows_what_the_page_says(app):
 def test_a_deleted_account_is_closed_at_once_and_erased_after_a_week(app):
     write(app, DELETION)
     run_all(app, "11-24 16:25")
-    assert column(app, "aliases", "active") + column(app, "webhooks", "active") == [0, 0]
+    assert app.column("aliases", "active") + app.column("webhooks", "active") == [0, 0]
     run_all(app, "12-01 16:30")
     assert [name for name in FILLED if app.rows(name)] == ["audit_logs"]
-    assert ({*column(app, "audit_logs", "user_id")}, app.spooled()) == ({None}, [])
+    assert ({*app.column("audit_logs", "user_id")}, app.spooled()) == ({None}, [])
 
 
 @pytest.mark.parametrize("language", ["python", "php"])
@@ -119,7 +115,7 @@ def test_what_a_hook_stores_is_sent(app, language):
         db.commit()
     os.umask(mask)
     db.close()
-    (name,) = {*column(app, "failed_emails", "raw_path")} - {"k3v9qx.eml"}
+    (name,) = {*app.column("failed_emails", "raw_path")} - {"k3v9qx.eml"}
     path = app.spool_dir / name
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (RAW, 0o600)
     app.now = clock.now() + timedelta(hours=2)

@@ -3,6 +3,7 @@ import contextlib
 
 import pytest
 
+from tests.support.databases import migrated
 from tests.support.product import connect
 
 
@@ -13,3 +14,8 @@ def opened():
     with contextlib.ExitStack() as stack:
         yield lambda url, make=connect, **how: stack.enter_context(
             contextlib.closing(make(url, **how)))
+
+
+@pytest.fixture
+def db(engine_url, opened):
+    return opened(engine_url, migrated)

@@ -5,13 +5,8 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from tests.support.databases import NOW, migrated, rows, transact
+from tests.support.databases import NOW, rows, transact
 from tests.support.product import Busy, DatabaseError, Duplicate, Lost, ReadOnly
-
-
-@pytest.fixture
-def db(engine_url, opened):
-    return opened(engine_url, migrated)
 
 
 @pytest.fixture

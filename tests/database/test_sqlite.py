@@ -32,10 +32,6 @@ def alias(db, address):
     return db.insert("aliases", user_id=1, address=address, created_at=NOW)
 
 
-def count(db):
-    return db.value("SELECT COUNT(*) FROM {aliases}")
-
-
 # The file
 
 def test_all_files_are_the_owners_alone(url, opened, tmp_path):
@@ -104,7 +100,7 @@ def test_a_writer_that_holds_on_makes_us_busy_within_our_time(url, opened, holde
                 attempt()
         # a batch does not wait thrice: the next run goes on
         assert 0.2 < quickest(refused, 0.8)
-    assert count(db) == 0                             # reading goes on
+    assert db.value("SELECT COUNT(*) FROM {aliases}") == 0      # reading goes on
     holder.execute("ROLLBACK")
     alias(db, "a@example.org")
 
@@ -140,7 +136,7 @@ def test_a_transaction_that_sqlite_rolled_back_by_itself_is_refused_from_then_on
     with pytest.raises(DatabaseError, match="full"):
         transact(db, lambda: alias(db, "a@example.org"), fill,
                  lambda: alias(db, "b@example.org"))      # would be stored at once, alone
-    assert count(db) == 0
+    assert db.value("SELECT COUNT(*) FROM {aliases}") == 0
 
 
 # Reading only

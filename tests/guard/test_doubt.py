@@ -15,15 +15,11 @@ from tests.support.product import catalogue, clock
 JOB = "purge_sessions"                  # each day at 2:23
 
 
-def pass_time(bench, **span) -> None:
-    bench.now += timedelta(**span)
-
-
 def ticks(bench, hours: int, every: int = 1) -> None:
     """A tick at each full hour, or every so many, for so long."""
     for _ in range(0, hours, every):
         bench.tick()
-        pass_time(bench, hours=every)
+        bench.now += timedelta(hours=every)
 
 
 def few(bench, **sections) -> None:
@@ -51,7 +47,7 @@ def known(bench):
     """Cron came for two days, and one session is far from its end."""
     few(bench)
     bench.tick()
-    pass_time(bench, minutes=30)
+    bench.now += timedelta(minutes=30)
     ticks(bench, 48, every=4)
     session(bench)
     return bench
@@ -82,7 +78,7 @@ def test_the_right_clock_ends_the_doubt_at_once(known, days):                   
 
 
 def test_a_job_that_runs_in_the_doubt_says_so_and_is_carried_on_after_it(known):      # R68
-    pass_time(known, days=14)
+    known.now += timedelta(days=14)
     result = known.tick()[JOB]
     assert (result["status"], result["counts"]) == ("partial", {"deleted": 0})
     assert "and the last run before it jumped began at" in result["stop_reason"]
@@ -122,12 +118,12 @@ def test_a_job_that_alone_was_kept_from_running_is_in_no_doubt(known):          
 def test_whoever_runs_a_job_by_hand_now_and_then_is_in_no_doubt(bench):               # R68
     session(bench)
     bench.run(JOB)
-    pass_time(bench, days=11)
+    bench.now += timedelta(days=11)
     assert bench.run(JOB) == {"deleted": 1}
 
 
 def test_a_dry_run_says_that_nothing_would_go_and_notes_nothing(known):     # R11 R68
-    pass_time(known, days=14)
+    known.now += timedelta(days=14)
     before = databases.rows(known.db)
     result = known.attempt(JOB, dry_run=True)
     assert result["counts"] == {"deleted": 0}
@@ -161,7 +157,7 @@ def restore(bench, *before: list[dict]) -> None:
 def restored(known):
     """A service whose database was restored as it was before the last tick, which sent a notice."""
     known.tick()
-    pass_time(known, minutes=5)
+    known.now += timedelta(minutes=5)
     known.db.insert("notifications", user_id=None, kind="x", to_email="ann@home.example",
                     created_at=known.now)
     before = [*map(known.rows, TABLES)]
@@ -173,7 +169,7 @@ def restored(known):
 
 @pytest.mark.quick
 def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):                 # R81
-    pass_time(restored, days=11)
+    restored.now += timedelta(days=11)
     few(restored, core={"app_url": "https://a.example"}, export={"dir": "exports"},
         export_accounts={"enabled": "yes"})
     restored.table("users", [{"id": 1, "status": "active", "email": "a@b.example"}])
@@ -217,7 +213,7 @@ def test_a_restore_is_seen_by_a_second_host_whose_folder_was_not_restored(known)
     (0, "UPDATE {meta} SET value = 'another' WHERE name = 'database_id'"),
     (91, "DELETE FROM {job_runs}")])            # the history keeps them no longer
 def test_a_new_database_and_old_runs_that_are_gone_are_none(known, days, change):      # R81
-    pass_time(known, days=days)
+    known.now += timedelta(days=days)
     known.db.execute("DELETE FROM {job_runs}")
     known.db.execute(change)
     known.attempt(JOB)

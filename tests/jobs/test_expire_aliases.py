@@ -24,10 +24,6 @@ def alias(id: int, expires_at, user_id: int = 1, **values) -> dict:
             "expires_at": expires_at, **values}
 
 
-def active(bench) -> list[int]:
-    return bench.ids("aliases", "active = 1")
-
-
 def audited(bench) -> list[int]:
     """The aliases that have an audit row, one for each."""
     return sorted(json.loads(row["details"])["alias_id"] for row in bench.rows("audit_logs"))
@@ -46,7 +42,7 @@ def test_an_active_alias_past_its_end_is_deactivated(owned):
         alias(4, None),
         alias(5, owned.ago(days=9), active=0)])
     assert owned.run(JOB, warn_before="off", notify_expired="no") == {"expired": 1, "notices": 0}
-    assert active(owned) == [2, 3, 4]
+    assert owned.ids("aliases", "active = 1") == [2, 3, 4]
     [row] = owned.rows("audit_logs")
     assert (row["user_id"], row["actor"], row["event"], row["severity"]) == (
         1, "jobs", "alias.expired", "info")
@@ -59,7 +55,7 @@ def test_owners_who_are_not_active_or_gone_hear_nothing_and_their_aliases_end_al
         ((end, owner) for end in (owned.ago(days=1), owned.ahead(days=1)) for owner in (2, 3, 99)),
         1)])
     assert owned.run(JOB) == {"expired": 3, "notices": 0}
-    assert (active(owned), audited(owned)) == ([4, 5, 6], [1, 2, 3])
+    assert (owned.ids("aliases", "active = 1"), audited(owned)) == ([4, 5, 6], [1, 2, 3])
 
 
 def test_an_alias_whose_end_is_postponed_meanwhile_stays_on(owned):
@@ -67,7 +63,7 @@ def test_an_alias_whose_end_is_postponed_meanwhile_stays_on(owned):
     # after the owners were found, before the transaction
     owned.meanwhile("BEGIN", "UPDATE {aliases} SET expires_at = '2030-01-01 00:00:00' WHERE id = 1")
     assert owned.run(JOB) == {"expired": 1, "notices": 1}
-    assert (active(owned), audited(owned)) == ([1], [2])
+    assert (owned.ids("aliases", "active = 1"), audited(owned)) == ([1], [2])
 
 
 def test_of_many_at_once_each_counts_once_and_their_owner_hears_once(owned):    # R11

@@ -41,10 +41,6 @@ def requested(bench, status: str = "active") -> None:
     ask(bench)
 
 
-def statuses(bench) -> list[str]:
-    return [row["status"] for row in bench.rows("export_requests")]
-
-
 def exported(bench, **values) -> str:
     """An export of account 7 that was made and announced; the token of its link."""
     if not bench.ids("users", "id = 7"):
@@ -201,7 +197,7 @@ def test_a_folder_of_another_database_is_refused_and_the_request_waits(bench):
     (bench.folder / "exports" / ".jobs-exports").write_text("another\n")
     (bench.folder / "exports" / "theirs.zip").write_text("x")
     assert "belongs to another database" in bench.fails("export_accounts")
-    assert statuses(bench) == ["queued"]
+    assert bench.column("export_requests") == ["queued"]
 
 
 # The link
@@ -264,7 +260,7 @@ def test_without_a_page_requests_wait_and_the_link_is_to_the_one_that_is_set(ben
     bench.config(core=APP, export={"dir": "config.ini/exports"})
     error = bench.fails("export_accounts")
     assert error.endswith("config.ini/exports: File exists. The requests wait")
-    assert statuses(bench) == ["queued"]
+    assert bench.column("export_requests") == ["queued"]
     bench.config(core=APP, export={"dir": "exports", "url": "https://a.example/get?lang=de&x=1"},
                  mail={"per_hour": "off"})
     bench.run("export_accounts")
@@ -340,7 +336,7 @@ def test_the_third_within_a_day_is_refused_and_its_owner_told_when(bench):      
     for dry_run in (True, False):
         counts = bench.run("export_accounts", dry_run=dry_run)
         assert (counts["exported"], counts["refused"]) == (2, 2)
-    assert statuses(bench) == ["ready", "ready", "failed", "failed"]
+    assert bench.column("export_requests") == ["ready", "ready", "failed", "failed"]
     assert "per_day" in bench.rows("export_requests")[-1]["error"]
     bench.outbox.clear()
     bench.run("send_notifications")
@@ -362,7 +358,7 @@ def test_an_account_has_one_running_at_a_time(bench):           # R55
     ask(bench, status="running", claim_run="alive")
     ask(bench)
     assert bench.run("export_accounts")["exported"] == 0
-    assert statuses(bench) == ["running", "queued"]
+    assert bench.column("export_requests") == ["running", "queued"]
 
 
 def test_a_deleted_account_gets_none_and_a_suspended_one_waits_until_it_is_active(bench):
@@ -426,7 +422,7 @@ def test_after_three_attempts_it_has_failed_and_both_are_notified(bench):
     fails(bench, ValueError("odd row of jo@home.example"))
     for _ in range(2):
         assert bench.run("export_accounts")["put_off"] == 1
-        assert statuses(bench) == ["queued"]
+        assert bench.column("export_requests") == ["queued"]
     assert bench.run("export_accounts")["failed"] == 1
     row = bench.rows("export_requests")[0]
     assert (row["status"], row["attempts"], row["file_name"]) == ("failed", 3, None)
@@ -460,7 +456,7 @@ def test_one_that_cannot_be_made_stops_no_other(bench):         # R73
     fails(bench, ZeroDivisionError())
     assert "the first: ZeroDivisionError in " in bench.fails("export_accounts")
     assert bench.result["counts"]["exported"] == 1
-    assert statuses(bench) == ["queued", "ready"]
+    assert bench.column("export_requests") == ["queued", "ready"]
 
 
 def test_progress_stands_in_the_row(bench):

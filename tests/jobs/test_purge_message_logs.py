@@ -19,10 +19,6 @@ def log(id: int, created_at, user_id: int = 1, **values) -> dict:
             "created_at": created_at, **values}
 
 
-def owner(bench, id: int, days) -> None:
-    bench.table("users", [{"id": id, "log_retention_days": days}])
-
-
 def totals(db) -> list[tuple]:
     """What was purged and is logged."""
     return [tuple(row.values()) for row in db.query(
@@ -57,8 +53,8 @@ def test_words_of_an_apps_own_table_fit_into_the_totals(bench):      # R58 R67
 @pytest.mark.parametrize("seed", range(2))
 def test_the_sum_is_the_same_before_and_after_any_purge(bench, seed):       # R58
     chance = random.Random(seed)
-    for user, days in ((1, None), (2, 5), (3, 30), (4, 200)):
-        owner(bench, user, days)
+    bench.table("users", [{"id": user, "log_retention_days": days}
+                          for user, days in ((1, None), (2, 5), (3, 30), (4, 200))])
     random_rows(bench, chance, 1500)
     before = totals(bench.db)
     for keep in ("150d", "90d", "30h"):
@@ -84,8 +80,7 @@ def test_the_headers_of_what_goes_go_too_and_no_others(bench):
 @pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (2, 3), (0, 3), (90, 90),
                                         (91, 90), (-2 ** 31, 3), (2 ** 31 - 1, 90)])
 def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, kept):
-    owner(bench, 1, days)
-    owner(bench, 2, None)
+    bench.table("users", [{"id": 1, "log_retention_days": days}, {"id": 2}])
     bench.table("message_logs", [log(1, bench.ago(days=kept, seconds=1)),
                                  log(2, bench.ago(days=kept)),
                                  log(3, bench.ago(days=89, hours=23), user_id=2)])

@@ -124,10 +124,6 @@ def row(bench, case: Case, values: dict) -> dict:
     return made
 
 
-def put(bench, case: Case, values: dict, number: int = 1) -> None:
-    bench.bulk(case.table, [row(bench, case, values) for _ in range(number)])
-
-
 def fill(bench, case: Case) -> list[int]:
     """All rows of the case; the ids of those that stay."""
     ids = bench.table(case.table, [row(bench, case, values) for values, _ in case.rows])
@@ -166,7 +162,7 @@ def test_what_is_past_its_limit_goes_and_what_is_at_it_stays(bench, name):      
 @by_job
 def test_how_long_is_an_option_and_it_may_be_off(bench, name):
     case = CASES[name]
-    put(bench, case, case.old, 2)
+    bench.bulk(case.table, [row(bench, case, case.old) for _ in range(2)])
     assert bench.run(name, **{case.option: "off"})["deleted"] == 0
     assert bench.run(name, **{case.option: f"{OLD + 1}d"})["deleted"] == 0
     assert bench.run(name, **{case.option: f"{OLD - 1}d"})["deleted"] == 2
@@ -180,7 +176,7 @@ def test_what_would_go_only_by_a_shorter_limit_stays_until_it_is_confirmed(bench
     limit, age = ("2d", 3) if name == "purge_job_history" else ("1h", 0.5)
     aged = {column: age if value == OLD else value for column, value in case.old.items()}
     bench.run(name)
-    put(bench, case, aged, 15)
+    bench.bulk(case.table, [row(bench, case, aged) for _ in range(15)])
     bench.config(**{name: {case.option: limit}})
     assert bench.run(name)["held"] == 15
     assert len(bench.ids(case.table)) == 15

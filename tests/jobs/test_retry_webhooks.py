@@ -35,10 +35,6 @@ def column(bench, ids: list, name: str = "status") -> list:
     return [row(bench, id)[name] for id in ids]
 
 
-def headers(sent) -> dict:
-    return dict(sent.headers)
-
-
 def each(bench, cases, **values) -> dict:
     """{delivery: case}, each to an endpoint of its own, whose URL ends with the number of the
     case."""
@@ -60,10 +56,10 @@ def test_a_delivery_arrives_once_and_is_signed(bench, hook):      # R12 R40
     [sent] = bench.web
     assert sent.url == "https://shop.example/hook"
     assert sent.body == '{"from": "jürgen@example.org"}'.encode()
-    assert headers(sent).items() >= {
+    assert dict(sent.headers).items() >= {
         "Content-Type": "application/json", "webhook-id": "evt_0",
         "webhook-timestamp": str(int(bench.now.timestamp()))}.items()
-    assert Webhook(SECRET).verify(sent.body, headers(sent)) == {"from": "jürgen@example.org"}
+    assert Webhook(SECRET).verify(sent.body, dict(sent.headers)) == {"from": "jürgen@example.org"}
     stored = row(bench, id)
     assert (stored["status"], stored["attempts"], stored["response_status"], stored["last_error"],
             stored["finished_at"]) == ("delivered", 2, 204, None, clock.text(bench.now))
@@ -80,10 +76,10 @@ def test_signatures_verify_for_any_body_and_secret(bench, hook, secret):       #
     assert bench.run(JOB)["delivered"] == len(ids)
     assert sorted(sent.body for sent in bench.web) == sorted(body.encode() for body in bodies)
     for sent in bench.web:
-        Webhook(word).verify(sent.body, headers(sent), json_parse=False)
+        Webhook(word).verify(sent.body, dict(sent.headers), json_parse=False)
         for judge, body in ((word, sent.body + b"x"), (OLD, sent.body)):
             with pytest.raises(WebhookVerificationError):
-                Webhook(judge).verify(body, headers(sent), json_parse=False)
+                Webhook(judge).verify(body, dict(sent.headers), json_parse=False)
 
 
 def test_id_and_body_stay_over_repeats_and_the_time_is_the_attempts(bench, hook):      # R40
@@ -92,10 +88,10 @@ def test_id_and_body_stay_over_repeats_and_the_time_is_the_attempts(bench, hook)
     for minutes in (0, 5, 30):
         bench.now += timedelta(minutes=minutes)
         bench.run(JOB)
-    assert len({(sent.body, headers(sent)["webhook-id"]) for sent in bench.web}) == 1
-    times = [int(headers(sent)["webhook-timestamp"]) for sent in bench.web]
+    assert len({(sent.body, dict(sent.headers)["webhook-id"]) for sent in bench.web}) == 1
+    times = [int(dict(sent.headers)["webhook-timestamp"]) for sent in bench.web]
     assert [second - first for first, second in zip(times, times[1:])] == [300, 1800]
-    assert len({headers(sent)["webhook-signature"] for sent in bench.web}) == 3
+    assert len({dict(sent.headers)["webhook-signature"] for sent in bench.web}) == 3
 
 
 @pytest.mark.parametrize("before, seconds, signs", [

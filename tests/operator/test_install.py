@@ -69,13 +69,10 @@ def short(host: Path) -> str:
                           capture_output=True, text=True, env={}, timeout=60).stdout
 
 
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
 def assert_host_is_ready(host: Path, run: subprocess.CompletedProcess[str]) -> None:
     assert run.returncode == 0, run.stderr
-    assert (mode(host / "config.ini"), mode(host / "var")) == (0o600, 0o700)
+    modes = [stat.S_IMODE((host / name).stat().st_mode) for name in ("config.ini", "var")]
+    assert modes == [0o600, 0o700]
     assert (host / "var" / "jobs.db").exists()
     assert "\nNext:\n" in run.stdout
     assert len(run.stdout.splitlines()) < 20
@@ -156,7 +153,7 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
                  "app_url = https://me.example", "email = o@x.example", "store = archive",
                  "#database = sqlite:///var/jobs.db"):
         assert f"\n{line}\n" in text
-    assert mode(host / "config.ini") == 0o600
+    assert stat.S_IMODE((host / "config.ini").stat().st_mode) == 0o600
     # once it is there, nobody is asked, and nothing is overwritten
     assert "config.ini already exists. `" in typed()
     assert (host / "config.ini").read_text() == text

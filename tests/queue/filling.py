@@ -55,8 +55,3 @@ def sent(bench) -> Counter:
 def statuses(bench, job: str) -> Counter:
     """{status: rows} of the job's queue."""
     return Counter(row["status"] for row in bench.db.query(f"SELECT status FROM {{{TABLE[job]}}}"))
-
-
-def outcomes(bench) -> list[str]:
-    """How each attempt ended, in order."""
-    return [row["outcome"] for row in bench.rows("attempts")]

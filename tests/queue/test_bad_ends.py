@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tests.queue.filling import BOTH, fill, outcomes, owners, statuses
+from tests.queue.filling import BOTH, fill, owners, statuses
 from tests.queue.test_rows import QUEUES
 from tests.queue.test_rows import ROWS as OF_EACH
 from tests.support.hooks import SECRET
@@ -63,10 +63,6 @@ def uncertain(bench) -> Counter:
                    if row["outcome"] == "uncertain")
 
 
-def run_and_be_killed(bench, job: str) -> bool:
-    return is_killed(lambda: bench.attempt(job)["status"] in ("ok", "partial"))
-
-
 @pytest.mark.parametrize("job", [
     job if job == "retry_webhooks" else pytest.param(job, marks=pytest.mark.slow)
     for job in TABLES])
@@ -79,7 +75,7 @@ def test_a_row_that_kills_its_run_at_each_attempt_fails_in_the_end(queue, job): 
     queue.heard = heard
     table, kills = TABLES[job], 0
     for _ in range(60):
-        kills += run_and_be_killed(queue, job)
+        kills += is_killed(lambda: queue.attempt(job)["status"] in ("ok", "partial"))
         row = next(row for row in queue.rows(table) if row["id"] == BAD)
         if row["status"] == "failed":
             break
@@ -149,7 +145,7 @@ def test_a_run_judged_dead_stores_what_it_sent(bench, job, answer, other, status
     bench.run(job)
     assert statuses(bench, job) == {status: 1}
     assert len(bench.outbox) == (answer == SENT) + bool(other)
-    assert len(outcomes(bench)) == 1 + bool(other)
+    assert len(bench.column("attempts", "outcome")) == 1 + bool(other)
     assert bench.db.value(f"SELECT attempts FROM {{{TABLES[job]}}}") == 1
 
 
@@ -162,10 +158,10 @@ def test_what_was_lost_is_sent_once_more_as_the_same_attempt(bench, job):     # 
         bench.now = bench.ahead(minutes=minutes)
         bench.run(job)
         assert bench.db.value(f"SELECT attempts FROM {{{TABLES[job]}}}") == attempts
-    assert outcomes(bench) == ["uncertain", "uncertain"]
+    assert bench.column("attempts", "outcome") == ["uncertain", "uncertain"]
     bench.now = bench.ahead(minutes=4)
     bench.run(job)
-    assert len(outcomes(bench)) == 2         # lost again, it waits for its schedule
+    assert len(bench.column("attempts", "outcome")) == 2     # lost again, it waits for its schedule
     bench.now = bench.ahead(days=1)
     bench.outbox.answer = None
     bench.run(job)

@@ -4,13 +4,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import stat
-from datetime import datetime, timezone
 from types import SimpleNamespace
 
 from jobs_lib.runner import log as logs
 from jobs_lib.runner.log import Log
+from tests.support.databases import NOW
 
-NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 WRITERS, LINES = 4, 1000
 LIMIT = 30_000
 

@@ -17,16 +17,15 @@ import json
 import os
 from collections import namedtuple
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from functools import cached_property
 from pathlib import Path
 
 from tests.support import adopted, databases, keyed, product
+from tests.support.databases import NOW
 from tests.support.product import IN_MEMORY, Answer, Console, Ports, Response, Result, Session
 from tests.support.shell import ini
-
-NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 
 
 class Mail(namedtuple("Mail", "sender recipient raw item_id")):
@@ -119,6 +118,10 @@ class Bench:
     def rows(self, name: str) -> list[dict]:
         """All of a table, in order of its first column."""
         return self.db.query(f"SELECT * FROM {{{name}}} ORDER BY 1")
+
+    def column(self, name: str, column: str = "status") -> list:
+        """That column of all of a table, in the same order."""
+        return [row[column] for row in self.rows(name)]
 
     def spool(self, name: str, content: bytes = b"Subject: hello\r\n\r\nhello\r\n") -> Path:
         """A raw message in the spool, as `raw_path` names it."""

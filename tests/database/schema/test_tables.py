@@ -96,11 +96,6 @@ def public() -> dict[str, list[str]]:
             (line.partition(":") for line in lines)}
 
 
-@pytest.fixture
-def db(engine_url, opened):
-    return opened(engine_url, migrated)
-
-
 def nullable(db, name: str) -> set[str]:
     """The columns that may be NULL."""
     if db.dialect.name == "sqlite":
