@@ -142,7 +142,7 @@ def test_items_are_shown_put_back_and_cancelled_by_their_keys(service):         
         assert service.json("queue", kind, word)["id"] == id, kind
     nobody = key(service, 4_000)
     assert "there is no such row" in service.command("queue", "forwards", nobody, code=1)
-    assert f"may have been purged): {nobody}" in service.command(
+    assert f"({nobody}): there is no such row" in service.command(
         "cancel", "forward", nobody, code=1)
     assert "no such row" in service.command("replay", "forward", nobody, code=1)
     with pytest.raises(UsageError, match="there is no such row, and an id is a number"):
