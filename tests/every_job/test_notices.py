@@ -143,7 +143,7 @@ def export_failed(bench):
         put(bench, "export_requests", status="ready", requested_at=bench.ago(hours=hours),
             started_at=bench.ago(hours=hours))
     export_ready(bench)
-    return "export_accounts", [day(NOW), "2 times within 24 hours"]
+    return "export_accounts", [day(NOW), "2 times in 24 hours"]
 
 
 CASES = [(forward_failed, "postmaster", 1), (overflow_warning, "overflow", 1),
