@@ -74,6 +74,6 @@ def test_bad_rows_end_beside_good_ones_and_alone_they_fail_the_run(shared, job):
     shared.db.execute(f"UPDATE {{{TABLE[job]}}} SET attempts = :odd", odd=odd)
     said = shared.fails(job, dry_run=True)
     assert said == shared.fails(job)
-    assert f"none of 5 due rows of {TABLE[job]} can be worked on" in said
+    assert f"none of 5 due rows of {TABLE[job]} can be processed" in said
     fill(shared, job, 2)
     assert both(shared, job) == {"sent": 1, "invalid": 5}
