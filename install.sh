@@ -231,8 +231,7 @@ configuration() {
 
 # The few values that no service can do without. Each is checked, and can be changed at any time.
 ask_values() {
-    say
-    say "A few questions. Enter leaves a value as it is; \`jobs.py config set\` changes it at any time."
+    printf '\n%s\n' "A few questions. Enter leaves a value as it is; \`jobs.py config set\` changes it at any time."
     ask mail.domain "The domain of your service, such as example.org"
     domain=$answer
     ask mail.from "The address that alerts come from and bounces of notices go to${domain:+, such as notices@$domain}"
@@ -246,7 +245,8 @@ ask_values() {
     ask archive.store "Where old audit rows are archived, such as var/archives (Enter: they are deleted unarchived)"
     printf 'Is your database MySQL or MariaDB, not SQLite? [y/N] '
     read -r answer || answer=''
-    case $answer in [yY]*) set_secret core.database "Its URL, mysql://user:password@localhost/name" ;; esac
+    case $answer in [yY]*) set_secret core.database "Its URL, mysql://user:password@localhost/name" \
+        ", then run this again. For now SQLite is used" ;; esac
     say
 }
 
@@ -259,13 +259,13 @@ ask() {
     done
 }
 
-# set_secret OPTION QUESTION: what is typed is not shown. Three attempts.
+# set_secret OPTION QUESTION [MORE]: what is typed is not shown. Three attempts; then MORE is said.
 set_secret() {
     say "$2. What you type is not shown."
     for _ in 1 2 3; do
-        if "$python" jobs.py config set "$1"; then return; fi
+        if "$python" jobs.py config set "$1"; then return; elif [ $? = 2 ]; then break; fi # Enter alone
     done
-    warn "$1 is not set: \`$(start) config set $1\` asks again"
+    warn "$1 is not set: \`$(start) config set $1\` asks again${3:-}"
 }
 
 database() {
@@ -288,6 +288,7 @@ start() {
 
 next_steps() {
     jobs=$(start)
+    [ "$jobs" = 'python3 jobs.py' ] || more=". On this host its \`python3 jobs.py\` is \`$jobs\`"
     cron="crontab                    the line for your host's cron page"
     if command -v crontab >/dev/null 2>&1; then cron='crontab --install          from then on cron runs the jobs'; fi
     cat <<END
@@ -297,14 +298,13 @@ Next:
   $jobs doctor                     is all else in order?
   $jobs mail test you@example.org  does mail leave?
   $jobs $cron
-Continue with docs/install.md.
+Continue with docs/install.md${more:-}.
 END
 }
 
 # --- The tests
 
 # What the tests talk to, and the Debian package it comes in: each test says so as program("cron", "cron").
-# Only a module of Perl, `A::B`, stands here.
 programs() {
     say Mail::SRS=libmail-srs-perl
     grep -rhoE --include='*.py' --exclude-dir=benchmarks 'program\("[^"]+", "[^"]+"\)' "$home/tests" |

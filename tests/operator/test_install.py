@@ -143,10 +143,11 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
         return on_terminal(["/bin/sh", host / "install.sh"], host, {
             "PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "TERM": "dumb",
             "PYTHONPATH": str(blocked)}, answers, code=0)
-    seen = typed("alias example", "alias.example", "Acme <n@alias.example>", "relay.example",
-                 "465", "tls", "me", "geheim", "https://me.example", "o@x.example", "archive", "n")
+    seen = typed("alias example", "alias.example", "Acme <n@alias.example>", "relay.example", "465",
+                 "tls", "me", "geheim", "https://me.example", "o@x.example", "archive", "y", "")
     assert "[mail] domain = 'alias example': expected a host name" in seen
     assert ("geheim" in seen, "\r\nNext:\r\n" in seen) == (False, True)
+    assert "asks again, then run this again. For now SQLite is used" in seen
     text = (host / "config.ini").read_text()
     for line in ("domain = alias.example", "from = Acme <n@alias.example>", "host = relay.example",
                  "port = 465", "security = tls", "username = me", "password = geheim",
