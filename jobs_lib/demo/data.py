@@ -112,7 +112,7 @@ QUEUES: dict[str, tuple[str, tuple]] = {
             ("@jane", "@club", "@work", WORK, "post@cookery.example", "recipe.eml",
              "sent", 2, -10 * D, None, -9 * D, None, None, -9 * D, None),
             ("@jane", "@shop", "@work", WORK, "ask@survey.example", "survey.eml",
-             "failed", 1, -3 * D, None, -2 * D, 550, NO_SUCH_USER, -2 * D, None),
+             "failed", 2, -55 * H, None, -2 * D, 550, NO_SUCH_USER, -2 * D, None),
         )),
     "notifications": (
         "key user_id kind persona priority to_email subject body_text status dedupe_key created_at "
@@ -173,6 +173,7 @@ ATTEMPTS = ("kind item_id user_id began_at finished_at outcome code answer", tup
         (2, 6 * H + 4 * M, "retry", 451, GREYLISTED),
         (4, 6 * H + 1 * M, "retry", 451, GREYLISTED),
         (5, 1 * H, "retry", 452, FULL),
+        (10, 54 * H, "refused", 550, NO_SUCH_USER),
         (10, 2 * D, "refused", 550, NO_SUCH_USER),
         (900, 40 * D, "sent", 250, "2.0.0 Ok"))))       # its row is deleted by now
 TABLES = {**ACCOUNTS, **QUEUES, "attempts": ATTEMPTS}
