@@ -124,7 +124,7 @@ def test_an_endpoint_that_its_owner_changed_is_not_blamed(bench, during, failing
     ("UPDATE {export_requests} SET user_id = 2", "ready", [(2, "export_ready")]),
     ("UPDATE {users} SET status = 'suspended'", "queued", [])])     # R55
 def test_an_export_goes_to_its_owner_of_now(bench, change, status, notices):
-    bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"})
+    bench.config(core={"app_url": "https://www.example.org"}, export={"dir": "exports"})
     bench.table("users", [{"id": 1, "email": "jo@home.example"}, {"id": 2, "email": "a@b.example"}])
     bench.table("export_requests", [{"id": 1, "user_id": 1, "requested_at": bench.ago(minutes=1)}])
     bench.meanwhile("FROM {aliases}", change)

@@ -25,8 +25,8 @@ ENV_HEAD = """\
 """
 CRONTAB_HEAD = """\
 # Two crontabs to choose from, with example paths. Replace them with your own, or let
-# `jobs.py crontab` print either with the right ones. Use one of the two. Both at once
-# do no harm: a time that was started is not started again.
+# `jobs.py crontab` print either with the right ones. Use one of the two. Using both
+# is harmless: a time that was started is not started again.
 
 # === Style 1: one line for everything (jobs.py crontab) ===
 

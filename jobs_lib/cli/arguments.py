@@ -46,8 +46,9 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action, value):
         if action.choices and value not in action.choices:
-            self.error(f"{value!r}: expected {either([*action.choices])}"
-                       f"{did_you_mean(value, action.choices)}")
+            self.error(
+                f"{value!r}: expected {either([*action.choices])}"
+                + (did_you_mean(value, action.choices) if len(action.choices) > 1 else ""))
 
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""

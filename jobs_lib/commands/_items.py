@@ -40,7 +40,8 @@ def filters(parser, where: str = "") -> None:
 
 
 def plural(word: str) -> str:
-    """A type for argparse: the name of a queue, of which the singular is understood, too."""
+    """A type for argparse: the name of a queue; its singular and `notices` are understood, too."""
+    word = word.replace("notice", "notification")
     return f"{word}s" if f"{word}s" in NAMES else word
 
 
@@ -91,7 +92,9 @@ def key(db, table: str, word: str):
         return word
     if word.isascii() and word.isdecimal():
         return min(int(word[:40]), LARGEST_KEY)
-    raise UsageError(f"ID {text(word)[:40]!r}: there is no such row, and an id is a number")
+    raise UsageError(
+        f"there is no domain {text(word)[:254]!r}" if table == "domains"
+        else f"{text(word)[:40]!r} is not an id: ids are numbers")
 
 
 def chosen(session, command: str, args, status: str) -> tuple:
@@ -99,8 +102,9 @@ def chosen(session, command: str, args, status: str) -> tuple:
     this status. UsageError unless there are ids, or --all with its filters."""
     filtered = args.owner or args.since or args.before
     if bool(args.ids) == args.all or (filtered and not args.all):
-        raise UsageError(f"{command}: say which rows: either ids, or --all, alone or with "
-                         "--owner, --since, --before")
+        raise UsageError(
+            f"{command}: expected either ids or --all, not both; "
+            "--owner, --since and --before go with --all")
     items = opened(session, args.queue)
     if args.all:
         return items, items.pages(status, wanted(items.db, args))

@@ -72,6 +72,9 @@ def send(session, envelope: Envelope, content: bytes, item: str) -> int:
         console.report(f"It is for {reader}, and stays in that folder: with [mail] transport = "
                        "maildir nothing is sent to anyone.")
     else:
-        console.report(f"Accepted for {reader}. If it does not arrive, look into the folder for "
-                       "spam; the relay's last answer helps its operator to find it.")
+        console.report(
+            f"Accepted for {reader}. "
+            f"{'The pause of all mail has ended. ' if pause else ''}"
+            "If it does not arrive, check your spam folder; the relay's last answer "
+            "helps its operator to find it.")
     return OK

@@ -150,8 +150,7 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
     if value is None:
         value = asked(where)
         if not value.strip():  # Enter alone
-            session.console.report(f"{where}: no value was given; nothing was changed.")
-            return OK
+            raise UsageError(f"{where}: no value was given; nothing was changed")
     elif mask(value.strip()) != value.strip():
         session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
     value = value.strip()

@@ -2,7 +2,7 @@
 
 They have this installation's absolute paths. Two styles. one-line: a single line runs whatever is
 due; right for most hosts, and the only one that needs no change when a schedule changes. per-job: a
-line for each job, for hosts that allow each process little time. Both at once do no harm: a time
+line for each job, for hosts that allow each process little time. Using both is harmless: a time
 that was started is not started again.
 
 The line of a job runs a little after each time of its schedule. How much later is a hash of the

@@ -46,8 +46,9 @@ def run(args, make_session, config_path) -> int:
     """Print the summary, the items, or the story of one; 1 when nothing is known of it."""
     filtered = args.failed or args.owner or args.since or args.before
     if filtered and (args.id or not args.queue):
-        raise UsageError("queue: --failed, --owner, --since and --before are for the items of one "
-                         "queue, such as `jobs.py queue forwards --failed`")
+        raise UsageError(
+            "queue: --failed, --owner, --since and --before need a queue and no ID, "
+            "such as `jobs.py queue forwards --failed`")
     session = make_session(config_path)
     found, shown = _found(session, args)
     if found is None:

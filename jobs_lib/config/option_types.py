@@ -122,8 +122,8 @@ def server_url(*schemes: str) -> Kind:
 # its form alone, reported with all other mistakes; the dialect reads it
 database = Kind(lambda value: dialects.parse(value) and value, hide_password)
 host = checked(_is_host, "a host name such as mail.example.org, without scheme or port")
-url = checked(_is_url, "a URL such as https://mail.example.org, in ASCII: a name such as "
-              "grün.example as xn--grn-ioa.example")
+url = checked(_is_url, "https:// or http:// and a name, such as https://www.example.org; in "
+              "ASCII, so grün.example as xn--grn-ioa.example")
 private_url = url._replace(mask=hide_path)  # anyone who knows it may use it
 address = checked(_is_address, "an address such as notices@example.org")
 nameserver = read(_nameserver, "an address such as 192.0.2.1 or 192.0.2.1:5353, not a name")

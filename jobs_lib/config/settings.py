@@ -79,7 +79,7 @@ SECTIONS = {
             "After a larger jump, or this long without a run, nothing is deleted by age for 3 "
             "days (docs/failures.md). off: the clock is trusted."),
         "app_url": Option(
-            kind.or_empty(kind.url), "", "Base of links in mail, e.g. https://mail.example.org."),
+            kind.or_empty(kind.url), "", "Base of links in mail, e.g. https://www.example.org."),
         "secret_key": Option(
             kind.signing_key, "",
             "Signs links and senders; at least 32 characters. Empty: kept in state_dir/secret."),

@@ -153,7 +153,7 @@ def _no_app(config: Config):
         yield warning("[core] app_url is not set",
                       "Mail to users cannot link to your app, "
                       "and exports wait unless [export] url is set.",
-                      _set("core", "app_url = https://mail.example.org"))
+                      _set("core", "app_url = https://www.example.org"))
 
 
 def _nobody(config: Config):

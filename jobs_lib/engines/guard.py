@@ -129,8 +129,8 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
     if count - known > limit:
         some = ctx.db.query(f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)
         examples = ", ".join(str(row["id"]) for row in some)
-        why = (f"{count:,} of {total:,} {kind.what}: so many at once (such as {examples}) may be a "
-               f"mistake, and nothing is done to any of them. If so, {kind.fix}: once at "
+        why = (f"{count:,} of {total:,} {kind.what}: so many at once (such as ids {examples}) may "
+               f"be a mistake, and nothing is done to any of them. If so, {kind.fix}: once at "
                f"most {known + limit:,} are left, the next run {kind.act} without asking. If all "
                f"are meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms this "
                "number")

@@ -145,7 +145,7 @@ def test_items_are_shown_put_back_and_cancelled_by_their_keys(service):         
     assert f"({nobody}): there is no such row" in service.command(
         "cancel", "forward", nobody, code=1)
     assert "no such row" in service.command("replay", "forward", nobody, code=1)
-    with pytest.raises(UsageError, match="there is no such row, and an id is a number"):
+    with pytest.raises(UsageError, match="ids are numbers"):
         service.command("replay", "notification", f"{nobody}-x")
 
 

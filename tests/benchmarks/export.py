@@ -65,7 +65,7 @@ def write_bare(url: str, path: str) -> None:
 
 def measure(name: str, url: str | None) -> None:
     """Print the figures of one engine."""
-    with service(url, core={"app_url": "https://mail.example.org"},
+    with service(url, core={"app_url": "https://www.example.org"},
                  export={"dir": "exports"}) as one:
         one.owner()
         fill(one.db, "message_logs", log_row, ROWS)

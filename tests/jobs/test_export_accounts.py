@@ -21,7 +21,7 @@ from tests.support.exports import account, ask, check, members, rows, table, tok
 from tests.support.product import KINDS, DatabaseError, Transaction, clock
 from tests.support.shell import Shell, at_sql
 
-APP = {"app_url": "https://mail.example.org"}
+APP = {"app_url": "https://www.example.org"}
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_folder_of_another_database_is_refused_and_the_request_waits(bench):
 def test_the_token_opens_the_export_and_only_its_hash_is_stored_once_it_is_sent(bench):     # R54
     requested(bench)
     bench.run("export_accounts")
-    assert "https://mail.example.org/export?t=" in bench.rows("notifications")[-1]["body_text"]
+    assert "https://www.example.org/export?t=" in bench.rows("notifications")[-1]["body_text"]
     bench.run("send_notifications")
     key, (path,) = token(bench.outbox[-1]), zips(bench)
     found = opens(bench, key)
@@ -498,7 +498,7 @@ IS_READY = at_sql("SET status = 'ready'", 2)            # the first is the rehea
 def service(tmp_path, engine_url):
     """An account with many rows, whose first export was made."""
     made = Shell(tmp_path, engine_url, export={"dir": "exports"},
-                 core={"app_url": "https://mail.example.org", "secret_key": "k" * 40})
+                 core={"app_url": "https://www.example.org", "secret_key": "k" * 40})
     now, user = clock.now(), made.owner()["user_id"]
     bulk(made.db, "message_logs", ["user_id", "direction", "status", "created_at"],
          [(user, "forward", "delivered", now - timedelta(seconds=number // 3))

@@ -288,7 +288,8 @@ def test_a_secret_is_asked_for_and_makes_the_file_private(line):       # R71
     assert (done.code, "new 'secret'" in done.out + done.err) == (0, False)
     assert path.read_text() == "[mail]\npassword = new 'secret'\nport = 25\n"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert "nothing was changed" in answer("\n").out           # it stays as it is
+    nothing = answer("\n")                                     # it stays as it is
+    assert (nothing.code, "nothing was changed" in nothing.err) == (2, True)
     seen = line("config", "set", "mail.password", "seen")
     assert "other users of this machine can see a command line" in seen.err
     assert ("seen" in seen.out, "password = seen\n" in path.read_text()) == (False, True)

@@ -146,7 +146,7 @@ SITUATIONS = {
     "a wrong value": (option("purge_sessions", idle="0"), "problem", "] idle", ".ini.example"),
     "nobody is alerted": (option("alerts", email=None), "warning", "nobody is alerted",
                           "email = you@example.org"),
-    "no app": (option("core", app_url=None), "warning", "exports wait", "app_url = https://mail."),
+    "no app": (option("core", app_url=None), "warning", "exports wait", "app_url = https://www."),
     "no ping": (option("alerts", ping_url=None), "note", "ping_url is not set", "Healthchecks"),
     "no archive": (option("archive", store="off"), "warning", "without an archive",
                    "store = var/archives"),
@@ -295,7 +295,9 @@ def test_a_user_who_may_only_read_is_reported(tmp_path, mariadb, relay):
     mariadb.root(f"CREATE USER IF NOT EXISTS 'reader'@'localhost' IDENTIFIED BY '{SECRET}'")
     mariadb.root(f"GRANT SELECT ON `{name}`.* TO 'reader'@'localhost'")
     it.configure(database=f"mysql://reader:{SECRET}@localhost/{name}?unix_socket={mariadb.socket}")
-    assert "SELECT, INSERT" in it.one("A row cannot be written")["fix"]
+    refused = it.one("A row cannot be written")
+    assert "SELECT, INSERT" in refused["fix"]
+    assert "(docs/install.md, MySQL or MariaDB) (1142)" in refused["what"]                     # R63
     it.configure(database=f"mysql://reader:x@localhost/{name}?unix_socket={mariadb.socket}")
     assert "encode % @ : /" in it.one("(1045)")["fix"]
     it.close()

@@ -37,7 +37,7 @@ VALUES = {
     "personas.porter = a@b.example": "expected Name <address>, such as Porter <porter@example.org>",
     "dns.nameservers = ns.example.org": "expected an address such as 192.0.2.1 or 192.0.2.1:5353",
     "webhooks.allow_networks = 10.1.2.3/16": "a network such as 10.1.0.0/16, with no host bits",
-    "core.app_url = ftp://me:hunter2@example.org": "expected a URL such as https://mail.example.org",
+    "core.app_url = ftp://me:hunter2@example.org": "expected https:// or http:// and a name",
     "export.url = https://grün.example": "grün.example as xn--grn-ioa.example",
     "worker.redis = localhost:6379": "expected redis:// or rediss:// or unix://host, with a port",
     "worker.broker = http://localhost": "expected amqp:// or amqps:// or redis:// or rediss://host",
@@ -92,20 +92,20 @@ WORDS = {
            ("mail.password", SECRET), ("core.database", "mysql://me:hunter2@localhost/x"),
            ("core.secret_key", SECRET * 5), ("alerts.webhook", f"https://hooks.example/{SECRET}"),
            ("worker.redis", "redis://:hunter2@localhost/0"))},
-    "config shwo": "did you mean 'show'?", "queue domains no.example": "there is no such row",
+    "config shwo": "did you mean 'show'?", "queue domains a.example": "no domain 'a.example'",
     "config set mail 25": "expected SECTION.OPTION, such as mail.host",
     "config set mail.prot 25": "[mail] has no option prot; did you mean 'port'?",
-    "mail test nobody": "expected an address", "mail tset a@b.example": "'tset': expected test",
+    "mail test nobody": "expected an address", "mail tset a@b.example": "'tset': expected test (`",
     "preview --send a@b.example": "--send needs the KIND",
     "queue mails": "webhooks, domains, exports or deletions (`jobs.py",       # none is near
-    "queue --failed": "of one queue, such as", "queue forwards 1 --failed": "of one queue, such as",
+    "queue --failed": "need a queue", "queue forwards 1 --failed": "need a queue and no ID",
     "queue forwards --owner x@y.example": "no account or alias has this",
-    "queue forwards x": "ID 'x': there is no such row, and an id is a number",
+    "queue forwards x": "'x' is not an id: ids are numbers",
     **{f"queue forwards --since {time}": "expected a time such as"
        for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},
-    "replay forwrads 1": "did you mean 'forwards'?", "replay forward 1 --all": "say which rows",
-    "replay forward --since 2026-11-24": "--all, alone or with --owner",
-    "cancel forward": "say which rows", "cancel forward 1 --before 24h": "say which rows"}
+    "replay forwrads 1": "did you mean 'forwards'?", "replay forward 1 --all": "ids or --all, not",
+    "replay forward --since 2026-11-24": "--before go with --all",
+    "cancel notices": "either ids or --all", "cancel forward 1 --before 24h": "go with --all"}
 
 
 @pytest.mark.parametrize("line", VALUES, ids=lambda line: ascii(line[:60]))

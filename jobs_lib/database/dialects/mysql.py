@@ -143,8 +143,8 @@ KINDS = {
     # NULL, a number, a time, a text, a CHECK
     **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025), errors.NotTaken),
 }
-NO_TLS = 2026
-ADVICE = ": see ?ssl_ca= and ?tls= in docs/security.md"
+TLS = ": see ?ssl_ca= and ?tls= in docs/security.md"
+ADVICE = {2026: TLS, 1142: ": grant this right (docs/install.md, MySQL or MariaDB)"}
 
 
 def translated(error: Exception, target: Server) -> errors.DatabaseError:
@@ -160,8 +160,8 @@ def translated(error: Exception, target: Server) -> errors.DatabaseError:
         text = text.partition("'")[0] + "..."
     where = target.socket or f"{target.host}:{target.port}"
     kind = KINDS.get(code, errors.DatabaseError)
-    if code == NO_TLS or "CERTIFICATE_VERIFY_FAILED" in text:
-        text += ADVICE
+    if code in ADVICE or "CERTIFICATE_VERIFY_FAILED" in text:
+        text += ADVICE.get(code, TLS)
     elif kind is errors.Missing:
         text += MIGRATE
     return kind(f"database {target.database} on {where}: {text} ({code})")

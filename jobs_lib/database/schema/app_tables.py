@@ -17,7 +17,7 @@ users: People with an account.
     index status: status, deleted_at  # delete_accounts: deleted ones, oldest first
     index retention: log_retention_days  # purge_message_logs: own retentions
 
-aliases: The addresses that mail comes in by.
+aliases: The addresses that receive mail.
     user_id         ref:users:with
     domain_id       ref:domains:unset  null written
     address         address
@@ -36,7 +36,7 @@ destinations: The owners' real addresses, where mail is forwarded to.
     created_at      now
     index verified: verified_at, created_at  # expire_destination_verifications: oldest first
 
-alias_destinations: Which alias forwards where. Before adding a row, lock its destination.
+alias_destinations: Which alias forwards where. Add a row by a SELECT of its destination.
     alias_id        ref:aliases:with
     destination_id  ref:destinations:with
     key alias_id, destination_id

@@ -34,7 +34,7 @@ class Forwards(Mail):
     queue, what, to = queues.FORWARDS, "forwarded mail", "{envelope_to}"
     reads = ", envelope_to, raw_path"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
-               ("notified_at", "its owner was notified, if needed"),
+               ("notified_at", "its owner was notified, or no notice was due"),
                ("finished_at", "ended"))
     purge, age = "purge_failed_emails", ("finished_at", "created_at")
     reset = ("notified_at", "notice_id")
@@ -82,8 +82,8 @@ class Domains(Items):
     queue, what, to = queues.DOMAINS, "domains to check", "{name}"
     unfinished, done, tries = ("pending", "verified"), "checked", "failures"
     reads = ", name, dns_results, failures"
-    moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
-               ("failing_since", "no check has passed since then"),
+    moments = (("created_at", "was added"), ("recheck_requested_at", "a check was requested"),
+               ("failing_since", "no check has succeeded since"),
                ("warned_at", "its owner was warned"), ("verified_at", "was verified"),
                ("checked_at", "was last checked"))
 

@@ -30,7 +30,7 @@ def write(tmp_path, sqlite_url):
         return row
     made.bench, made.folder = bench, tmp_path / "own"
     made.folder.mkdir()
-    bench.config(core={"app_url": "https://mail.example.org/"},
+    bench.config(core={"app_url": "https://www.example.org/"},
                  notifications={"templates": str(made.folder)})
     yield made
     bench.db.close()
@@ -44,9 +44,9 @@ def mistakes(write) -> list[dict]:
 def test_a_notice_has_a_text_a_page_and_the_link_of_the_app(write):
     row = write()
     assert row["body_text"].startswith("Hello Jo,\n\n")
-    assert row["body_text"].endswith("\nhttps://mail.example.org\n")
+    assert row["body_text"].endswith("\nhttps://www.example.org\n")
     assert f"<title>{row['subject']}</title>" in row["body_html"]
-    assert 'href="https://mail.example.org"' in row["body_html"]
+    assert 'href="https://www.example.org"' in row["body_html"]
     write.bench.config(core={"app_url": ""})
     assert "href" not in write()["body_html"]
 
