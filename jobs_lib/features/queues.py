@@ -15,11 +15,12 @@ AT_ONCE = timedelta(0)  # before a first attempt
 DAY = timedelta(days=1)
 UNREAD = {"body_text": None, "body_html": None}
 
-
 # SQL of rows that nobody waits for
 OPTED_OUT = (f"kind NOT IN {REQUIRED} AND (SELECT 1 FROM {{notification_optouts}} AS optouts WHERE "
              "optouts.user_id = {notifications}.user_id AND optouts.kind = {notifications}.kind) "
              "IS NOT NULL")
+RESTORED = ("kind = 'account_deletion_scheduled' AND (SELECT status FROM {users} "
+            "WHERE {users}.id = {notifications}.user_id) <> 'deleted'")
 # '' is what PHP stores for false in SQLite
 DISABLED = ("COALESCE((SELECT active FROM {webhooks} WHERE {webhooks}.id = webhook_id), 0) "
             "IN (0, '')")
@@ -52,9 +53,9 @@ NOTICES = Queue(
     delays=lambda options: (AT_ONCE, *options.delays), priority=True,
     dated=True, columns=("kind", "persona", "to_email", "priority"),
     when_done=lambda now: {"sent_at": now, **UNREAD}, when_over=lambda now: UNREAD,
-    missing=(_nobodys("notifications"),),
-    unwanted=(("its owner has opted out of this kind", OPTED_OUT),),
-    after_deletion="kind = 'account_deletion_scheduled'")
+    missing=(_nobodys("notifications"),), after_deletion="kind = 'account_deletion_scheduled'",
+    unwanted=(("its owner has opted out of this kind", OPTED_OUT),
+              ("the account was restored", RESTORED)))
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made

@@ -225,6 +225,19 @@ def test_an_account_made_active_again_is_left_alone_and_can_be_deleted_again(ben
     assert deletions(bench)[0]["erase_after"] == clock.text(bench.now + GRACE)
 
 
+def test_who_is_active_again_is_sent_no_notice_of_deletion(bench):     # R84
+    jane = user(bench, deleted_at=bench.now)
+    bench.run(JOB)
+    bench.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL")
+    assert bench.json("queue", "notifications", "1")["why"].endswith("the account was restored")
+    bench.now = bench.ahead(days=1)
+    delete(bench, jane)
+    bench.run(JOB)
+    assert bench.ids("notifications", "status = 'pending'") == [2]      # that of today alone
+    bench.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL")
+    assert (bench.run("send_notifications")["cancelled"], len(bench.outbox)) == (1, 0)
+
+
 def test_an_account_made_active_in_the_middle_loses_nothing_more(bench):
     jane = user(bench, deleted_at=bench.ago(**LONG_AGO))
     bench.table("aliases", [{"user_id": jane}])

@@ -218,9 +218,11 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
     service.table("users", [{"id": 3, "email": "eve@home.example", "status": "deleted",
                              "deleted_at": service.ago(days=1)}])
     service.run("delete_accounts")
-    assert service.json("queue", "deletions", "3")["why"].startswith(
-        "closed at 2026-11-24 14:30:05 UTC; it waits for [delete_accounts] grace and")
+    found, closed = service.json("queue", "deletions", "3"), (
+        "closed at 2026-11-24 14:30:05 UTC; it waits for [delete_accounts] grace")
+    assert found["why"] == f"{closed} and, until 2026-12-21 at most, for its notice to be sent"
     service.run("send_notifications")
+    assert service.json("queue", "deletions", "3") == {**found, "why": closed}
     domain = service.json("queue", "domains", "Club.example")
     assert (domain["id"], domain["answer"]) == (5, "mx: No MX; ownership: No answer")
     service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")

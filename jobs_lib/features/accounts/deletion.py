@@ -30,7 +30,6 @@ from jobs_lib.text import counted
 from . import find, notice_key, retire
 
 LEDGER = "deletions.jsonl"
-NOTICE = "account_deletion_scheduled"  # all that is still sent
 WHY = "the account is deleted"
 
 Step = namedtuple("Step", "table column of by sets only",
@@ -99,15 +98,15 @@ SHUT = (
          only="active = 1"),
     Step("aliases", sets="active = 0", only="active = 1"),
 )
-# Nothing is sent. Exports need no more than their time: their links open nothing, and
-# export_accounts ends them.
+# Nothing is sent, but the notice of this deletion. Exports need no more than their time: their
+# links open nothing, and export_accounts ends them.
 CANCELLED = (
     Step("failed_emails", sets=ENDED_FORWARD, only="status = 'pending'"),
     Step("failed_emails", "destination_id", "destinations", sets=ENDED_FORWARD,
          only="status = 'pending'"),
     Step("webhook_deliveries", sets=ENDED, only="status = 'pending'"),
     Step("notifications", sets=f"{ENDED}, body_text = NULL, body_html = NULL",
-         only=f"status = 'pending' AND kind <> '{NOTICE}'"),
+         only="status = 'pending' AND COALESCE(dedupe_key, '') <> :notice"),
     Step("export_requests", only="status = 'ready' AND token_hash IS NOT NULL", sets="token_hash = "
          "NULL, expires_at = CASE WHEN expires_at > :now THEN :now ELSE expires_at END"),
 )
@@ -240,9 +239,9 @@ class Deletion:
     def _in_ranges(self, step, rule: str, parents) -> bool:
         """Of the column `by`."""
         ctx, table, by = self.ctx, f"{{{step.table}}}", step.by
-        bound = {"user": self.account.id, "parents": parents, "now": ctx.clock()}
-        is_read = step.table in READ and not step.sets
-        sizer = BatchSizer(ctx, FILES_AT_ONCE if is_read else None)
+        bound = {"user": self.account.id, "parents": parents, "now": ctx.clock(),
+                 "notice": notice_key(self.account)}
+        sizer = BatchSizer(ctx, FILES_AT_ONCE if step.table in READ and not step.sets else None)
         start = rule
         while not ctx.should_stop():
             where = start
@@ -298,8 +297,8 @@ def write_notice(ctx, account) -> int:
     if not account.email or day <= ctx.now:
         return 0
     values = {"date": render.day(day), "closed": render.day(clock.parse(account.deleted_at))}
-    written = notices.notify(ctx, account._asdict(), NOTICE, notice_key(account), values)
-    return int(written is not None)
+    return int(notices.notify(ctx, account._asdict(), "account_deletion_scheduled",
+                              notice_key(account), values) is not None)
 
 
 def rows_of(ctx, account) -> Counter:

@@ -22,9 +22,7 @@ class Mail(Items):
         """The relay, too, by the room that a run has."""
         from jobs_lib.text import masking  # a relay's answer may quote an address
         return super().holds() + [masking.text(each) for each in relay.holds(
-            self,
-            self.config.section_or_defaults("mail"),
-            self.queue.kind,
+            self, self.config.section_or_defaults("mail"), self.queue.kind,
             queues.other_mail(self, self.queue))]
 
 
@@ -163,7 +161,11 @@ class Deletions(Items):
             return "held", None, why
         if account.is_closed and next_at > self.now:
             why = (f"closed at {account.deletion['revoked_at']} UTC; it waits for "
-                   "[delete_accounts] grace and, up to 28 days, for its notice to be sent")
+                   "[delete_accounts] grace")
+            day = clock.parse_any(account.deletion["erase_after"])
+            if day and day < next_at:
+                why += f" and, until {next_at:%Y-%m-%d} at most, for its notice to be sent"
+                next_at = day if day > self.now else next_at
         return "due" if next_at <= self.now else "closed", next_at, why
 
 
