@@ -57,8 +57,9 @@ def _end_doubt(session, db, screen: Screen, found) -> None:
                overview.collect(session.config, db, now)["queues"] if queue["due"]]
     doubt.accept(db, now)
     session.console.report(
-        f"The doubt is over that began at {screen.at(clock.text(found.since))} "
-        f"({screen.zone}): {found.what}. Jobs send and delete again from their next run on; "
+        f"The {'clock' if found.what == doubt.CLOCK else 'database'} is trusted again. "
+        f"It had been in doubt since {screen.at(clock.text(found.since))} ({screen.zone}). "
+        "Jobs send and delete again from their next run on; "
         f"due now: {', '.join(waiting) or 'nothing'}. Before that run, "
         "cancel what must not go out: `jobs.py cancel QUEUE ID ...`. "
         "To resume paused jobs, call this again.")

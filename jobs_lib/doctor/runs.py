@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import crontab
+from jobs_lib import catalogue, crontab
 from jobs_lib.folders import SCRIPT, program
 from jobs_lib.output.findings import of_incident, problem, run, warning
 from jobs_lib.text import capital
@@ -27,12 +27,17 @@ def cron(installation):
     late = next((each for each in found["incidents"] if each["key"] == CRON), None)
     if late or not found["last_run_at"]:
         start = program(installation.config.path)
-        known = ("A line is in this user's crontab" if lines else
+        is_there = any(
+            word in command for _, command in lines
+            for word in ("run-due", *catalogue.names()))
+        known = ("A line is in this user's crontab" if is_there else
                  "This user's crontab has no line for it" if text is not None else
                  capital(why))
         what, say = (late["subject"], problem) if late else ("cron has started no job yet", warning)
         yield say(f"{capital(what)}. {known}", "No job runs by itself. As "
                   "soon as cron runs the line, whatever is due runs.",
+                  "Wait for its next time. If no job starts then, look at cron's mail."
+                  if is_there else
                   run("Put the line into this user's crontab, or print it, for your host's cron "
                       "page:", f"{start} crontab --install", f"{start} crontab"))
 

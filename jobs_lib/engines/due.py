@@ -210,13 +210,15 @@ def bounds(now, delays: tuple) -> dict:
 
 
 def no_time(db, queue: Queue, delays: tuple) -> str:
-    """When a row without a time is due. A time to count from that is missing, unreadable or in the
-    future gives now."""
+    """When a row without a time is due: if it was never tried, since it came in. A time to count
+    from that is unreadable or in the future gives now."""
+    other = (no_time(db, queue._replace(by_attempts=False), delays)
+             if queue.by_attempts else ":now")
     column, delays = (queue.tried, delays) if queue.by_attempts else (queue.added, delays[:1])
     *first, last = [db.dialect.later(column, int(delay.total_seconds())) for delay in delays]
     cases = "".join(f"WHEN {number} THEN {time} " for number, time in enumerate(first))
     when = f"CASE attempts {cases}ELSE {last} END" if first else last
-    return f"CASE WHEN {column} <= :now THEN COALESCE({when}, :now) ELSE :now END"
+    return f"CASE WHEN {column} <= :now THEN COALESCE({when}, :now) ELSE {other} END"
 
 
 def impossible_time(queue: Queue) -> str:

@@ -28,7 +28,7 @@ Alert.__doc__ = "One text for all channels, and its incidents as fields, for a w
 CHANNELS = {"email": "e-mail", "webhook": "the webhook"}
 SECONDS = 40.0  # for one channel
 WIDTH = 76
-PREFIXES = {"new": "", "once": "over: ", "still": "still: ", "over": "resolved: "}
+PREFIXES = {"new": "", "once": "back to normal: ", "still": "still: ", "over": "resolved: "}
 LONGEST_CONTENT = 1900  # characters: Discord accepts 2,000
 
 

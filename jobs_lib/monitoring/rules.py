@@ -207,10 +207,8 @@ def _waiting(facts, explained):
         is_paused = is_mail and (facts.relay or "the relay" in problem)
         is_held = is_paused or doubt.IN_DATABASE in problem
         reasons = [reason for reason, applies in (
-            # no pause, as seen above: an option of [dns] is not set
             (" ".join(queue["holds"]).rstrip("."), name == "check_domains" and queue["holds"]),
-            (f"none has been finished since {at}",
-             queue["stalled_since"] and not is_held),
+            (f"none has been finished since {at}", queue["stalled_since"] and not is_held),
             (f"the oldest has been due since {at}, longer than [alerts] queue_age",
              alerts.queue_age is not None and facts.now - since > alerts.queue_age),
             (f"more are due than [alerts] queue_depth = {alerts.queue_depth}",
@@ -220,9 +218,11 @@ def _waiting(facts, explained):
         if reasons:
             more = "; ".join([f"Due now: {up_to(queue['due'])}", *reasons[1:]])
             likely = " Your host may be on a blocklist, or a limit in [mail] is too low."
+            option = reasons[0].partition(": set [dns] ")[2].replace(",", " ").split()[:1]
             yield Incident(f"waiting:{queue['name']}", f"{queue['what']}: {reasons[0]}", since,
-                           f"{more}.{likely if tried and is_mail else ''}",
-                           f"history {name}", problem, (name,))
+                           f"{more}.{likely if tried and is_mail and not problem else ''}",
+                           f"config set dns.{option[0]} VALUE" if option else f"history {name}",
+                           problem, (name,))
 
 
 RULES = (_recorded, _cron, _doubt, _disks, _relay, _refusals, _unusable, _workers, _held, _failing,

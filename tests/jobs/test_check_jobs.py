@@ -310,6 +310,8 @@ def test_deep_and_fruitless_queues_are_reported(bench, job, rows, counts, report
     ended(bench, job, "ok", counts=counts)
     assert check(bench) == reported
     assert ("blocklist" in bench.command("status", code=bool(reported))) == ("sent" in counts)
+    ended(bench, job, "partial", ago=timedelta(0), counts=counts, stop_reason="no mark")
+    assert "blocklist" not in bench.command("status", code=None)        # the cause is known
 
 
 def test_a_day_has_as_many_runs_as_cron_made(bench):             # at every minute: 1,440

@@ -118,6 +118,10 @@ def crontab(line: str):
     return lambda it: (it.folder / "crontab").write_text(line.format(it.script))
 
 
+def no_run(word: str):
+    return lambda it: (sql("DELETE FROM {job_runs}")(it), crontab(f"1 2 * * * {{}} {word}\n")(it))
+
+
 def row(table: str, **values):
     return lambda it: it.db.insert(table, **values)
 
@@ -205,8 +209,9 @@ SITUATIONS = {
     "no room": (sql("CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, "
                     "'database or disk is full'); END"), "problem", "is full", "Make room"),
     # cron and runs
-    "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has started no job",
-                        "config.ini crontab --install"),
+    "cron never came": (no_run("migrate"), "warning", "has started no job yet. This user's crontab "
+                        "has no line for it", "config.ini crontab --install"),
+    "its line has not run": (no_run("run-due"), "warning", "A line is in", "Wait for its"),
     "cron has stopped": (lambda it: (it.db.execute("DELETE FROM {job_runs}"), it.db.execute(
         "UPDATE {job_state} SET due_after = '2026-01-01 00:00:00'"), it.ran(timedelta(hours=3))),
         "problem", "No job has started since", "config.ini crontab --install"),

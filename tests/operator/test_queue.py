@@ -156,16 +156,17 @@ def test_the_other_queues_are_listed_too(service):              # R77
     for name, rows in (
             ("notifications", [{}, {"next_attempt_at": ahead(hours=2)}, {"status": "failed"}]),
             ("webhooks", [{"active": 0}, {}]),
-            ("webhook_deliveries", [{"webhook_id": 1}, {"webhook_id": 2}, {"status": "failed"}]),
-            ("domains", [{}, {"status": "verified", "next_check_at": ahead(hours=2)},
-                         {"status": "failed"}]),
+            ("webhook_deliveries", [{"webhook_id": 1}, {"webhook_id": 2, "created_at": ago(days=5)},
+                                    {"status": "failed"}]),
+            ("domains", [{"created_at": ago(days=5)}, {"status": "failed"},
+                         {"status": "verified", "next_check_at": ahead(hours=2)}]),
             ("export_requests", [{}, {"status": "running"}, {"status": "failed"}])):
         service.table(name, [{"id": id, "user_id": ANN, **row} for id, row in enumerate(rows, 1)])
     service.table("users", [{"id": 3, "status": "deleted", "deleted_at": ago(days=1)}])
     service.run("delete_accounts")
     service.table("users", [{"id": 4, "status": "deleted", "deleted_at": ago(days=2)}])
     for name, waits, failed in (("notifications", [1, 2], [3]), ("webhooks", [1, 2], [3]),
-                                ("domains", [1, 2], [3]), ("exports", [1], [3]),
+                                ("domains", [1, 3], [2]), ("exports", [1], [3]),
                                 ("deletions", [3, 4], [])):
         assert listed(service, name, "--failed") == failed, name
         assert set(listed(service, name)) >= {*waits}, name
@@ -173,6 +174,10 @@ def test_the_other_queues_are_listed_too(service):              # R77
         assert all(len(line) <= 80 for line in text.splitlines()), text
     assert [item["why"] for item in service.json("queue", "webhooks")["items"]] == [
         "the next run of retry_webhooks cancels it: the endpoint is disabled", ""]
+    # what no run has given a time is due since it came in: R59
+    since = {each["queue"]: each["oldest_due_at"] for each in service.json("queue")}
+    for name, id in (("webhooks", 2), ("domains", 1)):
+        assert since[name] == service.json("queue", name, id)["next_at"] == clock.text(ago(days=5))
     # waits for none of its own any more but the last one
     assert set(listed(service, "notifications", "--owner", "3")) <= {4}
 

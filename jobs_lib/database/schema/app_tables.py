@@ -190,7 +190,7 @@ webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     payload         text  null
     status          word  = pending written  # pending, sending, delivered, failed
     attempts        int  = 0 written  # the app's own first one included
-    next_attempt_at  time  null written  # NULL: last_attempt_at + the delay, else now
+    next_attempt_at  time  null written  # NULL: last_attempt_at + the delay, else created_at
     last_attempt_at  time  null written
     response_status  int  null written
     response_excerpt, last_error  text     null written

@@ -30,9 +30,10 @@ def story(items: Items, id) -> dict | None:
     happened = _events(items, id, row)
     if row:
         item, = items.describe([row])
-        # relay and limits hold what is due; the job's own pause holds all
+        # relay, limits and [dns] hold what is due; the job's own pause holds all
         kept, holds = _kept(items, row), (
-            items.holds() if item["state"] == "due" else Items.holds(items))
+            items.holds() if "" < (item["next_at"] or "") <= clock.text(items.now)
+            else Items.holds(items))
     elif happened:  # its row was deleted: the attempts are still known
         item = {"id": id, "state": "purged", "to": "", "owner": None, "attempts": None,
                 "most": None, "next_at": None, "why": "its row was deleted", "answer": ""}
