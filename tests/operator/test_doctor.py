@@ -209,8 +209,8 @@ SITUATIONS = {
     "no room": (sql("CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, "
                     "'database or disk is full'); END"), "problem", "is full", "Make room"),
     # cron and runs
-    "cron never came": (no_run("migrate"), "warning", "has started no job yet. This user's crontab "
-                        "has no line for it", "config.ini crontab --install"),
+    "cron never came": (no_run("migrate"), "warning", "no job yet. This user's crontab has no",
+                        "config.ini crontab --install"),
     "its line has not run": (no_run("run-due"), "warning", "A line is in", "Wait for its"),
     "cron has stopped": (lambda it: (it.db.execute("DELETE FROM {job_runs}"), it.db.execute(
         "UPDATE {job_state} SET due_after = '2026-01-01 00:00:00'"), it.ran(timedelta(hours=3))),
