@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import catalogue, crontab
+from jobs_lib import crontab
 from jobs_lib.folders import SCRIPT, program
 from jobs_lib.output.findings import of_incident, problem, run, warning
 from jobs_lib.text import capital
@@ -27,9 +27,10 @@ def cron(installation):
     late = next((each for each in found["incidents"] if each["key"] == CRON), None)
     if late or not found["last_run_at"]:
         start = program(installation.config.path)
+        names = [job["name"] for job in found["jobs"]]
         is_there = any(
             word in command for _, command in lines
-            for word in ("run-due", *catalogue.names()))
+            for word in ("run-due", *names))
         known = ("A line is in this user's crontab" if is_there else
                  "This user's crontab has no line for it" if text is not None else
                  capital(why))

@@ -74,8 +74,7 @@ EXPORTS = Queue(
     after_deletion="1 = 1")  # it is refused
 DOMAINS = Queue(
     "domains", "domain", "domains", "check_domains", "verified",
-    delays=lambda options: (DAY,),  # between two looks at one, at most
-    by_attempts=True,
+    delays=lambda options: (DAY,), by_attempts=True,  # between two looks at one, at most
     columns=("name", "ownership_token", "status", "recheck_requested_at", "failing_since",
              "warned_at", "failures"),
     waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at",
