@@ -40,9 +40,9 @@ WARNED_FOR = DAY  # how long before its end the owner was warned
 FAILURES = 3
 MOST_FAILURES = 2 ** 31 - 1  # that the column takes
 
-
 # SQL: one that failed for good has no next look
-UNTIMED = ("status = 'verified' AND next_check_at IS NULL",
+UNTIMED = ("status = 'pending' AND next_check_at IS NULL",
+           "status = 'verified' AND next_check_at IS NULL",
            "next_check_at > :horizon")  # later than any look is due: a clock was wrong
 ASKED_AT = "CASE WHEN recheck_requested_at <= :now THEN recheck_requested_at ELSE :now END"
 ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_check_at <= :horizon "
@@ -51,9 +51,8 @@ ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_chec
 
 def due(ctx) -> engine.Due:
     """What a run now would look at. `ctx` needs `db`, `now` and `options`."""
-    untimed = (("status = 'pending' AND next_check_at IS NULL",
-                engine.no_time(ctx.db, DOMAINS, (0 * DAY,))),
-               *((rule, ":now") for rule in UNTIMED), (ASKED, ASKED_AT))
+    untimed = (*zip(UNTIMED, (engine.no_time(ctx.db, DOMAINS, (0 * DAY,)), ":now", ":now")),
+               (ASKED, ASKED_AT))
     times = engine.bounds(ctx.now, DOMAINS.delays(ctx.options))
     return engine.Due(ctx.db, DOMAINS, untimed, {**times, "first": clock.FIRST}, ACTIVE)
 

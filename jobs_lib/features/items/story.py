@@ -31,9 +31,8 @@ def story(items: Items, id) -> dict | None:
     if row:
         item, = items.describe([row])
         # relay, limits and [dns] hold what is due; the job's own pause holds all
-        kept, holds = _kept(items, row), (
-            items.holds() if "" < (item["next_at"] or "") <= clock.text(items.now)
-            else Items.holds(items))
+        is_due = "" < (item["next_at"] or "") <= clock.text(items.now)
+        kept, holds = _kept(items, row), items.holds() if is_due else Items.holds(items)
     elif happened:  # its row was deleted: the attempts are still known
         item = {"id": id, "state": "purged", "to": "", "owner": None, "attempts": None,
                 "most": None, "next_at": None, "why": "its row was deleted", "answer": ""}
