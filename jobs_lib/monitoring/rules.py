@@ -206,8 +206,9 @@ def _waiting(facts, explained):
         # behind a relay that is paused, or was at the last run
         is_paused = is_mail and (facts.relay or "the relay" in problem)
         is_held = is_paused or doubt.IN_DATABASE in problem
+        lacks_dns = name == "check_domains" and queue["holds"]
         reasons = [reason for reason, applies in (
-            (" ".join(queue["holds"]).rstrip("."), name == "check_domains" and queue["holds"]),
+            (" ".join(queue["holds"]).rstrip("."), lacks_dns),
             (f"none has been finished since {at}", queue["stalled_since"] and not is_held),
             (f"the oldest has been due since {at}, longer than [alerts] queue_age",
              alerts.queue_age is not None and facts.now - since > alerts.queue_age),
@@ -218,10 +219,9 @@ def _waiting(facts, explained):
         if reasons:
             more = "; ".join([f"Due now: {up_to(queue['due'])}", *reasons[1:]])
             likely = " Your host may be on a blocklist, or a limit in [mail] is too low."
-            option = reasons[0].partition(": set [dns] ")[2].replace(",", " ").split()[:1]
             yield Incident(f"waiting:{queue['name']}", f"{queue['what']}: {reasons[0]}", since,
                            f"{more}.{likely if tried and is_mail and not problem else ''}",
-                           f"config set dns.{option[0]} VALUE" if option else f"history {name}",
+                           "config show dns" if lacks_dns else f"history {name}",
                            problem, (name,))
 
 
