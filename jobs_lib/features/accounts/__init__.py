@@ -72,8 +72,8 @@ def _account(ctx, row: dict, ref: str, deletion):
         return account
     # one that was active again meanwhile is closed again
     is_closed = bool(deletion and deletion["requested_at"] == account.deleted_at)
-    day = (clock.parse_any(deletion["erase_after"]) if is_closed else None) or (
-        clock.plus(begun, ctx.options.grace))
+    day = clock.parse_any(deletion["erase_after"]) if is_closed else None
+    day = day or clock.plus(begun, ctx.options.grace)
     # an erasure that has begun goes on: it deletes the notice early
     if not (is_closed and (deletion["counts"] != "{}" or ctx.db.row(
             "SELECT id FROM {notifications} WHERE dedupe_key = :key AND status = 'sent'",
@@ -92,8 +92,8 @@ def find(ctx) -> tuple[list, list]:
     if len(timed) < len(found):
         ctx.counts[INVALID] = len(found) - len(timed)
     new = [account for account in timed if not account.is_closed]
-    return (new[:ctx.within_limit(len(new))],
-            [account for account in timed if account.erase_at <= ctx.now])
+    going = [account for account in timed if account.erase_at <= ctx.now]
+    return new[:ctx.within_limit(len(new))], going
 
 
 # Addresses that are never given to anybody else

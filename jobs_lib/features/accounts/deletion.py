@@ -297,8 +297,9 @@ def write_notice(ctx, account) -> int:
     if not account.email or day <= ctx.now:
         return 0
     values = {"date": render.day(day), "closed": render.day(clock.parse(account.deleted_at))}
-    return int(notices.notify(ctx, account._asdict(), "account_deletion_scheduled",
-                              notice_key(account), values) is not None)
+    written = notices.notify(ctx, account._asdict(), "account_deletion_scheduled",
+                             notice_key(account), values)
+    return int(written is not None)
 
 
 def rows_of(ctx, account) -> Counter:
