@@ -1,16 +1,16 @@
-"""The table of docs/dev/performance.md, from the figures that `python3 -m tests.benchmarks.all
+"""The table of docs/dev/performance.md, from the rounds that `python3 -m tests.benchmarks.all
 --keep` left."""
 from __future__ import annotations
 
 import json
 
-from tests.benchmarks.all import FILE, goal, shown
+from tests.benchmarks.all import FILE, goal, met, shown, typical
 
 from .drawing import between
 from .simulated import BEGIN, END
 
 PAGE = "docs/dev/performance.md"
-HEAD = ("benchmark", "what", "figure", "goal", "")
+HEAD = ("benchmark", "what", "median", "of the rounds", "goal", "")
 
 
 def page(text: str) -> str:
@@ -19,15 +19,18 @@ def page(text: str) -> str:
 
 
 def figures(found: dict) -> str:
-    """A row a figure, and when and where each benchmark ran."""
+    """A row a figure, and when and where the rounds of each benchmark ran."""
     rows = [HEAD, ("---",) * len(HEAD)]
     rows += [(name, one["what"], shown(one["value"]) + one["unit"],
-              goal(one).partition(" ")[2], "" if one["met"] else "missed")
-             for name, run in found.items() for one in run["figures"]]
+              ", ".join(map(shown, one["values"])), goal(one).partition(" ")[2],
+              met(one).replace("met", ""))
+             for name, rounds in found.items()
+             for one in typical([each["figures"] for each in rounds])]
     places: dict[str, list[str]] = {}
-    for name, run in found.items():
-        places.setdefault(f"{run['date']}, {run['machine']}", []).append(
-            f"{name} ({run['load']:.1f})")
+    for name, rounds in found.items():
+        loads = "/".join(f"{each['load']:.1f}" for each in rounds)
+        places.setdefault(f"{rounds[-1]['date']}, {rounds[-1]['machine']}", []).append(
+            f"{name} ({loads})")
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return table + "".join(f"\n{place}; the load when each began: {', '.join(names)}.\n"
+    return table + "".join(f"\n{place}; the load when each round began: {', '.join(names)}.\n"
                            for place, names in places.items())

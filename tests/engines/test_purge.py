@@ -18,7 +18,7 @@ JOB = "archive_audit_logs"          # without a store it does no more than delet
 OLD = 400                           # days: it keeps 365
 # how long a batch should take, least and most rows of it, the pause after it: at least, and its
 # share of the batch's time
-PACE = {"sqlite": (0.010, 100, 5_000, 0.005, 1.0), "mysql": (0.030, 500, 20_000, 0.001, 0.03)}
+PACE = {"sqlite": (0.004, 100, 5_000, 0.005, 1.0), "mysql": (0.030, 500, 20_000, 0.001, 0.03)}
 
 
 def audit(bench, moments: dict, **values) -> None:
