@@ -78,7 +78,7 @@ def _show_first_run(session, db, name: str, also_nothing: bool) -> None:
         result, wrong = {"stop_reason": None, "counts": {}}, str(error)
     if (result["stop_reason"] or "").startswith("SIG"):     # it saw a part, and Ctrl-C is a no
         raise JobsError(f"stopped by {result['stop_reason']}: {name} is still paused")
-    text = wrong or counts_words(result["counts"])
+    text = wrong or counts_words(result["counts"]) or result["stop_reason"]
     if held := result.get("held"):
         guard.remember(db, name, {}, session.ports.now(), confirmed=held)
         text += "; its first run also does what is held"

@@ -130,7 +130,7 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
         some = ctx.db.query(f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)
         examples = ", ".join(str(row["id"]) for row in some)
         why = (f"{count:,} of {total:,} {kind.what}: so many at once (such as ids {examples}) may "
-               f"be a mistake, and nothing is done to any of them. If so, {kind.fix}: once at "
+               f"be a mistake, and nothing is done to any of them. If it is, {kind.fix}: once at "
                f"most {known + limit:,} are left, the next run {kind.act} without asking. If all "
                f"are meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms this "
                "number")

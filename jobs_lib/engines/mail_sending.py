@@ -76,8 +76,8 @@ class MailSender:
         # perhaps by another process, meanwhile
         paused = relay.paused(self.ctx.db, self.ctx.clock())
         if (most == 0 or paused) and self.work.due.any():
-            self.ctx.stop(f"the relay is paused {paused}; `jobs.py mail test ADDRESS` ends "
-                          "the pause" if paused else "limit")
+            self.ctx.stop(f"the relay is paused {paused}; `jobs.py mail test ADDRESS` tries it now"
+                          if paused else "limit")
         if most == 0 or paused or self.ctx.should_stop():
             return []
         if self.ctx.monotonic() >= self.look_again_at:

@@ -26,7 +26,7 @@ from jobs_lib.text import counted, words
 
 TABLE = "audit_logs"
 UNFINISHED = "status IN ('verified', 'writing')"
-OTHERS = "another run is archiving"                     # why a run stops
+OTHERS = "another run is archiving"                 # why a run stops
 MOST_ROWS = 10_000                                  # of one archive
 MOST_BYTES = 4 * 1024 ** 2                          # of it, before it is compressed
 DISCARDED = "discarded"                             # in place of a SHA-256

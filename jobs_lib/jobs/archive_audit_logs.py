@@ -8,9 +8,9 @@ read back from the store. Only rows that were read back are deleted. Without a s
 deleted right away, unless an earlier archive is unfinished: then the option is missing by mistake.
 Archives are deleted after `[archive] keep`.
 
-Killed or run twice: each row is in the table, or in exactly one archive that was verified. A row is
-deleted only when its archive was. The next run discards a file that was not verified yet, and
-writes it again.
+Killed or run twice: each row is in the table, or in exactly one archive that was verified. With a
+store, a row is deleted only when its archive was verified: the next run finishes a verified one,
+and discards any other and writes it again.
 """
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ days it is given up. A verified one is checked daily, and hourly while it fails.
 for a check at any time (`domains.recheck_requested_at`), and so may you (`--set
 domain=example.org`).
 
-No answer (SERVFAIL, a refusal, a timeout) changes nothing, except that a new domain is given up
-after 30 days. A verified domain loses its status only after three failures over 72 hours and a
+A missing answer (SERVFAIL, a refusal, a timeout) changes nothing, except that a new domain is given
+up after 30 days. A verified domain loses its status only after three failures over 72 hours and a
 warning. One good check resets that.
 
 Killed or run twice: each domain's result is one commit, with its next date and its notice, made

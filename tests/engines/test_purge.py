@@ -104,7 +104,7 @@ def test_a_batch_and_its_pause_are_as_long_as_its_engine_allows(bench, speed):  
     assert speed != 1000 or '"done": 39' in bench.rows("job_runs")[0]["progress"]       # R2
     widths = [width for _, width in found]
     assert widths[0] == 1000                    # then it follows the time of the last one
-    assert widths[-1] == {1e9: most, 1000: least}.get(speed, 2000)
+    assert abs(widths[-1] - {1e9: most, 1000: least}.get(speed, 2000)) <= 1
     pauses = [max(pause, share * width / speed) for width in widths]
     work = sum(width / speed for width in widths)
     assert bench.clock.seconds - begin - work == pytest.approx(sum(pauses), rel=0.01)

@@ -100,7 +100,7 @@ KINDS = tuple(map(_kind, """
     aliases by id: your addresses
     destinations by id: the mailboxes that your mail is forwarded to
     alias_destinations of aliases by alias_id destination_id: which alias forwards where
-    destination_verifications of destinations by destination_id id: tokens that verify destinations
+    destination_verifications of destinations by destination_id id: when they were to be verified
     domains by id: your own domains, their records and when they were checked
     message_logs by created_at id: one line for each message that passed or was stopped
     message_stats by alias_id day direction status: sums of deleted lines, by alias and day

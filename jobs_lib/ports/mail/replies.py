@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.ports.outcomes import AT_MAIL, FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
+from jobs_lib.ports.outcomes import AT_MAIL, FINAL, LOST, RETRY, SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 from jobs_lib.text import masking
 
@@ -54,7 +54,7 @@ def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
         text = plain(f"unexpected answer to {phase}: {text}")
     elif phase == ABOUT_US and (code in (*NOT_LET_IN, CLOSING)
                                 or speaks_of(text, (*pause_patterns, *DENIED_PATTERNS))):
-        outcome = RELAY if code in NOT_LET_IN else AT_MAIL
+        outcome = AT_MAIL
     elif phase == ABOUT_US and sender and not _can_be_the_message(code, enhanced):
         # every message bears a sender in our own domain: the domain is wrong, or the relay not set
         # up for it

@@ -48,7 +48,7 @@ class SmtpTransport(Transport):
         if session.sock is not None:
             result = self._attempt(envelope, content)
             # refused at MAIL, it may be only the end of the old connection: a new one is asked
-            if result.outcome not in (LOST, AT_MAIL, RELAY):
+            if result.outcome not in (LOST, AT_MAIL):
                 return result
             session.close()
             if session.last - time.monotonic() < RECONNECT_MINIMUM:
