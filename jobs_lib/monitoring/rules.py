@@ -197,7 +197,7 @@ def _waiting(facts, explained):
     for queue in facts.queues:
         name, tried = queue["job"], queue["tried_last_day"]
         job = facts.jobs[name]
-        if name in explained or job["paused_at"]:
+        if name in explained or job["paused_at"] or job["state"] == "new":  # not run yet
             continue
         # too many may be due, with no time that can be read
         since = queue["oldest_due_at"] or facts.now

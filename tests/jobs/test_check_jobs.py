@@ -138,7 +138,9 @@ def test_a_relay_that_is_paused_again_explains_the_jobs_and_queues_behind_it(ben
     bench.table("relay_state", [{"id": 1, "reason": "Connection refused", **pause}])
     assert check(bench) == []                       # a first short one
     assert bench.command("status").startswith("Mail is paused until 14:32 UTC on 24 Nov; nothing")
-    setup(bench, alerts={"queue_age": "50m"})       # but a queue behind it has waited for long
+    setup(bench, alerts={"queue_age": "50m"})       # but a queue behind it has waited for long,
+    assert "nothing needs" in bench.command("status")       # and not only for a first run
+    ended(bench, "retry_forwards", ago=MINUTES, status="ok")
     assert re.match("(?s)1 thing needs.*mail has been.*mail test", bench.command("status", code=1))
     bench.db.execute("UPDATE {relay_state} SET since = :since", since=bench.ago(minutes=40))
     for job in ("retry_forwards", "send_notifications"):
