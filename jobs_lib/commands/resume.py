@@ -44,9 +44,8 @@ def run(args, make_session, config_path) -> int:
         session.console.report(f"{counted(len(paused), 'job')} resumed: cron starts each at the "
                                "next time of its schedule.")
     if not paused:
-        session.console.report(
-            ("No job is" if args.what == ALL else f"{args.what} is not")
-            + " paused; nothing was changed.")
+        who = "No job is" if args.what == ALL else f"{args.what} is not"
+        session.console.report(f"{who} paused; nothing was changed.")
     return OK
 
 

@@ -30,7 +30,7 @@ from jobs_lib.config.option_types import Option, choice, duration, several, text
             "The records that a domain's status depends on. Without ownership, anyone can claim a "
             "domain that uses you."),
         "grace": Option(duration, "72h", "How long a verified domain must fail before it loses "
-        "that status."),
+            "that status."),
         "domain": Option(text, "", "With --set domain=NAME: check only this domain, now.",
                          argument=True),
     },

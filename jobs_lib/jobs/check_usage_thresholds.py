@@ -44,8 +44,8 @@ _LIST = several(Kind(_threshold))
     schedule="17 * * * *", sections=("personas",),
     options={
         "thresholds": Option(_LIST._replace(parse=_distinct), "60:50, 70:70, 80, 100",
-        "Percentages of a limit to record and notify at; after a colon, up to which percentage of "
-        "the billing cycle they count. 60:50 counts in the first half only."),
+            "Percentages of a limit to record and notify at; after a colon, up to which percentage "
+            "of the billing cycle they count. 60:50 counts in the first half only."),
         "notify": Option(switch, "yes", "Notify users. no: only usage_events is written."),
     },
     sample=("user_id", "metric", "threshold", "used", "limit_value", "elapsed_percent",

@@ -26,8 +26,8 @@ from jobs_lib.config.option_types import Option, duration
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
         "grace": Option(duration, "7d", "How long a deleted account stays closed before its data "
-        "is deleted. The owner has been notified of the day, so a change applies to later "
-        "deletions only."),
+            "is deleted. The owner has been notified of the day, so a change applies to later "
+            "deletions only."),
     },
     sample=("id", "status", "deleted_at", "erase_after"),
     tables="users=- aliases=- alias_destinations- destinations- destination_verifications- "

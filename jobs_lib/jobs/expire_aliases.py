@@ -25,7 +25,7 @@ from jobs_lib.config.option_types import Option, duration, optional, switch
     schedule="23 * * * *", sections=("personas",),
     options={
         "warn_before": Option(optional(duration), "3d", "How long before an alias expires to "
-        "notify its owner. off: never."),
+            "notify its owner. off: never."),
         "notify_expired": Option(switch, "yes", "Notify owners when an alias is deactivated."),
     },
     sample=("id", "user_id", "address", "expires_at"),

@@ -27,7 +27,7 @@ from jobs_lib.config.option_types import Option, duration, optional
         "remove_after": Option(optional(duration), "30d", "How long it is unverified before it is "
                                "removed, if no alias uses it."),
         "warn_before": Option(duration, "3d", "How long before that the owner is warned; the "
-        "warning must have been sent that long ago."),
+            "warning must have been sent that long ago."),
     },
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
     tables=NOTIFIES + AUDITS + "destinations=- alias_destinations destination_verifications- "

@@ -37,7 +37,7 @@ job = purge(
         "keep": keep("30d", "How long a message is held before it is deleted, unless its owner "
                      "releases it."),
         "warn_before": Option(duration, "1d", "How long before that its owner is warned. Nothing "
-        "is deleted within 24 hours of its warning, so less than 1d only keeps messages longer."),
+            "is deleted within 24 hours of its warning, so less than 1d only keeps it longer."),
         "keep_released": keep("7d", "How long a message is kept after its owner has released it."),
     },
     rules=(

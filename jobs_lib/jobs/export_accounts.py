@@ -23,7 +23,7 @@ from jobs_lib.config.option_types import Option, integer
     schedule="*/5 * * * *", sections=("export", "personas"),
     options={
         "per_day": Option(integer(1, 100), "2", "Exports of one account in 24 hours; further "
-        "requests are refused, and the owner is notified."),
+            "requests are refused, and the owner is notified."),
     },
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
     tables="users aliases destinations alias_destinations destination_verifications domains "

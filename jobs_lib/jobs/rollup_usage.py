@@ -23,10 +23,10 @@ from jobs_lib.config.option_types import Option, day, duration, optional, or_emp
     schedule="9 * * * *",
     options={
         "keep": Option(optional(duration), "800d", "How long usage is kept, in whole weeks: at "
-        "least a billing cycle, and all that your pages show. Earlier days are not added up, even "
-        "if they have logs."),
+            "least a billing cycle, and all that your pages show. Earlier days are not added up, "
+            "even if they have logs."),
         "from": Option(or_empty(day), "", "With --set from=DAY: add up again from this day on, "
-        "even if nothing new came in.", argument=True),
+            "even if nothing new came in.", argument=True),
     },
     sample=("day",),
     tables="users message_logs",

@@ -12,7 +12,7 @@ FINAL = "final"  # refused for good, or for the last time
 UNCERTAIN = "uncertain"
 # connecting, TLS, authentication: the relay is paused
 RELAY = "relay"
-# so it is if MAIL was refused for our sender or quota; this message may be the cause
+# MAIL was refused for our sender or quota: paused too, but this message may be the cause
 AT_MAIL = "at MAIL"
 # broken or silent before this message's content could begin
 LOST = "lost"

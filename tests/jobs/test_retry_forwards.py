@@ -1,4 +1,4 @@
-"""Forwards are tried again on their schedule, end in `sent` or `failed`: that the owner is told."""
+"""Forwards are retried on schedule and end as `sent` or `failed`; owners are told the latter."""
 from __future__ import annotations
 
 import re
@@ -162,7 +162,8 @@ def test_an_answer_that_sounds_like_the_relays_delays_that_message(bench, forwar
 
 
 def test_one_connection_lost_before_data_delays_that_message_alone(bench, forward):  # R23 R29
-    forward(1), forward(2), answers(bench, CLOSED)
+    forward(1), forward(2)
+    answers(bench, CLOSED)
     assert bench.run("retry_forwards") == {**NONE, "sent": 1, "postponed": 1}
     lost = row(bench, 1)
     assert "others go first" in bench.command("queue", "forwards", "1")

@@ -24,7 +24,7 @@ transactional_ddl = True
 any_type = True  # a column takes values of any type
 named_locks = False
 table_options = ""
-# One write lock for all: every writer waits for it, in steps of 1, 2, 5, 10 ms.
+# One write lock for all: a writer that waits looks again after 1, 2, 5, 10 ms.
 batches = Batches(seconds=0.004, least=100, most=5_000, pause=0.005, share=1.0)
 # keeps nobody waiting: done in the pause and not in a commit
 before_batches = "PRAGMA wal_autocheckpoint = 0"

@@ -219,7 +219,7 @@ def _strange_words(db, name: str, there):
                 yield Finding(name, NOTE, f"{db.name(name)}.{column.name} has values that no job "
                                           f"knows: {strange} of its newest rows", "the jobs act on "
                                           f"{', '.join(known)}: let your app write these, or a "
-                                          f"view show them")
+                                          "view show them")
 
 
 # What was found, for the runs that follow
