@@ -34,6 +34,8 @@ WEIGHTS = {"after message": 8, "before message": 3, "after commit": 5, "before c
 # How far away the point may be: between two of them a run makes so many.
 FAR = {"statement": 300, "commit": 60, "message": 3, "request": 4, "unlink": 4, "rename": 4,
        "write": 4}
+# Of these points both engines have as many.
+ON_BOTH = ("commit", "message", "request")
 # Of the runs of the job that is aimed at.
 AIMED_FAR = {"commit": 3, "statement": 12}
 SPELLS = (("relay", ("refusing", "silent", "slow", "over quota", "breaking", "denied")),
@@ -43,7 +45,7 @@ SPELLS = (("relay", ("refusing", "silent", "slow", "over quota", "breaking", "de
 def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
     """The faults of so many days; a third of the days, and the last, have none. `kinds`: only
     these. `alike`: only what SQLite and MariaDB meet at the same moment of a story, which leaves
-    out single statements, as each engine has some of its own."""
+    out single statements and files, as each engine has some of its own."""
     chosen = random.Random(f"{seed} faults")
     found: list[Fault] = []
     for day in range(days - 1):
@@ -64,7 +66,8 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
 def _is_an_engine_s_own(fault: Fault) -> bool:
     """A process that is stopped may have locked all of an SQLite file."""
     if fault.kind in ("strike", "aim"):
-        return "statement" in " ".join(map(str, fault.about)) or fault.about[-1] == signal.SIGSTOP
+        point, _, action = fault.about[-3:]
+        return point.split()[1] not in ON_BOTH or action == signal.SIGSTOP
     return fault.kind in ("database", "catastrophe")
 
 

@@ -277,7 +277,7 @@ class Simulation:
         self.world.close()
         struck = []
         self.strikes.take_aim()
-        bad = self._is_bad()
+        bad, trouble = self._is_bad(), self.trouble()
         later = "busy in mid-run" in bad
         with self._busy(later) if later or "busy" in bad else nullcontext():
             code = host.go_on(child) if child else host.run(*words)
@@ -300,12 +300,13 @@ class Simulation:
         if code == 70:
             raise RuntimeError(printed)
         now = self.clock.seconds
+        trouble = self.trouble() or trouble         # a run that waits for the end of it has met it
         # what no tick has met counts too: while cron was away, nothing could be done in time
         self._last_trouble = max(self._last_trouble, *(stop for _, stop, *_ in self._bad
                                                        if stop <= now), 0)
-        if struck or child or self.trouble():       # one that goes on was stopped until now
+        if struck or child or trouble:              # one that goes on was stopped until now
             self._last_trouble = now
-        self._judge(began, before, struck, words, code, printed)
+        self._judge(began, before, struck, trouble, words, code, printed)
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
         words, job = self.strikes.last()
@@ -398,15 +399,16 @@ class Simulation:
         known = self._numbers.setdefault(table, {})
         return known.setdefault(id, len(known) + 1)
 
-    def _judge(self, began: float, before: dict, struck, words, code, printed) -> None:
+    def _judge(self, began: float, before: dict, struck, trouble: str, words, code,
+               printed) -> None:
         after = self.look()
         files = {name: {str(path.relative_to(self.folder / name))
                         for path in (self.folder / name).rglob("*") if path.is_file()}
                  for name in catastrophes.FOLDERS}
         step = oracle.Step(
             began, self.clock.seconds, before, after, self.journal.new(), struck,
-            self._last_trouble, self.trouble(), files, self.hosts[0].options,
-            self._clock_right_since, self.clock.skew, words, code, printed, self.judge.ages)
+            self._last_trouble, trouble, files, self.hosts[0].options, self._clock_right_since,
+            self.clock.skew, words, code, printed, self.judge.ages)
         for entry in step.journal:
             self.counts[f"{entry['what']} {entry.get('outcome') or entry.get('status')}"] += 1
             kind, _, id = entry["item"].partition("-")

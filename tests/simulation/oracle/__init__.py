@@ -27,7 +27,7 @@ class Step(namedtuple("Step", "began ended before after journal struck quiet_sin
     journal        what reached the world outside meanwhile, a dict each (outside.py)
     struck         the points at which the process was killed, stopped or asked to end
     quiet_since    the second since which nothing has gone wrong; after `ended` while something does
-    trouble        what goes wrong at this moment, in words; empty when nothing does
+    trouble        what goes wrong as it ends, or did as it began, in words; else empty
     files          {folder: set of paths}: spool, exports, archive
     options        {section: {option: value}} that are not the defaults
     clock_right_since  the second since which the host's clock has been right
