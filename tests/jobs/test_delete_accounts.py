@@ -225,6 +225,26 @@ def test_an_account_made_active_again_is_left_alone_and_can_be_deleted_again(ben
     assert deletions(bench)[0]["erase_after"] == clock.text(bench.now + GRACE)
 
 
+@pytest.mark.parametrize("table, row", [("sessions", {}), ("aliases", {"active": 1}),
+                                        ("webhooks", {"active": 1})])
+def test_what_is_open_again_is_closed_again(bench, table, row):     # R56: an app that stores days
+    jane = user(bench, deleted_at=bench.now)
+    bench.run(JOB)
+    bench.run("send_notifications")
+    (before,) = deletions(bench)
+    # it was made active and deleted again, and its new time is the same
+    bench.table(table, [{"user_id": jane, **row}])
+    bench.table("failed_emails", [{"user_id": jane}])
+    bench.config(delete_accounts={"grace": "3d"})       # not the day that was announced
+    bench.now = bench.ahead(hours=1)
+    assert bench.run(JOB)["revoked"] == 0
+    assert (bench.ids(table, "active = 1") if row else bench.ids(table)) == []
+    assert len(bench.ids("failed_emails", "status = 'failed'")) == 1
+    assert deletions(bench) == [before]
+    bench.now = clock.parse(before["erase_after"])
+    assert bench.run(JOB)["erased"] == 1
+
+
 def test_who_is_active_again_is_sent_no_notice_of_deletion(bench):     # R84
     jane = user(bench, deleted_at=bench.now)
     bench.run(JOB)

@@ -19,14 +19,21 @@ from jobs_lib.records import namedtuple
 # of the derived keys that make a `user_ref` of a user's id, and the hash of an address
 LABEL, RETIRED = "account-deletion", "retired-address"
 PAGE = 500                          # accounts whose deletions are read at once
+# A closed account is open again where it was
+# made active and deleted again since.
+IS_OPEN = (
+    "EXISTS (SELECT 1 FROM {sessions} WHERE user_id = {users}.id)"
+    " OR EXISTS (SELECT 1 FROM {aliases} WHERE user_id = {users}.id AND active = 1)"
+    " OR EXISTS (SELECT 1 FROM {webhooks} WHERE user_id = {users}.id AND active = 1)")
 AHEAD = timedelta(days=1)           # a deletion further ahead was written by a wrong clock
 UNSENT = timedelta(days=28)         # after the deletion, it is erased although no notice was sent
 
-Account = namedtuple("Account", "id name email created_at deleted_at is_timed ref deletion "
-                     "is_closed erase_at", defaults=(False, None))
+Account = namedtuple("Account", "id name email created_at deleted_at is_open is_timed ref "
+                     "deletion is_closed erase_at", defaults=(False, None))
 Account.__doc__ = """A user whose status is `deleted`.
 
 deleted_at   as the next run sees it; None where it is no time: the account is left alone
+is_open      whether somebody can sign in, or mail come in
 is_timed     whether that is stored in its row
 deletion     the row of account_deletions that is not complete, or None
 is_closed    whether that was done for this deletion
@@ -49,8 +56,8 @@ def notice_key(account) -> str:
 def deleted(ctx, also: str = "", **values):
     """Every deleted Account, the longest ago first; `also`: SQL, of some."""
     rows = ctx.db.query(
-        "SELECT id, name, email, created_at, deleted_at FROM {users} "
-        f"WHERE status = 'deleted'{also} ORDER BY deleted_at, id", **values)
+        f"SELECT id, name, email, created_at, deleted_at, {IS_OPEN} AS is_open "
+        f"FROM {{users}} WHERE status = 'deleted'{also} ORDER BY deleted_at, id", **values)
     for some in chunked(rows, PAGE):
         refs = [hashed(ctx.secret(LABEL), str(row["id"])) for row in some]
         known = {row["user_ref"]: row for row in ctx.db.query(
@@ -91,7 +98,7 @@ def find(ctx) -> tuple[list, list]:
     timed = [account for account in found if account.deleted_at]
     if len(timed) < len(found):
         ctx.counts[INVALID] = len(found) - len(timed)
-    new = [account for account in timed if not account.is_closed]
+    new = [account for account in timed if account.is_open or not account.is_closed]
     going = [account for account in timed if account.erase_at <= ctx.now]
     return new[:ctx.within_limit(len(new))], going
 

@@ -149,11 +149,14 @@ class Deletion:
         self.ctx, self.db, self.account = ctx, ctx.db, account
 
     def cancel(self) -> bool:
-        """Nothing is sent; then the account counts as closed, and its owner is notified."""
+        """Nothing is sent; then the account counts as closed, and its owner is notified, once.
+
+        One that is open again keeps its day."""
         if not self.take(CANCELLED):
             return False
-        self.db.batch(self._mark)
-        self.ctx.log.event("revoked", user_id=self.account.id)
+        if not self.account.is_closed:
+            self.db.batch(self._mark)
+            self.ctx.log.event("revoked", user_id=self.account.id)
         return True
 
     def erase(self) -> bool:
