@@ -21,16 +21,18 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     session.config.check([], ("core", "alerts"))
     config, console = session.config, session.console
+    addresses = config.section("alerts").email
     found = send(Alert("this is a test", TEXT), config, session.ports, channels(config))
     if not found:
         console.fail("jobs.py: no alert can be sent: set [alerts] email or webhook")
     for name, error in found.items():
+        to = f" to {', '.join(addresses)}" if name == "email" else ""
         show = console.fail if error else console.report
-        show(f"{CHANNELS[name]}: {error or 'sent'}")
+        show(f"{CHANNELS[name]}{to}: {error or 'sent'}")
     if found.get("email") == "":
         with suppress(JobsError):       # it works without a database, too
             relay.count(session.ports.database(), session.ports.now(),
-                        len(config.section("alerts").email))
+                        len(addresses))
     if any(found.values()):
         console.fail("-> docs/failures.md, Alerts do not arrive, explains what it means.")
     return OK if found and not any(found.values()) else FAILED

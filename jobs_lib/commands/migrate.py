@@ -77,9 +77,9 @@ def install(session) -> tuple:
     core, spooled = session.config.section("core"), session.config.section("spool").dir
     folders.private(core.state_dir)
     folders.private(core.log_dir)
-    if spool.mark(spooled) and not os.path.exists(
-            file_of(core.database, session.config.folder) or spooled):
-        # the folder of another database: no file is made
+    file = file_of(core.database, session.config.folder)
+    if file and not os.path.exists(file) and spool.mark(spooled):
+        # that of another database: no empty file is made
         folders.mark_folder(spooled, spool.MARKER, "", "[spool] dir")
     db = session.ports.connect(create=True)
     if names := schema.apps_own(db):

@@ -18,7 +18,7 @@ PACKAGES = {
     "monitoring": 1_500, "commands": 1_860, "(loose)": 930, "config": 950, "jobs": 900,
     "doctor": 830, "output": 620, "demo": 460, "launch": 410, "text": 385, "cli": 310,
     "workers": 260, "crontab": 180}
-LINES, STATEMENTS, MODULES, LOOSE = 22_500, 13_066, 200, 10
+LINES, STATEMENTS, MODULES, LOOSE = 22_500, 13_069, 200, 10
 ARROWS = 120  # which package or loose module imports which other
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",

@@ -393,7 +393,7 @@ def test_each_address_is_written_to_beyond_any_limit_and_one_that_takes_it_is_en
 
 
 def test_a_test_alert_goes_out_by_each_channel_and_counts(bench):     # R37
-    bench.command("alerts", "test")
+    assert f"e-mail to {OPERATOR}: sent" in bench.command("alerts", "test")
     assert bench.outbox[0].subject == "[jobs] this is a test"
     assert (len(sent(bench)), [row["kind"] for row in bench.rows("attempts")]) == (1, ["mail"])
     bench.web.answer = lambda request: Response(ANSWERED, 404, "", "no such hook")
