@@ -7,9 +7,7 @@ from jobs_lib.config import QUOTES, Config, problems_of, settings, variable_name
 from jobs_lib.database import dialects
 from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
-from jobs_lib.features.webhooks.deliveries import MARGIN
 from jobs_lib.output.findings import Finding, note, problem, run, warning
-from jobs_lib.ports.mail import MESSAGE_MINIMUM
 from jobs_lib.text import did_you_mean, setting
 
 LOCAL = ("localhost", "localhost.localdomain")
@@ -65,8 +63,7 @@ def _wrong_database(config: Config):
 def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     """One finding for each value in the sections without a mistake."""
     found: list[Finding] = []
-    for check in (_no_file, _unknown_variables, _quoted, _mail, _unverified_database, _no_app,
-                  _nobody):
+    for check in (_no_file, _unknown_variables, _quoted, _mail, _no_app, _nobody):
         with suppress(ConfigError, DatabaseError):
             found += check(config)
     for job in jobs:
@@ -137,16 +134,6 @@ def _mail(config: Config):
             yield warning(what, why, _set("mail", f"{option} = {value}"))
 
 
-def _unverified_database(config: Config):
-    """A server elsewhere that is sent all in clear, since the URL says so."""
-    target = dialects.parse(config.section("core").database, config.folder)
-    host = getattr(target, "host", "")
-    if host and target.tls == "off" and not target.socket and host not in LOOPBACK:
-        yield warning(f"[core] database: ?tls=off to {host}",
-                      "Passwords and people's data cross the network unencrypted.",
-                      "Put ?ssl_ca=/path/to/ca.pem instead.")
-
-
 def _no_app(config: Config):
     """Links in mails lead nowhere."""
     if not config.section("core").app_url:
@@ -187,21 +174,5 @@ def _no_archive(config: Config, job, options):
                       _set("archive", "store = var/archives"))
 
 
-def _too_short(config: Config, job, options):
-    """Runs so short that they begin nothing."""
-    core, least = config.section("core"), 0.0
-    if "mail" in job.sections:
-        least = MESSAGE_MINIMUM
-    elif "webhooks" in job.sections:
-        least = config.section("webhooks").timeout.total_seconds() + MARGIN
-    budget = min(options.budget, core.budget)
-    longest = (budget + core.grace).total_seconds()
-    if longest <= least:
-        yield warning(f"[{job.name}] or [core] budget, and grace, are {longest:g} seconds "
-                      "together: it sends nothing",
-                      f"It starts nothing with less than {least:g} seconds left.",
-                      "Set a longer budget, or grace.")
-
-
-CHECKS_OF_JOBS = (_both_day_fields, _no_archive, _too_short)
+CHECKS_OF_JOBS = (_both_day_fields, _no_archive)
 CHECKS = (values, pings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from urllib.parse import urlsplit
 
 from jobs_lib.engines.relay import paused
 from jobs_lib.errors import JobsError
@@ -15,11 +14,9 @@ from jobs_lib.ports.outcomes import NXDOMAIN, UNKNOWN
 from jobs_lib.workers import dispatch
 
 from . import Reported
-from .config import LOOPBACK
 
 RELAY_SECONDS, DNS_SECONDS = 5.0, 1.5
 CPANEL = ("/usr/local/cpanel", "~/.cpanel")     # folders that it makes
-GUEST = ("", "guest")    # passwords of a broker that everybody knows
 
 
 def relay(installation):
@@ -92,11 +89,9 @@ def name_servers(installation):
 
 
 def broker(installation):
-    """The broker of each engine that a job is run by takes messages, and not from anybody."""
+    """The broker of each engine that a job is run by takes messages."""
     config = installation.config
     for mode in dispatch.engines(config, installation.jobs):
-        url = getattr(installation.section("worker"), "redis" if mode == "rq" else "broker")
-        yield from _open(url)
         try:
             dispatch.engine(mode).enqueue(config, [], True)
         except JobsError as error:
@@ -104,21 +99,6 @@ def broker(installation):
                           "Jobs of that mode wait, or `run-due` runs them itself.",
                           "Start it, or correct [worker]. Or do without: mode = cron, in "
                           "[core] or the section that has it.")
-
-
-def _open(url: str):
-    """A broker elsewhere that anyone may write to, or whose password anyone in between may read."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix" or (parts.hostname or "localhost") in LOOPBACK:
-        return
-    if (parts.password or "") in GUEST and "password=" not in parts.query:
-        yield problem(f"The workers' broker at {parts.hostname} has no password of its own",
-                      "Anyone who reaches it can run your jobs and stop your workers.",
-                      "Give it one, and write it into the URL (docs/workers.md).")
-    if parts.scheme not in ("rediss", "amqps"):
-        yield warning(f"The connection to the workers' broker at {parts.hostname} is not encrypted",
-                      "Anyone in between can read its password, and add messages.",
-                      f"Switch TLS on there and write {parts.scheme}s://.")
 
 
 CHECKS = (relay, limits, name_servers, broker)

@@ -309,14 +309,6 @@ def test_a_user_who_may_only_read_is_reported(tmp_path, mariadb, relay):
     mariadb.drop(url)
 
 
-def test_a_broker_elsewhere_has_a_password_and_tls(lite):                                    # R71
-    lite.configure(mode="rq")
-    for password, levels in (("", ["problem", "problem", "warning"]),
-                             (f":{SECRET}@", ["problem", "warning"])):
-        lite.configure("worker", redis=f"redis://{password}127.0.0.2:{free_port()}/0")
-        assert sorted(each["level"] for each in lite.found()) == levels
-
-
 def test_a_check_that_breaks_or_hangs_is_a_finding_and_stops_no_other(lite):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         lite.configure(database=f"mysql://me:{SECRET}@127.0.0.1:{silent.getsockname()[1]}/mail")
