@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from jobs_lib.engines.relay import paused
 from jobs_lib.errors import JobsError
 from jobs_lib.features.domains.records import unset
 from jobs_lib.output.findings import note, problem, run, warning
@@ -34,9 +33,6 @@ def relay(installation):
                       "Check [mail] in config.ini. "
                       "docs/failures.md, Mail is not going out, explains the message. "
                       "`jobs.py mail test ADDRESS` shows each step.")
-    elif pause := paused(installation.database(), installation.now):
-        yield warning(f"The relay accepts the connection, but all mail is paused {pause}",
-                      fix="`jobs.py mail test ADDRESS` ends the pause if it succeeds.")
 
 
 def limits(installation):

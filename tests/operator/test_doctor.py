@@ -176,9 +176,6 @@ SITUATIONS = {
     # the network
     "a dead relay": (option("mail", port=free_port()), "problem", "Connection refused",
                      "docs/failures.md"),
-    "a relay that works again": (lambda it: it.db.insert(
-        "relay_state", id=1, since=clock.now(), paused_until=clock.now() + timedelta(minutes=5)),
-        "warning", "all mail is paused until", "mail test ADDRESS"),
     "no limit": (option("mail", per_hour="off"), "note", "per_hour and per_day are off", "80 %"),
     "cPanel": (lambda it: (it.folder / ".cpanel").mkdir(), "warning", "this host has cPanel",
                "failures_per_hour = 4"),  # R37
