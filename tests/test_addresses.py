@@ -74,11 +74,9 @@ def test_quotes_are_taken_off_and_put_on_again(local):
 
 
 @pytest.mark.parametrize("name, made", [
-    ("Example.ORG.", "example.org"),
-    ("grüße.example", "xn--gre-6ka8l.example"),
+    ("Example.ORG.", "example.org"), ("grüße.example", "xn--gre-6ka8l.example"),
     ("xn--gre-6ka8l.example", "xn--gre-6ka8l.example"),
-    ("GRU\u0308SSE.example", "xn--grsse-lva.example"),
-    ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
+    ("GRU\u0308SSE.example", "xn--grsse-lva.example"), ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
     ("sub_1.a-b.example", "sub_1.a-b.example")])
 def test_a_name_as_it_is_asked_for(name, made):
     assert ascii_form(name) == made

@@ -80,6 +80,7 @@ def _done(result: dict, ports) -> list[str]:
 def _for_real(args, config, is_held) -> list[str]:
     """The same command, for real; then with `--yes`, which confirms what that has reported."""
     limit = f" --limit {args.limit}" if args.limit else ""
-    real = f"  {program(config.path)} test {args.job} --live{limit}{config.overrides}"
+    real = (f"  {program(config.path)} test {args.job} --live{limit}{config.overrides}"
+            + " --yes" * (args.yes and not is_held))
     held = paint("dim", "  # if you mean all that the guard holds back"), f"{real} --yes"
     return [paint("dim", "  # for real"), real, *(held if is_held else ())]

@@ -173,12 +173,13 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
 
 # Changed rules
 
-def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) -> dict:
+def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None,
+         unit: str = "COUNT(*)") -> dict:
     """The retentions that count in this run, {option: timedelta, None where it is off}: `limits`,
     or where these would delete much only because they were changed, the longer of each and that of
     the last run.
 
-    `count(limits)`: how many rows of the table they delete. `has_store`: whether they are archived
+    `count(limits)`: how many rows they delete, of `unit`. `has_store`: whether they are archived
     before; None where they never are. Where a store is gone, the longer of each is for ever.
     """
     rule = f"rule:{table}"  # a kind may have the name of a table
@@ -188,24 +189,25 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
         asked[STORE] = NEVER if has_store else 0
     last = _part(ctx.memory, "options")
     most = {name: max(seconds, last.get(name, NEVER)) for name, seconds in asked.items()}
-    if most != asked and not _confirmed(ctx, rule):
+    if most != asked:
         is_lost = most.get(STORE) != asked.get(STORE)
         longer = {name: None if is_lost or most[name] >= NEVER else timedelta(seconds=most[name])
                   for name in limits}
         going = count(limits) - count(longer)
-        total = ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}") if going > LEAST_ROWS else 0
-        if going > max(LEAST_ROWS, SHARE_OF_ROWS * total):
+        total = ctx.db.value(f"SELECT {unit} FROM {{{table}}}") if going > LEAST_ROWS else 0
+        if going - _confirmed(ctx, rule) > max(LEAST_ROWS, SHARE_OF_ROWS * total):
             changes = ", ".join(_change(name, seconds, last.get(name))
                                 for name, seconds in asked.items() if most[name] != seconds)
             undo = "leave --set out" if ctx.config.overrides else "correct config.ini"
-            _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
-                f"{going:,} of {total:,} rows of {table}: they would be deleted only because of "
-                f"{changes}. They stay, and others are deleted. If it is a mistake, {undo}. If it "
-                f"is meant, `jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms it"))
+            _hold(ctx, rule, what=f"rows in {table}", count=going, of=total, why=(
+                f"{going:,} of {total:,} rows in {table}: they would be deleted only because of "
+                f"{changes}. They stay. If it is a mistake, {undo}. If it is meant, "
+                f"`jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms it"))
             return longer
-    # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
-    known = {} if ctx.config.overrides else asked
-    _note(ctx, options=known, held={rule: None}, confirmed={rule: None})
+    if not (ctx.limit and ctx.confirmed):  # as in `stops`
+        # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
+        _note(ctx, options={} if ctx.config.overrides else asked, held={rule: None},
+              confirmed={rule: None})
     return limits
 
 

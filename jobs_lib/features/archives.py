@@ -18,6 +18,7 @@ from hashlib import sha256
 from itertools import islice
 
 from jobs_lib import clock
+from jobs_lib.engines import guard
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError
@@ -25,6 +26,7 @@ from jobs_lib.ports.storage import ArchiveError, FolderStore, place_of
 from jobs_lib.text import counted, words
 
 TABLE = "audit_logs"
+KEEP = "[archive] keep"
 UNFINISHED = "status IN ('verified', 'writing')"
 OTHERS = "another run is archiving"                 # why a run stops
 MOST_ROWS = 10_000                                  # of one archive
@@ -40,8 +42,8 @@ def archive(ctx, declared) -> dict:
     if not due:
         return ctx.counts
     if not section.store:
-        waits = ctx.db.value("SELECT MIN(location) FROM {audit_archives} WHERE status = 'verified'")
-        if waits:
+        if waits := ctx.db.value(
+                "SELECT MIN(location) FROM {audit_archives} WHERE status = 'verified'"):
             # it was lost, not given up
             raise ConfigError(f"[archive] store is not set, but the rows of {waits} are not all "
                               "deleted yet: set [archive] store back to where it is; nothing was "
@@ -199,19 +201,21 @@ class Archiver:
 
 
 def _old(ctx) -> list[dict]:
-    """The archives of all stores that are past `[archive] keep`, oldest first."""
-    keep = ctx.section("archive").keep
-    if keep is None:
-        return []
-    return _archives(
-        ctx.db, "status = 'purged' AND created_at >= :first AND created_at < :old",
-        first=clock.FIRST, old=ctx.now - keep)
+    """The archives of all stores past `[archive] keep`, oldest first. The guard counts rows."""
+    def old(limits: dict) -> list[dict]:
+        return _archives(
+            ctx.db, "status = 'purged' AND created_at >= :first AND created_at < :old",
+            first=clock.FIRST, old=ctx.now - limits[KEEP] if limits[KEEP] else clock.FIRST)
+    return old(guard.kept(
+        ctx, "audit_archives", {KEEP: ctx.section("archive").keep},
+        lambda limits: sum(row["row_count"] for row in old(limits)),
+        unit="SUM(row_count)"))[:ctx.limit]
 
 
 def _archives(db, rule: str = "1 = 1", **values) -> list[dict]:
     """Those of which that is true, each with its `place`, a store, and its `name` there."""
-    rows = db.query("SELECT id, location, sha256, status FROM {audit_archives} "
-                    f"WHERE {rule} ORDER BY created_at, id", **values)
+    rows = db.query(f"SELECT * FROM {{audit_archives}} WHERE {rule} ORDER BY created_at, id",
+                    **values)
     for row in rows:
         row["place"], _, row["name"] = words(row["location"]).rpartition("/")
     return rows

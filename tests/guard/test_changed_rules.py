@@ -74,13 +74,15 @@ def test_yes_takes_the_new_value_once_and_for_good(known):
     logs(known, 20, days=30)
     set_keep(known, "9d")
     known.run(JOB)
-    assert known.run(JOB, yes=True) == {"deleted": 20}
+    assert known.run(JOB, yes=True, limit=5)["deleted"] + known.run(JOB)["held"] == 20
+    assert known.run(JOB, yes=True) == {"deleted": 15}
     logs(known, 20, days=30)
     assert known.run(JOB) == {"deleted": 20}
     assert incidents(known) == []
     set_keep(known, "1d")
-    logs(known, 20, days=5)
-    assert known.run(JOB, yes=True)["held"] == 20       # nobody was told of that
+    for more, held in ((20, 20), (11, 31)):             # nobody was told of that, or of so many
+        logs(known, more, days=5)
+        assert known.run(JOB, yes=True)["held"] == held
 
 
 @pytest.mark.parametrize("old, young, is_held", [(10, 0, False), (11, 0, True), (11, 44, False),

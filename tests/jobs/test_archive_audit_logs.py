@@ -200,25 +200,29 @@ def test_an_archive_without_a_name_takes_no_other_file_with_it(disk):
     assert len(files(disk)) == 1
 
 
-def test_archives_go_after_their_time_where_they_are(disk):
+def test_archives_go_after_their_time_where_they_are(bench):
+    bench.config(archive=STORE)
     for _ in range(3):
-        old(disk, 1)
-        disk.run(JOB)
-    for row, days in zip(disk.rows("audit_archives"), (2554, 2555, 2556)):
-        disk.db.execute("UPDATE {audit_archives} SET created_at = :then WHERE id = :id",
-                        then=disk.ago(days=days, seconds=1), id=row["id"])
-    archives, elsewhere = disk.folder / "archives", disk.folder / "elsewhere"
+        old(bench, 11)
+        bench.run(JOB)
+    for row, days in zip(bench.rows("audit_archives"), (2554, 2555, 2556)):
+        bench.db.execute("UPDATE {audit_archives} SET created_at = :then WHERE id = :id",
+                        then=bench.ago(days=days, seconds=1), id=row["id"])
+    archives, elsewhere = bench.folder / "archives", bench.folder / "elsewhere"
     archives.rename(elsewhere)
-    disk.config(archive={"store": "new"})
-    assert disk.run(JOB)["expired"] == 0        # that store is not ours to see
+    bench.config(archive={"store": "new"})
+    assert bench.run(JOB)["expired"] == 0        # that store is not ours to see
     elsewhere.rename(archives)
-    disk.config(archive=STORE)
+    bench.config(archive=STORE)
     # somebody has deleted one already
-    (archives / os.path.basename(disk.rows("audit_archives")[1]["location"])).unlink()
-    assert disk.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
-    assert disk.run(JOB, dry_run=True)["expired"] == disk.run(JOB)["expired"] == 2
-    assert [os.path.basename(row["location"]) for row in disk.rows("audit_archives")] == files(disk)
-    assert len(files(disk)) == 1
+    (archives / os.path.basename(bench.rows("audit_archives")[1]["location"])).unlink()
+    assert bench.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
+    for how, expired in (({"dry_run": True, "limit": 1}, 1), ({"dry_run": True}, 2), ({}, 2)):
+        counts = bench.run(JOB, **how, **{"archive.keep": "9d"})
+        assert (counts["expired"], counts["held"]) == (expired, 11)     # its rows  # R11 R80
+    assert "because of [archive] keep = 9d (was 2555d). They stay" in str(bench.events(JOB))
+    [left] = bench.rows("audit_archives")
+    assert files(bench) == [os.path.basename(left["location"])]
 
 
 def test_rows_go_to_a_server_and_are_read_back_from_it(disk):

@@ -49,8 +49,7 @@ CASES = {
     "at the limit of the reminder": (3, None, None, STAYS),
     "past it": (3 + SECOND, None, None, REMINDED),
     "at the limit of the warning": (27, None, None, REMINDED),
-    "past that": (27 + SECOND, None, None, WARNED),
-    "very old": (300, None, None, WARNED),
+    "past that": (27 + SECOND, None, None, WARNED), "very old": (300, None, None, WARNED),
     "warned at a time that is none": (90, 20_000, None, WARNED),        # R67
     "at its end": (30, 3, ("sent", 3), STAYS),
     "past it, warned 3 days ago": (30 + SECOND, 3, ("sent", 3), REMOVED),

@@ -36,8 +36,7 @@ CASES = {
         ({"expires_at": -300, "last_seen_at": 1, "created_at": 900}, False),
     ], {"expires_at": -300, "last_seen_at": OLD}, {"expires_at": -300, "last_seen_at": 0}, False),
     "purge_magic_links": Case("magic_links", "keep_used", [
-        ({"expires_at": SECOND}, True),
-        ({"expires_at": 0}, False),
+        ({"expires_at": SECOND}, True), ({"expires_at": 0}, False),
         ({"expires_at": SECOND, "used_at": 0}, True),
         ({"expires_at": -7, "used_at": 1 + SECOND}, True),
         ({"expires_at": -7, "used_at": 1}, False),
@@ -61,19 +60,16 @@ CASES = {
         ({"status": "sending", "created_at": 900, "last_attempt_at": 900}, False),
     ], {"status": "sent", "finished_at": OLD}, {"status": "sent", "finished_at": 0}, True),
     "purge_spam_quarantine": Case("spam_quarantine", "keep", [
-        ({"quarantined_at": 30 + SECOND}, True),
-        ({"quarantined_at": 30}, False),
+        ({"quarantined_at": 30 + SECOND}, True), ({"quarantined_at": 30}, False),
         ({"quarantined_at": 30 + SECOND, "released_at": 1}, True),
         ({"quarantined_at": 29, "released_at": 28}, False),
     ], {"quarantined_at": OLD}, {"quarantined_at": 0}, True),
     "expire_overflow_hold": Case("overflow_hold", "keep_released", [
         ({"held_at": 40, "released_at": 7 + SECOND}, True),
-        ({"held_at": 40, "released_at": 7}, False),
-        ({"held_at": 40, "released_at": None}, False),
+        ({"held_at": 40, "released_at": 7}, False), ({"held_at": 40, "released_at": None}, False),
     ], {"held_at": OLD, "released_at": OLD}, {"held_at": 0}, True),
     "purge_message_logs": Case("message_logs", "keep", [
-        ({"created_at": 90 + SECOND}, True),
-        ({"created_at": 90}, False),
+        ({"created_at": 90 + SECOND}, True), ({"created_at": 90}, False),
     ], {"created_at": OLD}, {"created_at": 0}, False),
     "purge_notifications": Case("notifications", "keep", [
         ({"status": "sent", "created_at": 90 + SECOND}, True),
@@ -101,8 +97,7 @@ CASES = {
         ({"severity": "unheard", "created_at": 9000}, False),
     ], {"created_at": OLD}, {"created_at": 0}, False),
     "purge_job_history": Case("attempts", "keep_attempts", [
-        ({"began_at": 30 + SECOND}, True),
-        ({"began_at": 30}, False),
+        ({"began_at": 30 + SECOND}, True), ({"began_at": 30}, False),
     ], {"began_at": OLD}, {"began_at": 0}, False)}
 
 by_job = pytest.mark.parametrize("name", CASES)

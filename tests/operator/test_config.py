@@ -113,6 +113,8 @@ def test_each_place_wins_over_those_below_it(service):       # R63
     service.db.execute("DELETE FROM {job_state}")               # no rule is known any more
     held = " ".join(service.run("test", "purge_sessions", "--live", "--set", "idle=1d").split())
     assert "leave --set out. If it is meant, `jobs.py purge_sessions --set idle=1d --yes`" in held
+    assert service.run("test", "purge_sessions", "--yes", "--set", "idle=1d").endswith(
+        "test purge_sessions --live --set idle=1d --yes\n")
     # a wrong one is refused from each place; an empty variable is a value, too
     assert [idle("--set", "idle=soon"), idle(**{name: "soon"}), idle(**{name: ""})] == [78] * 3
     dotenv("soon")

@@ -157,6 +157,7 @@ class Deletion:
         if not self.account.is_closed:
             self.db.batch(self._mark)
             self.ctx.log.event("revoked", user_id=self.account.id)
+        self.ctx.count("revoked")
         return True
 
     def erase(self) -> bool:
@@ -200,7 +201,6 @@ class Deletion:
         db.execute("UPDATE {account_deletions} SET requested_at = :requested, revoked_at = :now, "
                    "erase_after = :day, counts = :counts WHERE id = :id", id=id, counts="{}",
                    requested=account.deleted_at, now=ctx.clock(), day=_day(ctx, account))
-        ctx.count("revoked")
         ctx.count("notices", write_notice(ctx, account))
 
     def _finish(self) -> bool:
