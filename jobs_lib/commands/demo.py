@@ -2,8 +2,8 @@
 
 The rows are made up, the runs are real. Nothing leaves this machine: the database is SQLite, mail
 is delivered into a Maildir, webhooks are written into files, and no domain is checked. Your own
-configuration is neither read nor touched. The folder stays, an installation like any other, to try
-the commands in. The next demo replaces it.
+configuration is neither read nor touched. The folder stays, with a month of made-up history: an
+installation like any other, to try the commands in. The next demo replaces it.
 """
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import os
 from collections import Counter
 from datetime import timedelta
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock, schedule
 from jobs_lib.config import load
 from jobs_lib.demo import folder as demo_folder
-from jobs_lib.demo import service
+from jobs_lib.demo import history, service
 from jobs_lib.errors import OK, UsageError
 from jobs_lib.folders import HOME, program
 from jobs_lib.output.console import Console
@@ -61,8 +61,8 @@ def run(args, make_session, config_path) -> int:
 
 
 def build(folder: str):
-    """The sample service in `folder`, as a session whose clock is five minutes behind: tables,
-    made up rows and messages."""
+    """The sample service in `folder`, as a session whose clock is five minutes behind: tables, made
+    up rows, messages and runs."""
     # not the environment: a JOBS_CORE_DATABASE in it would win over the demo's own database
     config = load(demo_folder.make(folder), beside=folder, environ={})
     session = Session(config, Ports(config), Console(0))
@@ -70,6 +70,9 @@ def build(folder: str):
     migrate.install(session)
     db, now = session.ports.database(), session.ports.now()
     service.fill(db, config.section("spool").dir, now)
+    zone = config.zone()
+    history.fill(db, catalogue.load_all(), now, lambda job, moment: schedule.previous(
+        schedule.parse(job.schedule), moment, zone))
     # a first install starts nothing old; here the latest slot of every job is to be due
     db.execute("UPDATE {job_state} SET due_after = NULL")
     return session

@@ -19,6 +19,7 @@ STATUSES = ("ok", "partial", "skipped", "failed", "timeout", "interrupted", "van
 def page(config, db, now) -> str:
     """The status page, which is safe to publish."""
     found = overview.with_past(overview.collect(config, db, now), db, now)
+    found["note"] = db.value("SELECT value FROM {meta} WHERE name = 'note'")
     return status_page.page(found, config.zone())
 
 

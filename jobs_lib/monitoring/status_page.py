@@ -49,6 +49,7 @@ def page(found: dict, zone) -> str:
         "waiting": f"{sum(queue['depth'] for queue in queues):,}",
         "zone": str(zone),
         "version": found["version"],
+        "note": found.get("note"),
         "made_iso": f"{view.now:%Y-%m-%dT%H:%M:%SZ}",
         "made": f"{_day(local)} {local:%H:%M}",
         "has_incidents": bool(found["incidents"]),

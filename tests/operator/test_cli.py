@@ -138,7 +138,7 @@ def test_a_job_file_that_is_broken_or_missing_is_reported_and_stops_no_other(upl
     upload.notices(1)
     ticks = [upload("run-due") for _ in range(2)]                 # printed once, then daily
     assert [(tick.code, f"run-due: {words}. " in tick.err) for tick in ticks] == [(1, 1), (1, 0)]
-    for command in (name, f"pause {name}", "config check", f"config set {name}.budget 2m"):
+    for command in (name, f"pause {name}", "config check", f"config set {name}.budget 2m", "demo"):
         answer = upload(*command.split())
         assert (answer.code, answer.err.count(f"jobs.py: {words}. ")) == (78, 1), command
     for command in ("status", "doctor"):
