@@ -68,12 +68,19 @@ def begin(ctx, declared: Purge, has_store: bool | None = None) -> tuple[dict, li
                      for rule in rules if rule.option},
         lambda limits: count(ctx.db, select(ctx, table, by_age, limits)), has_store)
     for rule in rules:
-        is_off = rule.option and limits[rule.option] is None
-        if not is_off and (invalid := ctx.db.value(
-                f"SELECT COUNT(*) FROM {{{table}}} WHERE {rule.where} AND "
-                f"{rule.age} < :earliest", earliest=clock.FIRST)):
-            ctx.count("invalid", invalid)  # they stay, and a person has to look
+        if not rule.option or limits[rule.option] is not None:
+            note_invalid(ctx, table, rule.age, rule.where)
     return limits, select(ctx, table, rules, limits)
+
+
+def note_invalid(ctx, table: str, age: str, where: str) -> None:
+    """Count the rows whose time is none. They stay, and a person has to look."""
+    found = ctx.db.row(f"SELECT COUNT(*) AS number, MIN(id) AS id FROM {{{table}}} "
+                       f"WHERE {where} AND {age} < :earliest", earliest=clock.FIRST)
+    if found["number"]:
+        ctx.count("invalid", found["number"])
+        ctx.log.warning("invalid row", table=table, id=found["id"], rows=found["number"],
+                        reason=f"{age} is not a valid time")
 
 
 def select(ctx, table: str, rules, limits: dict) -> list[Selection]:

@@ -10,9 +10,9 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.stored import INVALID, chunked
+from jobs_lib.database.stored import chunked
 from jobs_lib.engines import guard
-from jobs_lib.engines.purge import SAMPLE_ROWS, Purge, Rule, begin, delete, run
+from jobs_lib.engines.purge import SAMPLE_ROWS, Purge, Rule, begin, delete, note_invalid, run
 from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.notifications.reminders import Reminder, alone, owners, remind, remind_owner
 from jobs_lib.text import counted, one_line, size
@@ -24,7 +24,6 @@ AT_ONCE = 500  # ids in one statement, aliases of one owner in one run
 # of an older end nobody is notified any more: it was long ago, as on a first run
 NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :first AND expires_at < :ended"
-NO_TIME = "SELECT COUNT(*) FROM {aliases} WHERE active = 1 AND expires_at < :first"
 # Bare, the condition would make SQLite read those of all owners by their time, for each of them.
 OF_OWNER = ("SELECT id, user_id, address, expires_at FROM {aliases} WHERE user_id = :user_id "
             f"AND CASE WHEN {PAST} THEN 1 ELSE 0 END = 1 ORDER BY expires_at, id LIMIT :most")
@@ -43,8 +42,7 @@ def expire_aliases(ctx) -> None:
 def _switch_all_off(ctx) -> bool:
     """Whether some of an owner may be left."""
     are_many = False
-    if number := ctx.db.value(NO_TIME, first=clock.FIRST):
-        ctx.count(INVALID, number)
+    note_invalid(ctx, "aliases", "expires_at", "active = 1")
     past = {"first": clock.FIRST, "ended": ctx.now}
     sample: list[dict] = []
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):

@@ -31,8 +31,9 @@ Cycle = namedtuple("Cycle", "start end")
 Period = namedtuple("Period", "start end elapsed counting")
 Period.__doc__ = """A billing cycle as it is now: how many whole percent of it have passed, and the
 percentages that count now, ascending."""
-Crossing = namedtuple("Crossing", "metric used limit new")
-Crossing.__doc__ = "What a user has used of a metric, and the thresholds that are `new`, ascending."
+Crossing = namedtuple("Crossing", "metric used limit new is_news")
+Crossing.__doc__ = """What a user has used of a metric, and the `new` thresholds, ascending. Where
+the last is above those before, it `is_news`: the user is notified."""
 
 USERS = ("SELECT id, email, name, status, bandwidth_limit_bytes, email_limit, "
          "COALESCE(billing_anchor, created_at) AS anchored FROM {users} WHERE %s "
@@ -107,10 +108,12 @@ def _crossings(ctx, period: Period, users: list[dict]) -> dict:
     for user in users:
         theirs = used.get(user["id"])
         with isolated(ctx, user["id"]):
-            crossed = [Crossing(metric, theirs[metric], user[column], new)
-                       for metric, (column, _) in METRICS.items() if theirs
-                       and (new := _reached(period, theirs[metric], user[column],
-                                            known[user["id"], metric]))]
+            crossed = []
+            for metric, (column, _) in METRICS.items() if theirs else ():
+                amount, limit, had = theirs[metric], user[column], known[user["id"], metric]
+                if new := _reached(period, amount, limit, had):
+                    is_news = new[-1] > max(had, default=0)
+                    crossed.append(Crossing(metric, amount, limit, new, is_news))
             if crossed:
                 found[user["id"]] = sorted(crossed, key=lambda each: -each.new[-1])
     return found
@@ -142,8 +145,9 @@ def _record(ctx, period: Period, ids: list) -> list[dict]:
                     "limit_value": each.limit,
                     "elapsed_percent": period.elapsed}
                    for each in crossed for percent in each.new]
-        if (crossed and ctx.options.notify and not is_over and user["status"] == "active"
-                and _notify(ctx, period, user, crossed) is not None):
+        news = [each for each in crossed if each.is_news]
+        if (news and ctx.options.notify and not is_over and user["status"] == "active"
+                and _notify(ctx, period, user, news) is not None):
             ctx.count("notices")
     ctx.count("users", len(crossings))
     ctx.count("events", len(events))
@@ -162,7 +166,7 @@ def _notify(ctx, period: Period, user: dict, crossed: list[Crossing]) -> int | N
 
 
 def _item(crossing: Crossing) -> dict:
-    metric, used, limit, new = crossing
+    metric, used, limit, new, _ = crossing
     shown = f"{used:,}", counted(limit, "email")
     if metric == "bandwidth":
         # in the units of the limit: who sells 10 GB may have stored it as 10 times 1024 cubed

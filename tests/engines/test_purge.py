@@ -74,6 +74,7 @@ def test_what_a_rule_that_is_off_would_look_at_is_not_invalid(bench):        # R
     bench.table("sessions", [{"last_seen_at": "1970-01-01 00:00:00",
                               "expires_at": bench.ahead(days=1)}])
     assert bench.run("purge_sessions") == {"deleted": 0, "invalid": 1}
+    assert "last_seen_at is not a valid time" in str(bench.events("purge_sessions"))
     assert bench.run("purge_sessions", idle="off") == {"deleted": 0}
 
 

@@ -98,6 +98,8 @@ def find(ctx) -> tuple[list, list]:
     timed = [account for account in found if account.deleted_at]
     if len(timed) < len(found):
         ctx.counts[INVALID] = len(found) - len(timed)
+        ctx.log.warning("invalid row", table="users", reason="deleted_at is not a valid time",
+                        id=next(account.id for account in found if not account.deleted_at))
     new = [account for account in timed if account.is_open or not account.is_closed]
     going = [account for account in timed if account.erase_at <= ctx.now]
     return new[:ctx.within_limit(len(new))], going

@@ -13,6 +13,7 @@ from jobs_lib.features.notifications.reminders import Reminder
 from jobs_lib.ports.mail import reasons
 from jobs_lib.text import one_line, words
 
+from . import srs
 from .source import header_text, read_headers
 
 LISTED = 50                       # messages that a notice shows; more are counted
@@ -87,7 +88,7 @@ def _skip(ctx, rows: list[dict]) -> bool:
     """Whether machines sent all of them (RFC 3834): such mail causes no notice by itself, since two
     machines could answer each other for ever. Where a notice is written anyway, it lists it."""
     folder = ctx.section("spool").dir
-    if any(row["envelope_from"] and header_text(
+    if any(not srs.is_null(row["envelope_from"]) and header_text(
             read_headers(folder, row["raw_path"]), "Auto-Submitted").lower() in ("", "no")
            for row in rows):
         return False

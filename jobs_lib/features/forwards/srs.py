@@ -23,6 +23,8 @@ MAX_AGE = 21                 # days that a bounce may take
 AHEAD = 1                    # days that another host's clock may be ahead of ours
 HASH_LENGTH = 4              # letters of base64, 24 bits, as everyone uses
 _DAY = 86400
+# of a bounce: `<>`, for which Postfix's pipe(8) gives a name
+NULL_SENDERS = ("", "<>", "MAILER-DAEMON")
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SRS = re.compile(r"SRS([01])[-+=](.*)\Z", re.IGNORECASE)
 # what follows the SRS0 of a whole address
@@ -36,10 +38,15 @@ class SrsError(ValueError):
     """An address that cannot be rewritten, or a rewritten one that is not ours or too old."""
 
 
+def is_null(sender: str | None) -> bool:
+    """Whether it is the empty sender, as programs write it."""
+    return str(sender or "").upper() in NULL_SENDERS
+
+
 def forward(sender: str, domain: str, secret: str, now) -> str:
-    """The envelope sender to forward with: `sender` rewritten to `domain`. "" (`<>`) and one of our
-    own domain stay as they are. now: an aware datetime. Raises SrsError."""
-    if not sender:
+    """The envelope sender to forward with: `sender` rewritten to `domain`; one of our own domain
+    stays as it is, and the empty one is "". now: an aware datetime. Raises SrsError."""
+    if is_null(sender):
         return ""
     try:
         local, host = split_local(check(sender))

@@ -262,9 +262,9 @@ class Picker:
         """Those of an owner, the endpoint that waits for longest first."""
         due, values = self._due(user_id=owner)
         ids = [row["webhook_id"] for row in self.db.query(
-            f"SELECT webhook_id FROM (SELECT webhook_id, next_attempt_at{due} ORDER BY "
-            f"next_attempt_at LIMIT {AHEAD}) AS due GROUP BY webhook_id "
-            "ORDER BY MIN(next_attempt_at)", **values)]
+            f"SELECT webhook_id FROM (SELECT id, webhook_id, next_attempt_at{due} ORDER BY "
+            f"next_attempt_at, id LIMIT {AHEAD}) AS due GROUP BY webhook_id "
+            "ORDER BY MIN(next_attempt_at), MIN(id)", **values)]
         known = endpoints.current(self.db, ids)
         return [Lane(owner, known[id], self._ids(owner, id)) for id in ids
                 if not endpoints.postpone_if_paused(self.work, known[id])]

@@ -134,6 +134,7 @@ def test_each_part_is_under_the_hash():     # R36
 def test_without_a_secret_nothing_is_rewritten_and_what_needs_it_not_stays():     # R36
     for sender in ("", "bounces@ours.example", "Bounces@OURS.example"):
         assert forward(sender, OURS, SECRET, NOW) == sender
+    assert [forward(none, OURS, SECRET, NOW) for none in (None, "<>", "Mailer-Daemon")] == [""] * 3
     for secret in ("", None):
         with pytest.raises(SrsError, match="srs_secret"):
             forward("alice@sender.example", OURS, secret, NOW)
