@@ -51,4 +51,7 @@ def resumes(world, chosen) -> str:
 def replays(world, chosen) -> str:
     kind = chosen.choice(sorted(REPLAYED))
     row = world.pick(chosen, REPLAYED[kind], "status = 'failed'")
-    return _type(world, chosen, "replay", kind, str(row["id"])) if row else ""
+    if not row:
+        return ""
+    _type(world, chosen, "replay", kind, str(row["id"]))
+    return f"the operator replays {kind} {world.simulation.number(REPLAYED[kind], row['id'])}"
