@@ -323,7 +323,8 @@ def test_where_much_lacks_its_alias_it_waits_and_ends_past_the_seventh_day(bench
 
 
 @pytest.mark.parametrize("how", [
-    {"envelope_from": "MAILER-DAEMON"}, {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER % (1, 1)}])
+    {"envelope_from": "MAILER-DAEMON"},
+    {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER % (1, 1)}])
 def test_mail_of_machines_causes_no_notice_by_itself(bench, forward, how):     # R36
     forward(1, attempts=3, **how)
     always(bench, UNKNOWN)
