@@ -106,7 +106,7 @@ def _crossings(ctx, period: Period, users: list[dict]) -> dict:
     for row in ctx.db.query(KNOWN, **asked):
         known[row["user_id"], row["metric"]].add(row["threshold"])
     for user in users:
-        theirs = used.get(user["id"])
+        theirs = used.get(user["id"], {})
         with isolated(ctx, user["id"]):
             crossed = []
             for metric, (column, _) in METRICS.items() if theirs else ():
