@@ -69,8 +69,7 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     for job in jobs:
         for check_job in CHECKS_OF_JOBS:
             with suppress(ConfigError):
-                if (options := config.job(job)).enabled:
-                    found += check_job(config, job, options)
+                found += check_job(config, job, config.job(job))
     return found
 
 
@@ -153,11 +152,19 @@ def _nobody(config: Config):
                       _set("alerts", "email = you@example.org"))
 
 
-# Each job that is enabled
+# Each job
+
+def _no_alerts(_config, job, options):
+    """Nobody looks."""
+    if job.name == "check_jobs" and not options.enabled:
+        yield warning("[check_jobs] enabled = no: nobody is alerted",
+                      "It looks for what is wrong, and sends the alerts.",
+                      _set("check_jobs", "enabled = yes"))
+
 
 def _both_day_fields(_config, job, options):
     """Cron takes either of them where both are restricted."""
-    if options.schedule.either_day:
+    if options.enabled and options.schedule.either_day:
         yield warning(f"[{job.name}] schedule = {options.schedule.text}: day of month and weekday "
                       "are both restricted, and as in cron either one is enough",
                       "So it runs on more days than it seems.",
@@ -167,12 +174,12 @@ def _both_day_fields(_config, job, options):
 def _no_archive(config: Config, job, options):
     """Audit rows that are deleted for good. (An export reads the archive, and purges nothing.)"""
     is_purge = "archive" in job.sections and "keep" in job.options
-    if is_purge and options.keep and not config.section("archive").store:
+    if is_purge and options.enabled and options.keep and not config.section("archive").store:
         yield warning(f"[{job.name}] keep = {setting(options.keep)}, and [archive] store is "
                       "empty: audit rows are then deleted without an archive",
                       "They cannot be restored.",
                       _set("archive", "store = var/archives"))
 
 
-CHECKS_OF_JOBS = (_both_day_fields, _no_archive)
+CHECKS_OF_JOBS = (_no_alerts, _both_day_fields, _no_archive)
 CHECKS = (values, pings)

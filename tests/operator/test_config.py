@@ -175,7 +175,7 @@ def test_no_secret_is_shown(here, url, shows):         # R72
     ("[mail]\nport = 465", "[mail] port 465 needs security = tls, not starttls"),
     ("[mail]\nport = 465\nsecurity = tls", None), ("[mail]\ntransport = maildir", None),
     ("[mail]\npassword = 'hunter2'", "[mail] password: the quotes are part of the value: remove"),
-    ("[core]\ndatabase = mysql://me@db.example.org/name?tls=off", None)])
+    ("[check_jobs]\nenabled = no", "[check_jobs] enabled = no: nobody is alerted")])
 def test_check_warns_of_what_is_rarely_meant(here, tmp_path, change, said):
     if change.startswith("chmod"):                                                           # R72
         change = (tmp_path / "config.ini").chmod(0o644) or ""
