@@ -83,7 +83,7 @@ def due(bench, owner: int) -> dict:
         "overflow_hold": [
             own(alias_id=n, raw_path=f"held{owner}.eml", held_at=ago(days=29, hours=1)),
             own(1, alias_id=n, raw_path=f"over{owner}.eml", held_at=ago(days=70),
-                warned_at=ago(days=9))],
+                warned_at=ago(days=9), warning_id=n + 2)],
         "spam_quarantine": [own(alias_id=n, raw_path=f"spam{owner}.eml",
                                 quarantined_at=ago(days=31))],
         "audit_logs": [own(event="signed.in", created_at=ago(days=400))],
@@ -100,7 +100,9 @@ def due(bench, owner: int) -> dict:
         "export_requests": [own(requested_at=ago(hours=1))],
         "notifications": [
             own(**told, body_text="hello", created_at=ago(hours=1)),
-            own(1, **told, status="sent", created_at=ago(days=100), finished_at=ago(days=100))],
+            own(1, **told, status="sent", created_at=ago(days=100), finished_at=ago(days=100)),
+            own(2, kind="destination_removal", to_email=address, status="failed",
+                created_at=ago(days=9), finished_at=ago(days=9))],
         "notification_optouts": [{"user_id": owner, "kind": "domain_verified"}]}
 
 

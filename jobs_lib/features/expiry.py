@@ -117,8 +117,7 @@ REMOVAL_OF = ("{notifications}.user_id = {destinations}.user_id"
               " AND {notifications}.kind = 'destination_removal'"
               " AND {notifications}.created_at = {destinations}.removal_notified_at"
               " AND {destinations}.verified_at IS NULL")
-UNUSED_SINCE = (f"removal_notified_at >= '{clock.FIRST}' AND {USE} IS NULL "
-                f"AND {AWAITED} IS NULL")
+REMOVED = ("destinations", "created_at", REMOVAL_OF)
 
 
 def expire_destinations(ctx) -> dict:
@@ -145,9 +144,8 @@ def _remove_destinations(ctx) -> None:
 
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
     """Its owner was warned, no alias uses it, no forward waits for it."""
-    sql, values = notices.warned(ctx, "destinations", "created_at", REMOVAL_OF,
-                                 ctx.options.warn_before, after)
-    return f"{UNUSED_SINCE} AND {sql}", values
+    sql, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after)
+    return f"{USE} IS NULL AND {AWAITED} IS NULL AND {sql}", values
 
 
 def _with_them(ctx, rows) -> None:
@@ -168,10 +166,11 @@ UNUSED = Purge("destinations", (
 
 def _due_removals(ctx, after: timedelta) -> tuple[str, dict]:
     """Those that are removed `after` so long."""
-    sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
-           "(removal_notified_at IS NULL OR removal_notified_at < :first) AND "
-           f"{USE} IS NULL")
-    return sql, {"first": clock.FIRST, "announced": guard.announced(ctx.options, ctx.now, after)}
+    unwarned, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after, notices.NEVER)
+    sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced "
+           f"AND {USE} IS NULL AND {unwarned}")
+    return sql, {**values, "first": clock.FIRST,
+                 "announced": guard.announced(ctx.options, ctx.now, after)}
 
 
 def _removal_values(ctx, user: dict, rows: list[dict], after: timedelta) -> dict:
@@ -218,10 +217,9 @@ SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of i
 HELD_OF = "{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL"
 
 
-def is_warned(ctx, keep: timedelta) -> tuple[str, dict]:
+def is_warned(ctx, keep: timedelta, when: str = notices.IN_TIME) -> tuple[str, dict]:
     """(SQL, values): the owner was warned in time, if it is kept so long."""
-    sql, values = notices.warned(ctx, "overflow_hold", "held_at", HELD_OF, NOTICE, keep)
-    return f"{{overflow_hold}}.warned_at IS NOT NULL AND {sql}", values
+    return notices.warned(ctx, "overflow_hold", "held_at", HELD_OF, NOTICE, keep, when)
 
 
 def expire_held(ctx, declared) -> dict:
@@ -236,9 +234,11 @@ def expire_held(ctx, declared) -> dict:
 
 
 def _due_warnings(ctx, keep: timedelta) -> tuple[str, dict]:
-    sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
-           "AND held_at < :warned_from")
-    return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
+    unwarned, values = is_warned(ctx, keep, notices.NEVER)
+    sql = ("released_at IS NULL AND held_at >= :first AND held_at < :warned_from "
+           f"AND {unwarned}")
+    return sql, {**values, "first": clock.FIRST,
+                 "warned_from": ctx.now - keep + ctx.options.warn_before}
 
 
 def _held_values(ctx, user: dict, rows: list[dict], keep: timedelta) -> dict:

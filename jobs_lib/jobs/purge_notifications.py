@@ -1,8 +1,8 @@
 """Delete sent and failed notices after 90 days.
 
-The 90 days count from `created_at`. A queued notice is never deleted, however old it is. No notice
-is repeated because its row was deleted: the alias, destination or held message is marked. A warning
-that is deleted before its time counts as not sent, which only keeps what it warns of for longer.
+The 90 days count from `created_at`. A queued notice is never deleted, however old it is. If a
+warning is deleted while the held mail or the destination is still there, it is written again: so
+keep notices for at least a week. No other notice is repeated because its row was deleted.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

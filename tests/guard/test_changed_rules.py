@@ -145,6 +145,7 @@ def test_resume_confirms_a_job_that_never_ran(bench):
 def test_twice_the_limit_is_twice_the_one_that_counts(bench):                  # R83
     """What its owner could not be warned of is deleted then; a held `keep` does not hasten it."""
     bench.run("expire_overflow_hold")                   # keep = 30d
+    bench.table("notifications", [{"id": 99, "status": "failed", "finished_at": bench.now}])
     bench.table("overflow_hold", [
         {"held_at": bench.ago(days=days), "warned_at": bench.ago(days=1), "warning_id": 99}
         for days in (61, 31, *[15] * 11)])

@@ -1,9 +1,9 @@
 """What is written about what was done: a notice to the owner, once, and a row in the audit log; and
 whether a warning was sent.
 
-A warning counts from when it was sent. One that waits lets nothing happen yet. One that was refused
-goes to the owner's next verified address. Where all have refused it, or its owner is suspended,
-what it warns of happens at twice the limit: nothing is kept for ever.
+A warning counts from when it was sent. One that waits lets nothing happen yet, and one that was
+cancelled counts as not written. One that was refused goes to the owner's next verified address.
+Where all have refused it, or its owner is suspended, what it warns of happens at twice the limit.
 """
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from . import KINDS, render
 LONGEST_ADDRESS = 254               # RFC 5321
 MOST_DESTINATIONS = 50              # of an owner that are tried
 COLUMNS = ", ".join(f"{{notifications}}.{name}" for name in (
-    "id", "user_id", "to_email", "status", "sent_at", "last_error"))
+    "id", "user_id", "to_email", "status", "sent_at"))
+# SQL: nobody has cancelled it
+STANDS = ("CASE WHEN {notifications}.status = 'failed' AND {notifications}.last_error "
+          "LIKE 'cancelled: %' THEN 0 ELSE 1 END = 1")
+# when an owner was warned
+IN_TIME = "<= :warned_by"
+NEVER = "IS NULL"
 
 
 def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int | None:
@@ -81,8 +87,8 @@ def is_warned(ctx, key: str, *, notice: timedelta, since, limit: timedelta) -> b
     """Whether the warning that `key` names was sent `notice` ago; or cannot be sent, and twice the
     `limit` has passed `since` then. To be asked at each look, in the transaction that acts on it.
     """
-    row = ctx.db.row(f"SELECT {COLUMNS} FROM {{notifications}} WHERE dedupe_key = :key",
-                     key=dedupe_key(key))
+    row = ctx.db.row(f"SELECT {COLUMNS} FROM {{notifications}} WHERE dedupe_key = :key "
+                     f"AND {STANDS}", key=dedupe_key(key))
     if row and row["status"] == "sent" and (sent := clock.parse_any(row["sent_at"])):
         return ctx.now >= sent + notice
     waits = row and (row["status"] in ("pending", "sending") or _send_elsewhere(ctx, row)) and (
@@ -95,7 +101,7 @@ def follow_up_refused(ctx, kind: str, table: str, lists: str) -> None:
     into the queue. `lists`: SQL by which such a row is listed by its notice."""
     refused = ctx.db.query(f"SELECT DISTINCT {COLUMNS} FROM {{notifications}} JOIN {{{table}}} "
                            f"ON {lists} WHERE {{notifications}}.status = 'failed' "
-                           "AND {notifications}.kind = :kind", kind=kind)
+                           f"AND {{notifications}}.kind = :kind AND {STANDS}", kind=kind)
     for notice in refused:
         ctx.db.batch(partial(_send_elsewhere, ctx, notice))
         if ctx.should_stop():
@@ -104,7 +110,7 @@ def follow_up_refused(ctx, kind: str, table: str, lists: str) -> None:
 
 def _send_elsewhere(ctx, notice: dict) -> bool:
     """Queue a notice that was refused for the next address. Whether there is one."""
-    if notice["status"] != "failed" or words(notice["last_error"]).startswith("cancelled"):
+    if notice["status"] != "failed":
         return False
     email = ctx.db.value("SELECT email FROM {users} WHERE id = :id", id=notice["user_id"])
     refused = words(notice["to_email"]).lower()
@@ -120,17 +126,21 @@ def _send_elsewhere(ctx, notice: dict) -> bool:
     return bool(behind)
 
 
-def warned(ctx, table: str, age: str, lists: str, notice: timedelta,
-           limit: timedelta) -> tuple[str, dict]:
+def warned(ctx, table: str, age: str, lists: str, notice: timedelta, limit: timedelta,
+           when: str = IN_TIME) -> tuple[str, dict]:
     """(SQL, values) with the same answer as `is_warned` for each row of `table`, judged in the
-    DELETE itself. The limit counts from the column `age`; `lists` as above."""
+    DELETE itself. The limit counts from the column `age`; `lists` as above. `when` NEVER: whether a
+    warning has to be written, whatever the row is marked with."""
+    late = f"{{{table}}}.{age} < :twice"
+    suspended = ("(SELECT status FROM {users} WHERE {users}.id = "
+                 f"{{{table}}}.user_id) = 'suspended'")
     # A value, not EXISTS: that MariaDB may answer by reading all notices that were ever sent.
-    began = ("(SELECT MIN(CASE {notifications}.status WHEN 'sent' THEN {notifications}.sent_at "
-             "WHEN 'failed' THEN NULL ELSE CASE WHEN (SELECT status FROM {users} WHERE {users}.id "
-             f"= {{{table}}}.user_id) = 'suspended' THEN NULL ELSE :never END END) "
-             f"FROM {{notifications}} WHERE {lists})")
-    late = f"CASE WHEN {{{table}}}.{age} < :twice THEN :warned_by END"
-    return f"COALESCE({began}, {late}) <= :warned_by", {
+    began = (
+        "(SELECT MAX(CASE WHEN status = 'sent' THEN sent_at "
+        f"WHEN {late} AND (status = 'failed' OR {suspended}) THEN :warned_by "
+        f"ELSE :never END) FROM {{notifications}} WHERE {lists} AND {STANDS})")
+    unsent = f"CASE WHEN {late} AND {suspended} THEN :warned_by END"
+    return f"COALESCE({began}, {unsent}) {when}", {
         "warned_by": ctx.now - notice,
         "twice": clock.plus(ctx.now, -2 * limit),
         "never": clock.LAST}

@@ -20,6 +20,20 @@ def _can_be_told(step, row: dict, statuses=("active",)) -> bool:
     return step.status(row) in statuses and "@" in step.after["users"][row["user_id"]]["email"]
 
 
+def _is_void(step, notice) -> bool:
+    """Whether there is no such warning, or it was cancelled: another has to be written."""
+    row = step.before["notifications"].get(notice) or step.after["notifications"].get(notice)
+    return row is None or str(row["last_error"]).startswith("cancelled: ")
+
+
+def _end(step, row: dict, notice, free, since: float, keep: float, least: float) -> float:
+    """When it goes; at twice its time where all refused the warning or the owner is suspended."""
+    known = [each[table].get(id, {}).get("status") for each in (step.before, step.after)
+             for table, id in (("notifications", notice), ("users", row["user_id"]))]
+    goes = "suspended" in known or ("failed" in known and not _is_void(step, notice))
+    return max(since + keep, free(notice, since + 2 * keep if goes else float("inf"), least))
+
+
 def _audited(step, event: str, name: str) -> Counter:
     """What the audit rows of this tick name."""
     return Counter(json.loads(row["details"])[name] for row in step.new("audit_logs").values()
@@ -33,39 +47,33 @@ class HeldMail(Rule):
     def check(self, step):
         ages = step.ages
         for id, row in step.gone("overflow_hold").items():
-            if step.is_leaving(row):
-                continue
-            end = self._limit(row, ages.earliest)
-            if end is None:
-                yield f"held {id} was deleted, and its owner was not warned"
-            else:
-                yield from ages.too_soon(f"held {id} was deleted", end)
+            if not step.is_leaving(row):
+                yield from ages.too_soon(f"held {id} was deleted",
+                                         self._limit(step, row, ages.earliest))
         for was, row in step.changed("overflow_hold"):
             if was["warned_at"] == row["warned_at"]:
                 continue
-            if was["warned_at"] is not None or row["released_at"] is not None:
+            if not _is_void(step, was["warning_id"]) or row["released_at"] is not None:
                 yield f"held {row['id']} was warned of twice, or though it is released"
             if ages.now < seconds(row["held_at"]) + HELD - WARN_HELD:
                 yield f"held {row['id']} was warned of too early"
         for id, row in step.after["overflow_hold"].items():
             if step.is_leaving(row):
                 continue
-            end = self._limit(row, ages.latest)
+            end = self._limit(step, row, ages.latest)
             warn = max(seconds(row["held_at"]) + HELD - WARN_HELD, ages.active_since(row))
-            if end is not None and step.is_owed(end, HOURLY):
+            if step.is_owed(end, HOURLY):
                 yield f"held {id} is there {(step.ended - end) / HOUR:.1f} h after its time"
-            elif (end is None and step.is_owed(warn, DAY + HOURLY)
-                    and _can_be_told(step, row, ("active", "suspended"))):
+            elif (row["released_at"] is None and _is_void(step, row["warning_id"])
+                    and step.is_owed(warn, DAY + HOURLY) and _can_be_told(
+                        step, row, ("active", "suspended")[:1 + (row["warned_at"] is None)])):
                 yield f"held {id} is due in a day and nobody is warned of it"
 
     @staticmethod
-    def _limit(row, free) -> float | None:
+    def _limit(step, row, free) -> float:
         if row["released_at"] is not None:
             return seconds(row["released_at"]) + KEEP["released"] * DAY
-        if row["warned_at"] is None:
-            return None
-        held = seconds(row["held_at"])
-        return max(held + HELD, free(row["warning_id"], held + 2 * HELD, TO_ACT))
+        return _end(step, row, row["warning_id"], free, seconds(row["held_at"]), HELD, TO_ACT)
 
 
 class AliasEnds(Rule):
@@ -120,11 +128,8 @@ class Destinations(Rule):
                 continue
             if row["verified_at"] is not None or self._is_used(step, id):
                 yield f"destination {id} was removed, and it is verified or used"
-            elif row["removal_notified_at"] is None:
-                yield f"destination {id} was removed, and its owner was not notified"
-            else:
-                yield from ages.too_soon(f"destination {id} was removed",
-                                         self._limit(step, row, ages.earliest) - 1)
+            yield from ages.too_soon(f"destination {id} was removed",
+                                     self._limit(step, row, ages.earliest) - 1)
             if audited[id] != 1:
                 yield f"destination {id} was removed with {audited[id]} audit rows"
         for id, row in step.gone("destination_verifications").items():
@@ -148,7 +153,7 @@ class Destinations(Rule):
             self._free.pop(id, None)
             return
         since = max(active, self._free.setdefault(id, step.ended))
-        if row["removal_notified_at"] is None:
+        if _is_void(step, self._notice(step, row)):
             if step.is_owed(max(since, made + REMOVE - WARN_REMOVAL), LATE):
                 yield f"destination {id} is old, and its removal is not announced"
         elif step.is_owed(max(since, self._limit(step, row, step.ages.latest)), LATE):
@@ -156,11 +161,14 @@ class Destinations(Rule):
 
     @staticmethod
     def _limit(step, row, free) -> float:
-        made, known = seconds(row["created_at"]), (
-            "destination_removal", row["user_id"], row["removal_notified_at"])
-        notice = next((each["id"] for each in step.after["notifications"].values() if known == (
+        return _end(step, row, Destinations._notice(step, row), free, seconds(row["created_at"]),
+                    REMOVE, WARN_REMOVAL)
+
+    @staticmethod
+    def _notice(step, row):
+        known = "destination_removal", row["user_id"], row["removal_notified_at"]
+        return next((each["id"] for each in step.after["notifications"].values() if known == (
             each["kind"], each["user_id"], each["created_at"])), None)
-        return max(made + REMOVE, free(notice, made + 2 * REMOVE, WARN_REMOVAL))
 
     @staticmethod
     def _is_used(step, id: int) -> bool:
