@@ -79,8 +79,7 @@ class Strikes:
             self._shared.any[at] = Armed(number, action, at)
 
     def aim(self, job: str, point: str, number: int, action: int) -> None:
-        """Strike a run of the job at that point, once all that was aimed at it before has
-        struck."""
+        """Strike a run of the job at that point, once what was aimed at it before has struck."""
         self._aims.setdefault(JOBS.index(job) + 1, []).append(
             Armed(number, action, POINTS.index(point)))
 

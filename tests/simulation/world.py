@@ -57,8 +57,7 @@ def change(name: str, per_day: float, of: str, where: str, words: str, *statemen
 
 
 class World:
-    """`db` is open while acts are done, and closed before a process is forked. `did` counts
-    acts."""
+    """`db` is open during acts, and closed before a process is forked. `did` counts acts."""
 
     def __init__(self, simulation) -> None:
         self.simulation, self.clock, self.seed = simulation, simulation.clock, simulation.seed
@@ -79,8 +78,7 @@ class World:
     # When
 
     def acts_of(self, day: int) -> list[tuple]:
-        """(second, number, function) of all acts of a day, in order. They follow from the seed
-        alone."""
+        """(second, number, function) of all acts of a day, in order; the seed alone decides."""
         chosen, found = random.Random(f"{self.seed} acts {day}"), []
         for per_day, function in ACTS:
             number = int(per_day) + (chosen.random() < per_day % 1)

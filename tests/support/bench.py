@@ -238,8 +238,7 @@ class Bench:
         return {result["job"]: result for result in results}
 
     def second_host(self) -> Bench:
-        """Another installation on the same database and spool, with locks, log and clock of its
-        own."""
+        """Another installation on this database and spool, with its own locks, log and clock."""
         other = copy.copy(self)
         other.folder = self.folder / "second"
         other.folder.mkdir()

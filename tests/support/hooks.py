@@ -44,8 +44,7 @@ def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{ow
 
 
 def fill(service, port: int, endpoints: int, each: int, hosts=HOSTS) -> list[str]:
-    """So many endpoints on this machine, each with so many deliveries that are due. The event
-    ids."""
+    """So many endpoints on this machine, each with so many due deliveries. The event ids."""
     events = [os.urandom(8).hex() for _ in range(endpoints * each)]
     _many(service.db, service.owner()["user_id"], endpoints,
           lambda id: f"http://{hosts[id % len(hosts)]}:{port}/{id}", events,

@@ -49,8 +49,7 @@ class Step(namedtuple("Step", "began ended before after journal struck quiet_sin
 
     @property
     def is_calm(self) -> bool:
-        """Whether this was a tick of cron, in which the jobs do what is due, and nothing is
-        wrong."""
+        """Whether this was a tick of cron, which does what is due, and nothing is wrong."""
         return not self.trouble and self.words == ("run-due",)
 
     def gone(self, table: str) -> dict:
@@ -98,8 +97,7 @@ class Step(namedtuple("Step", "began ended before after journal struck quiet_sin
         return row["user_id"] is not None and (owner is None or owner["status"] == "deleted")
 
     def is_owed(self, since: float, within: float) -> bool:
-        """Whether what has been due since then must have happened: all has been quiet for so
-        long."""
+        """Whether what is due since then must have happened: all has been quiet for long."""
         return not self.trouble and self.ended - max(since, self.quiet_since) > within
 
     def ran_well(self, *jobs: str) -> bool:
@@ -108,8 +106,7 @@ class Step(namedtuple("Step", "began ended before after journal struck quiet_sin
                    for row in self.new("job_runs").values())
 
     def is_held(self, job: str) -> bool:
-        """Whether the job's last run has held something back; of one that was struck nobody
-        knows."""
+        """Whether the job's last run has held something back; unknown of one that was struck."""
         runs = [row for row in self.after["job_runs"].values()
                 if row["job"] == job and row["status"] != "skipped"]
         return bool(runs) and runs[-1]["status"] in ("ok", "partial") and (
