@@ -31,8 +31,7 @@ def run(args, make_session, config_path) -> int:
         show(f"{CHANNELS[name]}{to}: {error or 'sent'}")
     if found.get("email") == "":
         with suppress(JobsError):       # it works without a database, too
-            relay.count(session.ports.database(), session.ports.now(),
-                        len(addresses))
+            relay.count(session.ports.database(), session.ports.now(), len(addresses))
     if any(found.values()):
         console.fail("-> docs/failures.md, Alerts do not arrive, explains what it means.")
     return OK if found and not any(found.values()) else FAILED

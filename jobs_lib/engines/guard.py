@@ -174,15 +174,17 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
 # Changed rules
 
 def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None,
-         unit: str = "COUNT(*)") -> dict:
+         what: str = "", unit: str = "COUNT(*)") -> dict:
     """The retentions that count in this run, {option: timedelta, None where it is off}: `limits`,
     or where these would delete much only because they were changed, the longer of each and that of
     the last run.
 
-    `count(limits)`: how many rows they delete, of `unit`. `has_store`: whether they are archived
-    before; None where they never are. Where a store is gone, the longer of each is for ever.
+    `count(limits)`: how many they delete, in `unit`; `what`: what these are called. `has_store`:
+    whether they are archived before; None where they never are. Where a store is gone, the longer
+    of each is for ever.
     """
     rule = f"rule:{table}"  # a kind may have the name of a table
+    what = what or f"rows in {table}"
     asked = {name: NEVER if keep is None else int(keep.total_seconds())
              for name, keep in limits.items()}
     if has_store is not None:
@@ -199,8 +201,8 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None,
             changes = ", ".join(_change(name, seconds, last.get(name))
                                 for name, seconds in asked.items() if most[name] != seconds)
             undo = "leave --set out" if ctx.config.overrides else "correct config.ini"
-            _hold(ctx, rule, what=f"rows in {table}", count=going, of=total, why=(
-                f"{going:,} of {total:,} rows in {table}: they would be deleted only because of "
+            _hold(ctx, rule, what=what, count=going, of=total, why=(
+                f"{going:,} of {total:,} {what}: they would be deleted only because of "
                 f"{changes}. They stay. If it is a mistake, {undo}. If it is meant, "
                 f"`jobs.py {ctx.job.name}{ctx.config.overrides} --yes` confirms it"))
             return longer

@@ -39,6 +39,7 @@ def archive(ctx, declared) -> dict:
     """Delete what is due; with a store, by way of an archive. The counts."""
     section = ctx.section("archive")
     _, due = begin(ctx, declared, has_store=bool(section.store))
+    old = _old(ctx) if ctx.may_expire() else []
     if not due:
         return ctx.counts
     if not section.store:
@@ -49,23 +50,23 @@ def archive(ctx, declared) -> dict:
                               "deleted yet: set [archive] store back to where it is; nothing was "
                               "deleted")
     elif ctx.dry_run:
-        _preview(ctx, due)
+        _preview(ctx, due, old)
     if not section.store or ctx.dry_run:
         return delete(ctx, TABLE, due)
     ctx.counts.update(archived=0, archives=0, deleted=0, expired=0)
     place = place_of(section)
     # a folder that is missing later is not made again: its disk may not be mounted
     store = open_store(section, make=all(row["place"] != place for row in _archives(ctx.db)))
-    Archiver(ctx, store, due).work()
+    Archiver(ctx, store, due, old).work()
     return ctx.counts
 
 
-def _preview(ctx, due) -> None:
+def _preview(ctx, due, old: list[dict]) -> None:
     """For a dry run: what is known without looking into the store."""
     place = place_of(ctx.section("archive"))
     rows = ctx.within_limit(count(ctx.db, due))
     files = -(-rows // MOST_ROWS)
-    expired = sum(row["place"] == place for row in _old(ctx))
+    expired = ctx.within_limit(sum(row["place"] == place for row in old))
     ctx.show(f"archive {counted(rows, 'row')} in at least {counted(files, 'file')} in {place}, "
              f"and delete {counted(expired, 'old archive')} there", [])
     ctx.counts.update(archived=rows, archives=files, expired=expired)
@@ -82,8 +83,8 @@ def open_store(section, make: bool = False):
 class Archiver:
     """What one run does with one store."""
 
-    def __init__(self, ctx, store, due) -> None:
-        self.ctx, self.db, self.store, self.due = ctx, ctx.db, store, due
+    def __init__(self, ctx, store, due, old: list[dict]) -> None:
+        self.ctx, self.db, self.store, self.due, self.old = ctx, ctx.db, store, due, old
         self.deleter = BatchDeleter(ctx)
 
     def work(self) -> None:
@@ -123,8 +124,8 @@ class Archiver:
     def _expire(self) -> None:
         """Remove the archives in this store that are past `[archive] keep`: the file, then the row.
         What was moved here by hand is found by its name."""
-        for row in _old(self.ctx):
-            if self.ctx.should_stop():
+        for row in self.old:
+            if self.ctx.should_stop(self.ctx.counts["expired"]):
                 return
             if not self.store.remove(row["name"]) and row["place"] != self.store.place:
                 self.ctx.log.warning("old archive in another store", location=row["location"])
@@ -201,15 +202,20 @@ class Archiver:
 
 
 def _old(ctx) -> list[dict]:
-    """The archives of all stores past `[archive] keep`, oldest first. The guard counts rows."""
+    """The archives of all stores past `[archive] keep`, oldest first. The guard counts the rows of
+    those that would go: in this store."""
+    section = ctx.section("archive")
+    place = place_of(section)
+
     def old(limits: dict) -> list[dict]:
         return _archives(
             ctx.db, "status = 'purged' AND created_at >= :first AND created_at < :old",
             first=clock.FIRST, old=ctx.now - limits[KEEP] if limits[KEEP] else clock.FIRST)
-    return old(guard.kept(
-        ctx, "audit_archives", {KEEP: ctx.section("archive").keep},
-        lambda limits: sum(row["row_count"] for row in old(limits)),
-        unit="SUM(row_count)"))[:ctx.limit]
+
+    def rows(limits: dict) -> int:
+        return sum(row["row_count"] for row in old(limits) if row["place"] == place)
+    return old(guard.kept(ctx, "audit_archives", {KEEP: section.keep}, rows,
+                          what="rows in archives", unit="SUM(row_count)"))
 
 
 def _archives(db, rule: str = "1 = 1", **values) -> list[dict]:

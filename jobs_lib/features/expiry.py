@@ -144,8 +144,8 @@ def _remove_destinations(ctx) -> None:
 
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
     """Its owner was warned, no alias uses it, no forward waits for it."""
-    sql, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after)
-    return f"{USE} IS NULL AND {AWAITED} IS NULL AND {sql}", values
+    warned, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after)
+    return f"{USE} IS NULL AND {AWAITED} IS NULL AND {warned} <= :warned_by", values
 
 
 def _with_them(ctx, rows) -> None:
@@ -166,9 +166,9 @@ UNUSED = Purge("destinations", (
 
 def _due_removals(ctx, after: timedelta) -> tuple[str, dict]:
     """Those that are removed `after` so long."""
-    unwarned, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after, notices.NEVER)
+    warned, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after)
     sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced "
-           f"AND {USE} IS NULL AND {unwarned}")
+           f"AND {USE} IS NULL AND {warned} IS NULL")
     return sql, {**values, "first": clock.FIRST,
                  "announced": guard.announced(ctx.options, ctx.now, after)}
 
@@ -217,9 +217,15 @@ SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of i
 HELD_OF = "{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL"
 
 
-def is_warned(ctx, keep: timedelta, when: str = notices.IN_TIME) -> tuple[str, dict]:
-    """(SQL, values): the owner was warned in time, if it is kept so long."""
-    return notices.warned(ctx, "overflow_hold", "held_at", HELD_OF, NOTICE, keep, when)
+def _warned(ctx, keep: timedelta) -> tuple[str, dict]:
+    """When its owner was, if it is kept so long."""
+    return notices.warned(ctx, "overflow_hold", "held_at", HELD_OF, NOTICE, keep)
+
+
+def is_warned(ctx, keep: timedelta) -> tuple[str, dict]:
+    """(SQL, values): the owner was warned in time."""
+    warned, values = _warned(ctx, keep)
+    return f"{warned} <= :warned_by", values
 
 
 def expire_held(ctx, declared) -> dict:
@@ -234,9 +240,9 @@ def expire_held(ctx, declared) -> dict:
 
 
 def _due_warnings(ctx, keep: timedelta) -> tuple[str, dict]:
-    unwarned, values = is_warned(ctx, keep, notices.NEVER)
+    warned, values = _warned(ctx, keep)
     sql = ("released_at IS NULL AND held_at >= :first AND held_at < :warned_from "
-           f"AND {unwarned}")
+           f"AND {warned} IS NULL")
     return sql, {**values, "first": clock.FIRST,
                  "warned_from": ctx.now - keep + ctx.options.warn_before}
 

@@ -106,10 +106,11 @@ def _crossings(ctx, period: Period, users: list[dict]) -> dict:
     for row in ctx.db.query(KNOWN, **asked):
         known[row["user_id"], row["metric"]].add(row["threshold"])
     for user in users:
-        theirs = used.get(user["id"], {})
+        if not (theirs := used.get(user["id"])):
+            continue
         with isolated(ctx, user["id"]):
             crossed = []
-            for metric, (column, _) in METRICS.items() if theirs else ():
+            for metric, (column, _) in METRICS.items():
                 amount, limit, had = theirs[metric], user[column], known[user["id"], metric]
                 if new := _reached(period, amount, limit, had):
                     is_news = new[-1] > max(had, default=0)

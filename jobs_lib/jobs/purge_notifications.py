@@ -2,7 +2,7 @@
 
 The 90 days count from `created_at`. A queued notice is never deleted, however old it is. If a
 warning is deleted while the held mail or the destination is still there, it is written again: so
-keep notices for at least a week. No other notice is repeated because its row was deleted.
+keep notices for weeks. No other notice is repeated because its row was deleted.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """

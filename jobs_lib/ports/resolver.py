@@ -15,8 +15,8 @@ from .outcomes import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 try:
     import dns.asyncresolver
-    import dns.exception
     import dns.flags
+    import dns.inet
     import dns.name
     import dns.nameserver
     import dns.resolver
@@ -37,13 +37,9 @@ class Resolver:
 
     def __init__(self, nameservers, timeout: float, resolv_conf: str = "/etc/resolv.conf") -> None:
         self._stub = stub = dns.asyncresolver.Resolver(configure=False)
-        self.servers = [address for address, _ in nameservers]
-        stub.nameservers = [dns.nameserver.Do53Nameserver(*each) for each in nameservers]
-        if not nameservers:
-            # if the file cannot be read, every answer is unknown
-            with suppress(dns.exception.DNSException, ValueError):
-                stub.read_resolv_conf(resolv_conf)
-            self.servers = [*map(str, stub.nameservers)]
+        self.servers = [address for address, _ in nameservers] or _system(resolv_conf)
+        stub.nameservers = ([dns.nameserver.Do53Nameserver(*each) for each in nameservers]
+                            or self.servers)
         stub.lifetime = timeout
         stub.timeout = timeout / ROUNDS / max(1, len(stub.nameservers))
         stub.use_edns()  # for answers over 512 octets; what is too large comes by TCP
@@ -89,6 +85,16 @@ class Resolver:
             # a mere referral
             return Answer(UNKNOWN, why="the name server does not resolve names for this host")
         return Answer(NODATA)
+
+
+def _system(resolv_conf: str) -> list[str]:
+    """The addresses that such a file names, whatever else is in it; none where it is missing. What
+    dnspython makes of it ends at the first line that it cannot read."""
+    with suppress(OSError), open(resolv_conf, encoding="utf-8", errors="replace") as file:
+        lines = [line.split()[:2] for line in file]
+        return [words[1] for words in lines
+                if words[:1] == ["nameserver"] and dns.inet.is_address(words[-1])]
+    return []
 
 
 def _why(errors: list) -> str:

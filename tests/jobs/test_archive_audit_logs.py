@@ -216,13 +216,17 @@ def test_archives_go_after_their_time_where_they_are(bench):
     bench.config(archive=STORE)
     # somebody has deleted one already
     (archives / os.path.basename(bench.rows("audit_archives")[1]["location"])).unlink()
+    bench.table("audit_archives", [{"location": "/far/a", "status": "purged", "row_count": 5,
+                                    "created_at": bench.ago(days=2600)}])
     assert bench.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
     for how, expired in (({"dry_run": True, "limit": 1}, 1), ({"dry_run": True}, 2), ({}, 2)):
         counts = bench.run(JOB, **how, **{"archive.keep": "9d"})
         assert (counts["expired"], counts["held"]) == (expired, 11)     # its rows  # R11 R80
     assert "because of [archive] keep = 9d (was 2555d). They stay" in str(bench.events(JOB))
-    [left] = bench.rows("audit_archives")
+    left = bench.rows("audit_archives")[0]
     assert files(bench) == [os.path.basename(left["location"])]
+    bench.run(JOB, **{"archive.store": "off"})                  # nothing of it would go
+    assert "rule:audit_archives" not in str(bench.rows("job_state"))
 
 
 def test_rows_go_to_a_server_and_are_read_back_from_it(disk):

@@ -176,7 +176,7 @@ def test_an_erasure_that_was_stopped_goes_on_with_the_next_run(bench):     # R56
     bench.run(JOB)
     bench.db.execute("UPDATE {notifications} SET status = 'sent'")
     bench.now = bench.ahead(days=7)
-    bench.meanwhile("SELECT 1 FROM {magic_links}", "INSERT INTO {webhook_deliveries} "
+    bench.meanwhile("SELECT 1 FROM {header_snapshots}", "INSERT INTO {webhook_deliveries} "
                     f"(webhook_id, user_id, event_id) VALUES (1, {jane}, 'late')")
     assert (bench.run(JOB)["waiting"], bench.ids("notifications")) == (1, [])
     assert bench.run(JOB, dry_run=True)["erased"] == bench.run(JOB)["erased"] == 1
@@ -225,7 +225,7 @@ def test_an_account_made_active_again_is_left_alone_and_can_be_deleted_again(ben
     assert deletions(bench)[0]["erase_after"] == clock.text(bench.now + GRACE)
 
 
-@pytest.mark.parametrize("table, row", [("sessions", {}), ("aliases", {"active": 1}),
+@pytest.mark.parametrize("table, row", [("magic_links", {}), ("aliases", {"active": 1}),
                                         ("webhooks", {"active": 1})])
 def test_what_is_open_again_is_closed_again(bench, table, row):     # R56: an app that stores days
     jane = user(bench, deleted_at=bench.now)

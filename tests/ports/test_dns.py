@@ -112,8 +112,8 @@ def test_silence_is_unknown_within_the_time_limit():                            
 @pytest.mark.parametrize("written, is_known", [
     (None, False), ("search example.org\n", False), ("nameserver localhost\n", False),
     ("# nameserver 192.0.2.9\nnameserver\nnameserver 127.0.0.1 # two\nnameserver ::1\n", True),
-    ("search a..b\nnameserver 127.0.0.1\n", False), ("# caf\xe9\nnameserver ::1\n", False),
-    ("options what:1\nnameserver 127.0.0.1\n", True)])
+    ("nameserver localhost\ndomain a..b\nnameserver 127.0.0.1\n", True),   # as other programs do
+    ("# caf\xe9\nsearch a..b\noptions what:1\nnameserver 127.0.0.1\n", True)])
 def test_the_systems_name_servers_are_asked_or_all_is_unknown(tmp_path, written, is_known):
     path = tmp_path / "resolv.conf"             # R48
     if written:

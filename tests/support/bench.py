@@ -100,8 +100,7 @@ class Bench:
     # Rows and files
 
     def table(self, name: str, rows: list[dict]) -> list[int]:
-        """Insert rows; columns without a default that a row leaves out get something harmless.
-        Their ids."""
+        """Insert rows; columns without a default get something harmless if left out. Their ids."""
         with self.db.transaction():
             return [self.db.insert(name, **{**self._filling(name), **row}) for row in rows]
 
@@ -169,8 +168,7 @@ class Bench:
         return result["error"]
 
     def attempt(self, job, *, limit=None, dry_run=False, yes=False, slot=None, **options) -> dict:
-        """Run a job, by its name or as a Job, with options as by `--set`; its outcome, whatever
-        that is."""
+        """Run a job, by its name or as a Job, with options as by `--set`; its outcome."""
         if isinstance(job, str):
             job = product.catalogue.load(job)
         self._begin()

@@ -89,7 +89,7 @@ failed_emails: Forwards that failed at the first try: one row is one recipient.
     user_id         ref:users:with
     alias_id        ref:aliases:with
     destination_id  ref:destinations:with  null
-    envelope_from   address  = ''  # '' is the null sender <>
+    envelope_from   address  = ''  # the null sender is '', <> or MAILER-DAEMON
     envelope_to     address
     raw_path        path  # relative to [spool] dir; rows can share a file
     size_bytes      big  = 0

@@ -19,10 +19,10 @@ from jobs_lib.records import namedtuple
 # of the derived keys that make a `user_ref` of a user's id, and the hash of an address
 LABEL, RETIRED = "account-deletion", "retired-address"
 PAGE = 500                          # accounts whose deletions are read at once
-# A closed account is open again where it was
-# made active and deleted again since.
+# a closed account is open again where it was made active and deleted again since
 IS_OPEN = (
     "EXISTS (SELECT 1 FROM {sessions} WHERE user_id = {users}.id)"
+    " OR EXISTS (SELECT 1 FROM {magic_links} WHERE user_id = {users}.id)"
     " OR EXISTS (SELECT 1 FROM {aliases} WHERE user_id = {users}.id AND active = 1)"
     " OR EXISTS (SELECT 1 FROM {webhooks} WHERE user_id = {users}.id AND active = 1)")
 AHEAD = timedelta(days=1)           # a deletion further ahead was written by a wrong clock
@@ -96,7 +96,7 @@ def find(ctx) -> tuple[list, list]:
         return [], []  # as mostly; for this an engine reads an index alone
     found = list(deleted(ctx))
     timed = [account for account in found if account.deleted_at]
-    if len(timed) < len(found):
+    if len(timed) < len(found) and INVALID not in ctx.counts:
         ctx.counts[INVALID] = len(found) - len(timed)
         ctx.log.warning("invalid row", table="users", reason="deleted_at is not a valid time",
                         id=next(account.id for account in found if not account.deleted_at))

@@ -156,7 +156,7 @@ class Deletion:
             return False
         if not self.account.is_closed:
             self.db.batch(self._mark)
-            self.ctx.log.event("revoked", user_id=self.account.id)
+        self.ctx.log.event("revoked", user_id=self.account.id)
         self.ctx.count("revoked")
         return True
 

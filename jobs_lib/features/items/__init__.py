@@ -152,7 +152,7 @@ class Deletions(Items):
         account, next_at, why = row["account"], row["account"].erase_at, ""
         if next_at is None:
             return "invalid", None, "deleted_at is not a valid time: correct it in `users`"
-        if not account.is_closed:
+        if account.is_open or not account.is_closed:
             why, next_at = "it is closed first", self.now
         if next_at <= self.now and self.held:
             why = HELD

@@ -24,9 +24,6 @@ COLUMNS = ", ".join(f"{{notifications}}.{name}" for name in (
 # SQL: nobody has cancelled it
 STANDS = ("CASE WHEN {notifications}.status = 'failed' AND {notifications}.last_error "
           "LIKE 'cancelled: %' THEN 0 ELSE 1 END = 1")
-# when an owner was warned
-IN_TIME = "<= :warned_by"
-NEVER = "IS NULL"
 
 
 def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int | None:
@@ -126,11 +123,11 @@ def _send_elsewhere(ctx, notice: dict) -> bool:
     return bool(behind)
 
 
-def warned(ctx, table: str, age: str, lists: str, notice: timedelta, limit: timedelta,
-           when: str = IN_TIME) -> tuple[str, dict]:
-    """(SQL, values) with the same answer as `is_warned` for each row of `table`, judged in the
-    DELETE itself. The limit counts from the column `age`; `lists` as above. `when` NEVER: whether a
-    warning has to be written, whatever the row is marked with."""
+def warned(ctx, table: str, age: str, lists: str, notice: timedelta,
+           limit: timedelta) -> tuple[str, dict]:
+    """(SQL, values) of when the owner of each row of `table` was warned: `<= :warned_by` is the
+    same answer as that of `is_warned`, judged in the DELETE itself, and NULL that a warning has to
+    be written. The limit counts from the column `age`; `lists` as above."""
     late = f"{{{table}}}.{age} < :twice"
     suspended = ("(SELECT status FROM {users} WHERE {users}.id = "
                  f"{{{table}}}.user_id) = 'suspended'")
@@ -140,7 +137,7 @@ def warned(ctx, table: str, age: str, lists: str, notice: timedelta, limit: time
         f"WHEN {late} AND (status = 'failed' OR {suspended}) THEN :warned_by "
         f"ELSE :never END) FROM {{notifications}} WHERE {lists} AND {STANDS})")
     unsent = f"CASE WHEN {late} AND {suspended} THEN :warned_by END"
-    return f"COALESCE({began}, {unsent}) {when}", {
+    return f"COALESCE({began}, {unsent})", {
         "warned_by": ctx.now - notice,
         "twice": clock.plus(ctx.now, -2 * limit),
         "never": clock.LAST}

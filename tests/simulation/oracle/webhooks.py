@@ -89,8 +89,7 @@ class Deliveries(Rule):
 
 
 class Endpoints(Rule):
-    """One is disabled after five days of failures without a success, or by a 410; its owner is
-    notified once."""
+    """One is disabled after five days of failures alone, or by a 410; its owner is told once."""
 
     def __init__(self) -> None:
         self.since: dict[int, int] = {}         # the first failure after the last success
