@@ -21,6 +21,10 @@ OPTED_OUT = (f"kind NOT IN {REQUIRED} AND (SELECT 1 FROM {{notification_optouts}
              "IS NOT NULL")
 RESTORED = ("kind = 'account_deletion_scheduled' AND (SELECT status FROM {users} "
             "WHERE {users}.id = {notifications}.user_id) <> 'deleted'")
+# its link opens nothing any more
+NO_EXPORT = ("dedupe_key LIKE 'export-ready:%' AND (SELECT token_hash FROM {export_requests} "
+             "WHERE {export_requests}.user_id = {notifications}.user_id "
+             "AND {export_requests}.id = SUBSTR(dedupe_key, 14)) IS NULL")
 # '' is what PHP stores for false in SQLite
 DISABLED = ("COALESCE((SELECT active FROM {webhooks} WHERE {webhooks}.id = webhook_id), 0) "
             "IN (0, '')")
@@ -55,7 +59,7 @@ NOTICES = Queue(
     when_done=lambda now: {"sent_at": now, **UNREAD}, when_over=lambda now: UNREAD,
     missing=(_nobodys("notifications"),), after_deletion="kind = 'account_deletion_scheduled'",
     unwanted=(("its owner has opted out of this kind", OPTED_OUT),
-              ("the account was restored", RESTORED)))
+              ("the account was restored", RESTORED), ("its export has ended", NO_EXPORT)))
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made

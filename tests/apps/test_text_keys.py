@@ -122,7 +122,7 @@ def test_queues_are_listed_by_owner_and_since(service):                         
     assert listed(service, "forwards", "--failed") == [key(service, 71)]
     assert listed(service, "forwards", "--since", "2026-11-20") == [key(service, 70)]
     assert listed(service, "deletions") == sorted([key(service, 8), key(service, 9)])
-    assert listed(service, "notifications", "--owner", ann) == [70, 71]
+    assert listed(service, "notifications", "--owner", ann) == [70, 71, 72]
     with pytest.raises(UsageError, match="no account or alias has this address"):
         service.command("queue", "forwards", "--owner", "nobody@x.example")
 

@@ -102,8 +102,7 @@ class World:
         return "; ".join(found)
 
     def attempt(self, function, *given) -> str:
-        """What the act says, or that it could not be done: a process was stopped in the middle of a
-        transaction."""
+        """What the act says, or that it could not be done: a stopped process is in a transaction."""
         self.open()
         try:
             return function(*given)

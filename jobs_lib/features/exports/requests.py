@@ -243,11 +243,6 @@ class Requests(Work):
             "UPDATE {export_requests} SET token_hash = NULL, expires_at = CASE WHEN expires_at > "
             ":now THEN :now ELSE expires_at END WHERE user_id = :user AND status = 'ready'",
             user=user["id"], now=now)
-        ctx.db.execute(
-            "UPDATE {notifications} SET status = 'failed', finished_at = :now, next_attempt_at = "
-            "NULL, body_text = NULL, body_html = NULL, last_error = 'cancelled: a newer export is "
-            "ready' WHERE user_id = :user AND kind = 'export_ready' AND status = 'pending'",
-            user=user["id"], now=now)
         token = secrets.token_urlsafe()
         expires = max(now, ctx.trusted) + ctx.section("export").keep
         self.settle(

@@ -74,9 +74,11 @@ class Exports(Rule):
 
 
 def _is_open(step, row: dict) -> bool:
-    """Whether it may be downloaded by the time of the host, which ends its time before its file."""
+    """Whether it may be downloaded by the time of the host, which ends its time before its file; or
+    ends one that is of a clock ahead, after which a kill leaves its row for a tick."""
     until = step.ended + max(0, step.skew)
-    return row["status"] == "ready" and row["token_hash"] and seconds(row["expires_at"]) > until
+    return (row["status"] == "ready" and row["token_hash"] and seconds(row["expires_at"]) > until
+            and seconds(row["finished_at"]) <= until + DAY)
 
 
 RULES = (Exports,)
