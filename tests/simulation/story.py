@@ -380,8 +380,7 @@ class Simulation:
     # Judgement
 
     def look(self, tables=()) -> dict:
-        """All rows of all tables, as {table: {id: row}}; only `tables` are read again, if there
-        are any."""
+        """All rows of all tables, as {table: {id: row}}; `tables`: read only these again."""
         self.world.open()
         tables = tables or self.world.db.tables()
         found = {**self._seen}
