@@ -25,6 +25,10 @@ RESTORED = ("kind = 'account_deletion_scheduled' AND (SELECT status FROM {users}
 NO_EXPORT = ("dedupe_key LIKE 'export-ready:%' AND (SELECT token_hash FROM {export_requests} "
              "WHERE {export_requests}.user_id = {notifications}.user_id "
              "AND {export_requests}.id = SUBSTR(dedupe_key, 14)) IS NULL")
+# released, or deleted
+NO_MESSAGE = ("dedupe_key LIKE 'overflow-warning:%' AND (SELECT MIN(warning_id) "
+              "FROM {overflow_hold} WHERE warning_id = {notifications}.id "
+              "AND released_at IS NULL) IS NULL")
 # '' is what PHP stores for false in SQLite
 DISABLED = ("COALESCE((SELECT active FROM {webhooks} WHERE {webhooks}.id = webhook_id), 0) "
             "IN (0, '')")
@@ -59,7 +63,8 @@ NOTICES = Queue(
     when_done=lambda now: {"sent_at": now, **UNREAD}, when_over=lambda now: UNREAD,
     missing=(_nobodys("notifications"),), after_deletion="kind = 'account_deletion_scheduled'",
     unwanted=(("its owner has opted out of this kind", OPTED_OUT),
-              ("the account was restored", RESTORED), ("its export has ended", NO_EXPORT)))
+              ("the account was restored", RESTORED), ("its export has ended", NO_EXPORT),
+              ("no message waits any more", NO_MESSAGE)))
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made

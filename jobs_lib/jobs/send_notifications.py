@@ -27,7 +27,7 @@ from jobs_lib.config.option_types import Option, duration, several
                          "attempt is immediate."),
     },
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
-    tables="users failed_emails= export_requests",
+    tables="users failed_emails= export_requests overflow_hold",
 )
 def job(ctx):
     """Send the notifications that are due."""

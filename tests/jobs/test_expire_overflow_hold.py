@@ -57,6 +57,8 @@ def test_a_day_before_their_time_an_owner_is_warned_of_all_once_a_day(hold):
         for body in (row["body_text"], row["body_html"]))) for row in hold.rows("notifications")
             ] == [("overflow", f"overflow-warning:{key}", orders, orders) for key, orders in (
                 ("1:2026-11-24", [1, 3]), ("2:2026-11-24", [5]), ("1:2026-11-25", [2]))]
+    hold.db.execute("UPDATE {overflow_hold} SET released_at = held_at WHERE id IN (2, 3)")
+    assert (hold.run("send_notifications")["cancelled"], len(hold.outbox)) == (1, 1)
 
 
 STAYS, DELETED, WARNED = "stays", "deleted", "its owner is warned"

@@ -265,8 +265,7 @@ class Clock:
 
 
 class Outbox(list):
-    """A transport that keeps what it is given, as Mail. `answer(envelope)`, if set, returns another
-    Result."""
+    """A transport that keeps what it gets. `answer(envelope)`, if set, returns another Result."""
 
     answer = None
 
@@ -286,8 +285,7 @@ class Outbox(list):
 
 
 class Web(list):
-    """The web: keeps the requests it is given. `answer(request)`, if set, returns another Response,
-    maybe later."""
+    """The web keeps its requests. `answer(request)`, if set, returns another Response, or later."""
 
     answer = None
 
