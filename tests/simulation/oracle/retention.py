@@ -160,8 +160,7 @@ def _goes_with_account(step, table: str, row: dict) -> bool:
 
 
 class Spool(Rule):
-    """A file goes with the last row that names it, never before; one that no row ever named is the
-    app's."""
+    """A file goes with the last row that names it; one that no row ever named is the app's."""
 
     def __init__(self) -> None:
         self._named: set[str] = set()           # those that a row named once
