@@ -117,7 +117,6 @@ REMOVAL_OF = ("{notifications}.user_id = {destinations}.user_id"
               " AND {notifications}.kind = 'destination_removal'"
               " AND {notifications}.created_at = {destinations}.removal_notified_at"
               " AND {destinations}.verified_at IS NULL")
-REMOVED = ("destinations", "created_at", REMOVAL_OF)
 
 
 def expire_destinations(ctx) -> dict:
@@ -142,9 +141,14 @@ def _remove_destinations(ctx) -> None:
         delete(ctx, "destinations", due, within=lambda _, rows: _with_them(ctx, rows))
 
 
+def _removal_warned(ctx, after: timedelta) -> tuple[str, dict]:
+    return notices.warned(ctx, "destinations", "created_at", REMOVAL_OF,
+                          ctx.options.warn_before, after)
+
+
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
     """Its owner was warned, no alias uses it, no forward waits for it."""
-    warned, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after)
+    warned, values = _removal_warned(ctx, after)
     return f"{USE} IS NULL AND {AWAITED} IS NULL AND {warned} <= :warned_by", values
 
 
@@ -166,7 +170,7 @@ UNUSED = Purge("destinations", (
 
 def _due_removals(ctx, after: timedelta) -> tuple[str, dict]:
     """Those that are removed `after` so long."""
-    warned, values = notices.warned(ctx, *REMOVED, ctx.options.warn_before, after)
+    warned, values = _removal_warned(ctx, after)
     sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced "
            f"AND {USE} IS NULL AND {warned} IS NULL")
     return sql, {**values, "first": clock.FIRST,
@@ -217,14 +221,13 @@ SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of i
 HELD_OF = "{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL"
 
 
-def _warned(ctx, keep: timedelta) -> tuple[str, dict]:
-    """When its owner was, if it is kept so long."""
+def _held_warned(ctx, keep: timedelta) -> tuple[str, dict]:
     return notices.warned(ctx, "overflow_hold", "held_at", HELD_OF, NOTICE, keep)
 
 
 def is_warned(ctx, keep: timedelta) -> tuple[str, dict]:
     """(SQL, values): the owner was warned in time."""
-    warned, values = _warned(ctx, keep)
+    warned, values = _held_warned(ctx, keep)
     return f"{warned} <= :warned_by", values
 
 
@@ -240,7 +243,7 @@ def expire_held(ctx, declared) -> dict:
 
 
 def _due_warnings(ctx, keep: timedelta) -> tuple[str, dict]:
-    warned, values = _warned(ctx, keep)
+    warned, values = _held_warned(ctx, keep)
     sql = ("released_at IS NULL AND held_at >= :first AND held_at < :warned_from "
            f"AND {warned} IS NULL")
     return sql, {**values, "first": clock.FIRST,

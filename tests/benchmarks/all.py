@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.all [NAME ...] [--keep]
 
-A round of all takes about half an hour, on a machine that does nothing else. `--keep` adds it to
+A round of all takes a quarter of an hour, on a machine that does nothing else. `--keep` adds it to
 the last rounds of these in tests/benchmarks/figures.json, of which `python3 -m docs.generate` makes
 the table.
 """

@@ -14,7 +14,7 @@ from tests.house.source import ROOT, imports, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 4_966, "engines": 2_285, "database": 2_650, "ports": 1_580, "runner": 1_600,
+    "features": 4_967, "engines": 2_285, "database": 2_650, "ports": 1_580, "runner": 1_600,
     "monitoring": 1_500, "commands": 1_860, "(loose)": 930, "config": 950, "jobs": 900,
     "doctor": 830, "output": 620, "demo": 460, "launch": 410, "text": 385, "cli": 310,
     "workers": 260, "crontab": 180}

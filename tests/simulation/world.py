@@ -102,7 +102,7 @@ class World:
         return "; ".join(found)
 
     def attempt(self, function, *given) -> str:
-        """What the act says, or that it could not be done: a stopped process has it locked."""
+        """What the act says, or that it could not be done: a stopped process locks the rows."""
         self.open()
         try:
             return function(*given)

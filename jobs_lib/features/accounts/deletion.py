@@ -149,9 +149,7 @@ class Deletion:
         self.ctx, self.db, self.account = ctx, ctx.db, account
 
     def cancel(self) -> bool:
-        """Nothing is sent; then the account counts as closed, and its owner is notified, once.
-
-        One that is open again keeps its day."""
+        """Nothing is sent; then a newly deleted account is closed, and its owner notified."""
         if not self.take(CANCELLED):
             return False
         if not self.account.is_closed:

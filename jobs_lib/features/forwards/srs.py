@@ -23,7 +23,7 @@ MAX_AGE = 21                 # days that a bounce may take
 AHEAD = 1                    # days that another host's clock may be ahead of ours
 HASH_LENGTH = 4              # letters of base64, 24 bits, as everyone uses
 _DAY = 86400
-# of a bounce: `<>`, for which Postfix's pipe(8) gives a name
+# as programs write `<>`; the last is that of Postfix's pipe(8)
 NULL_SENDERS = ("", "<>", "MAILER-DAEMON")
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SRS = re.compile(r"SRS([01])[-+=](.*)\Z", re.IGNORECASE)
